@@ -1,0 +1,45 @@
+/* ganglion/client.h: HTTP requests that go out (libcurl multi on the loop). */
+#ifndef GANGLION_CLIENT_H
+#define GANGLION_CLIENT_H
+
+#include <ganglion/arena.h>
+#include <ganglion/buf.h>
+#include <ganglion/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct gg_host;
+
+struct gg_client_request {
+    const char *method;            /* NULL: GET */
+    const char *url;               /* http:// or https:// */
+    const char *unix_socket;       /* path, or NULL */
+    const char *const *headers;    /* "Name: value", NULL-ended; may be NULL */
+    struct gg_str body;            /* s NULL: none */
+    int64_t connect_timeout_ms;    /* 0: 10 s */
+    size_t max_answer;             /* bytes; 0: 50 MiB; more is GG_E_LIMIT */
+    bool public_only;              /* apply the configured address deny list to the peer */
+    bool insecure;                 /* do not check the certificate (internal TLS hops) */
+    const char *ca_file;           /* NULL: the system's */
+};
+
+struct gg_client_answer {
+    int status;
+    struct gg_str body;            /* in the arena */
+    struct gg_str content_type;
+    bool connected;                /* false when the failure came before any byte was sent */
+};
+
+/* 0 whenever an HTTP answer came, whatever its status. GG_E_UNAVAILABLE: could
+ * not connect; GG_E_CLOSED: closed before an answer; TIMEOUT, LIMIT, FORBIDDEN
+ * (address), CANCELLED. Bounded by the fiber's deadline. */
+GG_API GG_YIELDS GG_CHECKED int gg_client_fetch(struct gg_host *host, const struct gg_client_request *request,
+                                                struct gg_arena *arena, struct gg_client_answer *out,
+                                                struct gg_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

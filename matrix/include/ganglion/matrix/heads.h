@@ -1,0 +1,46 @@
+/* ganglion/matrix/heads.h: what this process knows of live rooms without asking the database.
+ *
+ * A head holds a room's forward extremities, current state and members; it is loaded on first use, kept by the events
+ * stream, and evicted by bytes. Sending and syncing in a known room then reads nothing. */
+#ifndef GANGLION_MATRIX_HEADS_H
+#define GANGLION_MATRIX_HEADS_H
+
+#include <ganglion/matrix/server.h>
+#include <ganglion/matrix/state.h>
+
+struct mx_head {
+    struct gg_str room_id;
+    const struct mx_room_version *version;
+    const struct mx_state *state;            /* current state */
+    const struct gg_str *extremities;        /* forward extremities; n_extremities 0: not known, ask mx_heads_extremities */
+    size_t n_extremities;
+    int64_t max_depth;                       /* over the extremities */
+    int64_t group;                           /* the state group of the current state; 0: not known */
+    int64_t position;                        /* events stream position of the last change seen */
+    size_t n_joined, n_invited;
+};
+/* Borrowed until the next yield, unless held: mx_head_ref / unref keep an immutable snapshot. 404 M_NOT_FOUND for an unknown room. */
+GG_API GG_YIELDS GG_CHECKED int mx_heads_get(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena,
+                                             const struct mx_head **out, struct gg_error *err);
+/* The event of a current state entry, or NULL; from the cache or the database; the arena holds it. */
+GG_API GG_YIELDS GG_CHECKED int mx_heads_state_event(struct mx_server *server, const struct mx_head *head, const char *type,
+                                                     struct gg_str state_key, struct gg_arena *arena,
+                                                     const struct mx_event **out, struct gg_error *err);
+/* "join", "invite", "leave", "ban", "knock", or s NULL. */
+GG_API GG_YIELDS GG_CHECKED int mx_heads_membership(struct mx_server *server, const struct mx_head *head, struct gg_str user_id,
+                                                    struct gg_arena *arena, struct gg_str *out, struct gg_error *err);
+/* Joined members (user ids, borrowed from the head). */
+GG_API GG_YIELDS GG_CHECKED int mx_heads_joined(struct mx_server *server, const struct mx_head *head, struct gg_arena *arena,
+                                                const struct gg_str **users_out, size_t *n_out, struct gg_error *err);
+
+/* Rooms of a local user with the membership that local_current_membership has. */
+struct mx_user_room {
+    struct gg_str room_id, event_id, membership, sender;
+    int64_t stream_ordering;      /* of the membership event */
+    bool forgotten;
+    const struct mx_room_version *version;
+};
+GG_API GG_YIELDS GG_CHECKED int mx_heads_rooms_of(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                                                  const struct mx_user_room **out, size_t *n_out, struct gg_error *err);
+
+#endif

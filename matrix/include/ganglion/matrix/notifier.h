@@ -1,0 +1,19 @@
+/* ganglion/matrix/notifier.h: who waits for what; one wake-up a change, no scan over waiters. */
+#ifndef GANGLION_MATRIX_NOTIFIER_H
+#define GANGLION_MATRIX_NOTIFIER_H
+
+#include <ganglion/matrix/server.h>
+
+/* Tells that something changed for a room or a user. Called by stream followers (they may not yield). */
+GG_API void mx_notify_room(struct mx_server *server, struct gg_str room_id);
+GG_API void mx_notify_user(struct mx_server *server, struct gg_str user_id);
+GG_API void mx_notify_everybody(struct mx_server *server);
+
+/* A place to wait: the user and the rooms that they are in. Lives on the waiting fiber's stack. */
+struct mx_waiter;
+GG_API struct mx_waiter *mx_wait_begin(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms, size_t n);
+/* Until something was notified since begin or since the last return (GG_OK), the deadline (TIMEOUT) or cancel. */
+GG_API GG_YIELDS int mx_wait(struct mx_waiter *waiter, int64_t deadline);
+GG_API void mx_wait_end(struct mx_waiter *waiter);
+
+#endif

@@ -1,0 +1,40 @@
+/* ganglion/matrix/persist.h: the event writer. Durable before acknowledged.
+ *
+ * One queue for each room, group commit over rooms: everything that waits is
+ * written in one transaction with array statements and then announced. A failed
+ * transaction is split down to one room, so that a bad event fails alone. */
+#ifndef GANGLION_MATRIX_PERSIST_H
+#define GANGLION_MATRIX_PERSIST_H
+
+#include <ganglion/matrix/server.h>
+#include <ganglion/matrix/state.h>
+
+/* An event and where it stands: what Synapse calls its context. */
+struct mx_persist_item {
+    const struct mx_event *event;        /* borrowed */
+    int64_t group;                       /* state group after it (of a rejected state event: before it); 0: outlier */
+    int64_t group_before;                /* 0: unknown */
+    const struct mx_state *delta;        /* group_before -> group when known (one entry for a state event), or NULL */
+    bool backfilled;                     /* history: takes a negative stream ordering */
+};
+
+/* Writes events of one room, in order. Only on the process that mx_persist_writer names. On success
+ * stream_orderings[i] are set; an event that was there already keeps its own. With txn ids already used,
+ * event_ids_out[i] (borrowed from the arena) is the earlier event's id and nothing is written for it.
+ * GG_E_IN_DOUBT is never returned: the outcome is looked up. */
+GG_API GG_YIELDS GG_CHECKED int mx_persist(struct mx_server *server, struct gg_str room_id,
+                                           const struct mx_persist_item *items, size_t n, struct gg_arena *arena,
+                                           int64_t *stream_orderings, struct gg_str *event_ids_out, struct gg_error *err);
+/* The process that persists events of the room; compare with gg_host_instance(). */
+GG_API const char *mx_persist_writer(const struct mx_server *server, struct gg_str room_id);
+
+/* Event push actions of an event, evaluated before it is handed over; inserted into event_push_actions_staging by the
+ * creating process (facts database 4.9). */
+struct mx_push_action {
+    struct gg_str user_id;
+    struct gg_str actions; /* JSON; n 0: the default of its class */
+    bool notify, highlight;
+    struct gg_str thread_id; /* "main" or the root's id */
+};
+
+#endif

@@ -1,0 +1,77 @@
+/* ganglion/matrix/state.h: state maps, authorisation rules and state resolution. Pure: no I/O, no fibers. */
+#ifndef GANGLION_MATRIX_STATE_H
+#define GANGLION_MATRIX_STATE_H
+
+#include <ganglion/matrix/event.h>
+
+/* ---- (type, state_key) -> event id; immutable once shared, reference-counted (atomic) ---- */
+
+struct mx_state;
+struct mx_state_entry {
+    struct gg_str type, state_key, event_id;
+};
+GG_API struct mx_state *mx_state_new(void); /* empty, one reference, may be changed while it has just one */
+GG_API struct mx_state *mx_state_ref(const struct mx_state *state);
+GG_API void mx_state_unref(const struct mx_state *state);
+GG_API struct mx_state *mx_state_copy(const struct mx_state *state); /* cheap: shares what does not change */
+GG_API void mx_state_set(struct mx_state *state, struct gg_str type, struct gg_str state_key, struct gg_str event_id);
+GG_API bool mx_state_delete(struct mx_state *state, struct gg_str type, struct gg_str state_key);
+GG_API struct gg_str mx_state_get(const struct mx_state *state, struct gg_str type, struct gg_str state_key); /* s NULL: none */
+GG_API size_t mx_state_count(const struct mx_state *state);
+GG_API size_t mx_state_bytes(const struct mx_state *state);
+/* In order of (type, state_key), bytewise. for (size_t i = 0; mx_state_next(state, &i, &entry);) */
+GG_API bool mx_state_next(const struct mx_state *state, size_t *cursor, struct mx_state_entry *out);
+/* The same for one type only. */
+GG_API bool mx_state_next_of(const struct mx_state *state, struct gg_str type, size_t *cursor, struct mx_state_entry *out);
+GG_API bool mx_state_equal(const struct mx_state *a, const struct mx_state *b);
+
+/* ---- authorisation (spec "Authorization rules", by room version) ---- */
+
+/* Finds an event by id: NULL when it is not held. Borrowed. */
+typedef const struct mx_event *mx_event_lookup_fn(void *arg, struct gg_str event_id);
+/* Finds the event of a state entry among the auth state: NULL when absent. */
+typedef const struct mx_event *mx_auth_lookup_fn(void *arg, struct gg_str type, struct gg_str state_key);
+
+/* 0: allowed; or 403 M_FORBIDDEN with the rule in words. create: the room's create event (version 12 looks it up by
+ * the room id; NULL when event is itself the create event). */
+GG_API GG_CHECKED int mx_auth_check(const struct mx_event *event, const struct mx_event *create, mx_auth_lookup_fn *state,
+                                    void *arg, struct gg_error *err);
+/* Rules that need no state: sizes, domains, shape of the event and that auth_events are what the selection allows
+ * (duplicates, foreign rooms, rejected ones). auth: the auth events in the event's order. */
+GG_API GG_CHECKED int mx_auth_check_events(const struct mx_event *event, const struct mx_event *const *auth, size_t n,
+                                           struct gg_error *err);
+/* Which state entries an event cites as auth_events ("auth events selection"). Calls add for each (type, state_key). */
+struct mx_auth_wanted {
+    struct gg_str type, state_key;
+};
+GG_API size_t mx_auth_select(const struct mx_room_version *version, struct gg_str type, struct gg_str state_key,
+                             struct gg_str sender, struct gg_str content, struct gg_arena *arena,
+                             struct mx_auth_wanted **out);
+
+/* Power levels as the version reads them. event: the m.room.power_levels event or NULL. */
+struct mx_power {
+    const struct mx_room_version *version;
+    struct mx_json *content;                    /* NULL: none */
+    const struct gg_str *creators;
+    size_t n_creators;
+    bool have_event;
+};
+#define MX_POWER_INFINITE INT64_MAX
+GG_API struct mx_power mx_power_read(const struct mx_event *power_levels, const struct mx_event *create, struct gg_arena *arena);
+GG_API int64_t mx_power_of_user(const struct mx_power *power, struct gg_str user_id);
+GG_API int64_t mx_power_for_event(const struct mx_power *power, struct gg_str type, bool state);
+GG_API int64_t mx_power_for(const struct mx_power *power, const char *action); /* "invite", "kick", "ban", "redact", ... */
+GG_API int64_t mx_power_for_notification(const struct mx_power *power, const char *key); /* "room" */
+
+/* ---- resolution (spec "State Resolution", by version->state_res) ---- */
+
+struct mx_resolve_io {
+    mx_event_lookup_fn *event;  /* events by id; what it lacks is skipped as the algorithm says */
+    void *arg;
+};
+/* Resolves n state maps of one room; *out gets one reference. The result does not depend on the order of the maps.
+ * Not recursive; work is bounded by the events reachable through io. */
+GG_API GG_CHECKED int mx_resolve(const struct mx_room_version *version, const struct mx_state *const *maps, size_t n,
+                                 const struct mx_resolve_io *io, struct mx_state **out, struct gg_error *err);
+
+#endif
