@@ -1,0 +1,15 @@
+/* clock.h: the loop keeps gg_now_ms() cheap by refreshing a cached value. */
+#ifndef HOST_BASE_CLOCK_H
+#define HOST_BASE_CLOCK_H
+
+#include <ganglion/base.h>
+
+/* Reads the clock and, on the thread that calls it, makes gg_now_ms() return
+ * that reading until the next call. */
+int64_t gg_clock_refresh(void);
+/* Back to a reading for each gg_now_ms() of this thread. */
+void gg_clock_uncache(void);
+/* Microseconds, always read anew. */
+int64_t gg_clock_us(void);
+
+#endif
