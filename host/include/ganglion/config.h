@@ -39,6 +39,14 @@ enum gg_config_verdict {
     GG_REFUSED = 2,   /* start fails when it is set (to anything but its default) */
 };
 
+enum gg_config_key_flags {
+    GG_KEY_INSTANCES = 1, /* names of processes: each is "master" or stands in instance_map */
+    GG_KEY_ONE = 2,       /* a list of exactly one */
+    GG_KEY_TEXT_BOOL = 4, /* BOOL that also takes the texts "true", "yes", "1", ... */
+    GG_KEY_GENERATED = 8, /* SECRET: main makes the file of "<key>_path" when it is missing */
+    GG_KEY_PRIVATE = 16,  /* masked when printed, though not of type SECRET */
+};
+
 /* Tables end with an entry whose path is NULL. */
 struct gg_config_key {
     const char *path;     /* "redis.host", "listeners", "rc_message.per_second" */
@@ -47,7 +55,10 @@ struct gg_config_key {
     const char *fallback; /* as written in YAML; NULL: no default (unset) */
     const char *doc;      /* one line */
     const char *why;      /* for IGNORED and REFUSED */
-    const char *choices;  /* ENUM: "all|invite|off" */
+    const char *choices;  /* ENUM: "all|invite|off"; "true" and "false" among them also match booleans */
+    const char *old;      /* former spellings, "use_presence|!no_presence" (!: the inverse boolean); NULL: none */
+    const char *env;      /* environment variable that sets the default; NULL: none */
+    uint32_t flags;       /* enum gg_config_key_flags */
 };
 
 /* ---- typed getters: value or declared default ---- */
@@ -59,8 +70,11 @@ GG_API double gg_config_number(const struct gg_config *config, const char *path)
 GG_API const char *gg_config_text(const struct gg_config *config, const char *path); /* TEXT, SECRET, ENUM; NULL: unset */
 /* TEXTS, NAMES: NULL-ended array; an empty one when unset without default. */
 GG_API const char *const *gg_config_texts(const struct gg_config *config, const char *path, size_t *n_out);
-/* LIST, MAP, ANY: the node; NULL: unset. */
+/* Any type: the node as written (or the default's); NULL: unset. */
 GG_API const struct gg_node *gg_config_node(const struct gg_config *config, const char *path);
+
+/* Factor of one cache: caches.per_cache_factors, SYNAPSE_CACHE_FACTOR_<NAME>, else caches.global_factor. */
+GG_API double gg_config_cache_factor(const struct gg_config *config, const char *cache);
 
 /* ---- nodes, for lists and maps of one's own shape ---- */
 
