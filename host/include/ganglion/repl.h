@@ -81,6 +81,11 @@ GG_API GG_YIELDS GG_CHECKED int gg_stream_allocate(struct gg_stream *stream, str
  * has the announcer publish soon (gg_repl_poke is implied). Does not yield; the
  * stream_positions row is written behind. */
 GG_API void gg_stream_finish(struct gg_stream *stream, const int64_t *ids, size_t n);
+/* The same after a commit, with all rows that the ids stand for, ascending by token, as fetch would read them: local
+ * followers are called with them at once (before and after the position moves past them) and the announcer sends
+ * them in place of reading the database. Copied before it returns. */
+GG_API void gg_stream_finish_rows(struct gg_stream *stream, const int64_t *ids, size_t n, const struct gg_fetched *rows,
+                                  size_t n_rows);
 /* An in-memory stream: the next token, announced with these rows. */
 GG_API int64_t gg_stream_advance(struct gg_stream *stream);
 
@@ -119,7 +124,9 @@ GG_API GG_YIELDS bool gg_repl_cache_get(struct gg_host *host, const char *key, s
 
 struct gg_call {
     const char *const *args; /* decoded path arguments, in order */
-    json_t *body;            /* borrowed; an object ("_INT_STREAM_POS" already taken out and waited for) */
+    json_t *body;            /* borrowed; an object ("_INT_STREAM_POS" already taken out and waited for); NULL for
+                                GG_METHOD_RAW methods when jansson cannot hold it (lone surrogates, huge integers) */
+    struct gg_str raw;       /* the body as it came, JSON text; s NULL for GET */
     const char *(*query)(const struct gg_call *call, const char *key);
     void *impl;
     struct gg_arena *arena;
@@ -129,7 +136,13 @@ struct gg_call {
  * the same answer. */
 typedef GG_YIELDS int gg_method_fn(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err);
 
-enum gg_method_flags { GG_METHOD_TXN = 1, GG_METHOD_GET = 2, GG_METHOD_MAIN_ONLY = 4, GG_METHOD_EVENTS_WRITER_ONLY = 8 };
+enum gg_method_flags {
+    GG_METHOD_TXN = 1,
+    GG_METHOD_GET = 2,
+    GG_METHOD_MAIN_ONLY = 4,
+    GG_METHOD_EVENTS_WRITER_ONLY = 8,
+    GG_METHOD_RAW = 16, /* reads call->raw (events are never held in jansson) */
+};
 /* Tables end with an entry whose name is NULL. */
 struct gg_method {
     const char *name;     /* "send_events" */
@@ -145,6 +158,10 @@ GG_API void gg_repl_serve(struct gg_host *host, const struct gg_method *table, v
 GG_API GG_YIELDS GG_CHECKED int gg_repl_call(struct gg_host *host, const char *instance, const char *method,
                                              const char *const *args, json_t *body, json_t **answer_out,
                                              struct gg_error *err);
+/* The same with the body as JSON text (an object), for what must arrive byte by byte. */
+GG_API GG_YIELDS GG_CHECKED int gg_repl_call_text(struct gg_host *host, const char *instance, const char *method,
+                                                  const char *const *args, struct gg_str body, json_t **answer_out,
+                                                  struct gg_error *err);
 
 /* ---- duties ---- */
 

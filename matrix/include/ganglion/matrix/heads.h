@@ -15,13 +15,22 @@ struct mx_head {
     const struct gg_str *extremities;        /* forward extremities; n_extremities 0: not known, ask mx_heads_extremities */
     size_t n_extremities;
     int64_t max_depth;                       /* over the extremities */
+    const int64_t *extremity_groups;         /* state group after each; 0: not known */
     int64_t group;                           /* the state group of the current state; 0: not known */
     int64_t position;                        /* events stream position of the last change seen */
     size_t n_joined, n_invited;
 };
-/* Borrowed until the next yield, unless held: mx_head_ref / unref keep an immutable snapshot. 404 M_NOT_FOUND for an unknown room. */
+/* A head is an immutable snapshot; the arena keeps a reference to it (mx_head_ref / unref keep it longer). 404 M_NOT_FOUND for an unknown room. */
 GG_API GG_YIELDS GG_CHECKED int mx_heads_get(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena,
                                              const struct mx_head **out, struct gg_error *err);
+GG_API struct mx_head *mx_head_ref(const struct mx_head *head);
+GG_API void mx_head_unref(const struct mx_head *head); /* NULL is fine */
+/* The same with forward extremities, depth and state group known: what a new event is built on. Reads them (one
+ * statement) when something came from another process that we cannot place. */
+GG_API GG_YIELDS GG_CHECKED int mx_heads_extremities(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena,
+                                                     const struct mx_head **out, struct gg_error *err);
+/* In memory, without I/O; borrowed until the next yield; NULL: not there. */
+GG_API const struct mx_head *mx_heads_cached(struct mx_server *server, struct gg_str room_id);
 /* The event of a current state entry, or NULL; from the cache or the database; the arena holds it. */
 GG_API GG_YIELDS GG_CHECKED int mx_heads_state_event(struct mx_server *server, const struct mx_head *head, const char *type,
                                                      struct gg_str state_key, struct gg_arena *arena,

@@ -25,6 +25,16 @@ struct mx_persist_item {
 GG_API GG_YIELDS GG_CHECKED int mx_persist(struct mx_server *server, struct gg_str room_id,
                                            const struct mx_persist_item *items, size_t n, struct gg_arena *arena,
                                            int64_t *stream_orderings, struct gg_str *event_ids_out, struct gg_error *err);
+/* The same from any process: hands the items to the room's writer (send_events of this requester; requester NULL:
+ * fed_send_events) and returns when this process has seen them, or is mx_persist when we are the writer. After a
+ * remote send_events only the last event's id and position are known: the other stream_orderings are 0. */
+GG_API GG_YIELDS GG_CHECKED int mx_persist_remote(struct mx_server *server, const struct mx_requester *requester,
+                                                  struct gg_str room_id, const struct mx_persist_item *items, size_t n,
+                                                  struct gg_arena *arena, int64_t *stream_orderings,
+                                                  struct gg_str *event_ids_out, struct gg_error *err);
+/* Current state of the room from its forward extremities anew, on the writer (update_current_state). */
+GG_API GG_YIELDS GG_CHECKED int mx_persist_current_state(struct mx_server *server, struct gg_str room_id,
+                                                         struct gg_error *err);
 /* The process that persists events of the room; compare with gg_host_instance(). */
 GG_API const char *mx_persist_writer(const struct mx_server *server, struct gg_str room_id);
 

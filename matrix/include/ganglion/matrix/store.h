@@ -14,6 +14,8 @@ GG_API GG_YIELDS GG_CHECKED int mx_store_events(struct mx_server *server, const 
 /* One; 404 M_NOT_FOUND when it is not held. */
 GG_API GG_YIELDS GG_CHECKED int mx_store_event(struct mx_server *server, struct gg_str id, struct gg_arena *arena,
                                                const struct mx_event **out, struct gg_error *err);
+/* Adds an event that somebody has just built or written, so that nobody reads it back. */
+GG_API void mx_store_keep(struct mx_server *server, const struct mx_event *event);
 /* In this process's cache, without I/O; borrowed until the next yield; NULL: not there. */
 GG_API const struct mx_event *mx_store_cached(struct mx_server *server, struct gg_str id);
 
@@ -29,9 +31,15 @@ GG_API GG_YIELDS GG_CHECKED int mx_store_group_state(struct mx_server *server, i
 GG_API GG_YIELDS GG_CHECKED int mx_store_state_after(struct mx_server *server, struct gg_str event_id, struct gg_arena *arena,
                                                      const struct mx_state **out, struct gg_error *err);
 
-struct mx_group_made {
-    int64_t group, previous;      /* previous 0: stored whole */
-};
+/* State groups of several events; groups[i] is 0 for an outlier or an unknown one. */
+GG_API GG_YIELDS GG_CHECKED int mx_store_state_groups_of(struct mx_server *server, const struct gg_str *event_ids, size_t n,
+                                                         int64_t *groups, struct gg_error *err);
+/* Resolves state maps of one room (mx_resolve), reading the events that it needs; the work runs on a thread. *out: one
+ * reference, dropped by the arena. */
+GG_API GG_YIELDS GG_CHECKED int mx_store_resolve(struct mx_server *server, struct gg_str room_id,
+                                                 const struct mx_room_version *version, const struct mx_state *const *maps,
+                                                 size_t n, struct gg_arena *arena, const struct mx_state **out,
+                                                 struct gg_error *err);
 /* Stores state groups for a run of new events of one room (facts database 5.1): for each event i in order, the group
  * before it is groups[i-1] (base for the first), and a state event gets a new delta group. groups[i] is the group
  * after event i, befores[i] the one before. base 0: "no state" (an empty group is made first). One transaction. */
