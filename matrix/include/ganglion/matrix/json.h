@@ -10,10 +10,14 @@
 #include <ganglion/buf.h>
 #include <ganglion/error.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- slices: members of stored JSON without building a tree ---- */
 
 /* Checks that text is one JSON value (RFC 8259, valid UTF-8, depth at most
- * max_depth, no recursion). 0, or 400 M_NOT_JSON / M_BAD_JSON. */
+ * max_depth, itself at most 4096; no recursion). 0, or 400 M_NOT_JSON / M_BAD_JSON (too deep). */
 GG_API GG_CHECKED int mx_json_check(struct gg_str text, unsigned max_depth, struct gg_error *err);
 
 /* The following take text that is known to be valid JSON (stored by us, or
@@ -45,6 +49,8 @@ struct mx_json_iter {
 GG_API struct mx_json_iter mx_json_iter(struct gg_str container);
 GG_API bool mx_json_next(struct mx_json_iter *it);
 GG_API size_t mx_json_length(struct gg_str container);
+/* Is it.key this key, once unescaped? */
+GG_API bool mx_json_key_is(struct gg_str raw_key, const char *key);
 
 /* ---- trees: for changing and for canonical form ---- */
 
@@ -66,7 +72,8 @@ struct mx_json {
     };
 };
 
-/* 0, or 400 M_NOT_JSON. Depth is bounded by max_depth (1000 is Python's). */
+/* 0, or 400 M_NOT_JSON / M_BAD_JSON (too deep; 1000 is Python's bound). The tree keeps nothing of text. Of equal keys
+ * the last value wins and stands in the first one's place, as in a Python dict. */
 GG_API GG_CHECKED int mx_json_parse(struct gg_str text, unsigned max_depth, struct gg_arena *arena,
                                     struct mx_json **out, struct gg_error *err);
 GG_API struct mx_json *mx_json_object(struct gg_arena *arena);
@@ -85,9 +92,17 @@ GG_API struct gg_str mx_json_text(const struct mx_json *string); /* s NULL if it
 
 /* Compact, in order of appearance, as json.dumps(ensure_ascii=False, separators=(",",":")). */
 GG_API void mx_json_write(struct gg_buf *out, const struct mx_json *v);
-/* Canonical: keys sorted by code point, shortest form, as canonicaljson 2.x writes. */
+/* Canonical: keys sorted by code point, shortest form, as canonicaljson 2.x writes what json.loads read: integers keep
+ * their digits (-0 is 0), floats are written as Python's repr does (1e5 is 100000.0). What canonicaljson refuses (see
+ * mx_json_canonical_check) is written too: as valid JSON, a lone surrogate as its escape, a number as its text. */
 GG_API void mx_json_canonical(struct gg_buf *out, const struct mx_json *v);
-/* What rooms of version 6 and later refuse: floats, integers beyond 2^53-1. 0, or 400 M_BAD_JSON. */
+/* What canonicaljson refuses in every room version: lone surrogates, floats beyond a double's range, integers of more
+ * than 4300 digits. 0, or 400 M_BAD_JSON. */
+GG_API GG_CHECKED int mx_json_canonical_check(const struct mx_json *v, struct gg_error *err);
+/* What rooms of version 6 and later refuse besides: floats, integers beyond 2^53-1. 0, or 400 M_BAD_JSON. */
 GG_API GG_CHECKED int mx_json_strict(const struct mx_json *v, struct gg_error *err);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
