@@ -4,6 +4,10 @@
 
 #include <ganglion/base.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum mx_state_res { MX_STATE_RES_V1 = 1, MX_STATE_RES_V2 = 2, MX_STATE_RES_V2_1 = 3 };
 enum mx_event_format { /* also the number in event_json.format_version */
     MX_FORMAT_V1 = 1,  /* event_id in the event, references are [id, {hashes}] pairs (1, 2) */
@@ -22,8 +26,8 @@ struct mx_room_version {
     bool aliases_redaction;      /* m.room.aliases keeps its aliases when redacted (1 to 5) */
     bool notifications_auth;     /* power levels of notifications are checked (6+) */
     bool knock;                  /* (7+) */
-    bool restricted;             /* join rule restricted (8+) */
-    bool restricted_redaction;   /* join_rules keep allow, members keep join_authorised_... (8: allow, 9+: both) */
+    bool restricted;             /* join rule restricted; redacted join_rules keep allow (8+) */
+    bool restricted_redaction;   /* redacted members keep join_authorised_via_users_server (9+) */
     bool knock_restricted;       /* (10+) */
     bool integer_power_levels;   /* strings as power levels are refused (10+) */
     bool redacts_in_content;     /* m.room.redaction: redacts moved into content (11+) */
@@ -32,6 +36,7 @@ struct mx_room_version {
     bool creators_privileged;    /* creators have infinite power, additional_creators (12+) */
     bool room_id_is_hash;        /* (12+) */
     bool enforce_key_validity;   /* valid_until_ts is checked (5+) */
+    bool byte_limits;            /* 255 is counted in bytes; before, Synapse counts code points (11+) */
     bool redaction_by_domain;    /* redaction allowed by event id domain (1, 2) */
 };
 
@@ -39,4 +44,7 @@ GG_API const struct mx_room_version *mx_room_version_find(struct gg_str id); /* 
 GG_API const struct mx_room_version *mx_room_version_all(size_t *n_out);
 #define MX_DEFAULT_ROOM_VERSION "12"
 
+#ifdef __cplusplus
+}
+#endif
 #endif
