@@ -6,6 +6,10 @@
 #include <ganglion/error.h>
 #include <ganglion/matrix/json.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 GG_API void mx_sha256(struct gg_str data, uint8_t out[32]);
 /* Unpadded; out holds mx_base64_size(n) bytes, NUL-terminated; returns the length. */
 GG_API size_t mx_base64(const void *data, size_t n, bool url_safe, char *out);
@@ -32,4 +36,7 @@ GG_API void mx_json_sign(struct mx_json *object, const char *server, const struc
 GG_API GG_CHECKED int mx_json_verify(const struct mx_json *object, const char *server, const char *key_id,
                                      const uint8_t public_key[32], struct gg_error *err);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
