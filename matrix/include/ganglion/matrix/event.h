@@ -9,6 +9,10 @@
 #include <ganglion/matrix/json.h>
 #include <ganglion/matrix/room_version.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What we know about an event that is not in its JSON (event_json.internal_metadata and columns of events). */
 struct mx_event_meta {
     int64_t stream_ordering;     /* 0: not persisted yet */
@@ -41,7 +45,8 @@ struct mx_event {
 
 /* Parses a stored or received event. event_id s NULL: computed (format 2 and later) or read (format 1). Checks the
  * event format (types, sizes, id grammars; facts and spec "Event format"), not hashes, signatures or auth.
- * One reference goes to *out. 0, or 400 M_BAD_JSON / 413 M_TOO_LARGE. */
+ * One reference goes to *out. The stored text is compact, whatever json looked like. 0, or 400 M_NOT_JSON / M_BAD_JSON,
+ * 413 M_TOO_LARGE. */
 GG_API GG_CHECKED int mx_event_parse(struct gg_str json, const struct mx_room_version *version, struct gg_str event_id,
                                      struct mx_event **out, struct gg_error *err);
 /* The same for what our own database holds: no checks beyond what memory safety needs. metadata_json may be s NULL. */
@@ -51,12 +56,13 @@ GG_API struct mx_event *mx_event_ref(const struct mx_event *event);
 GG_API void mx_event_unref(const struct mx_event *event); /* NULL is fine */
 /* A copy with other metadata (strings are copied). */
 GG_API struct mx_event *mx_event_with_meta(const struct mx_event *event, const struct mx_event_meta *meta);
-/* The event as redaction leaves it, with unsigned.redacted_because = the JSON text (client format), if s is not NULL. */
+/* The event as redaction leaves it, with unsigned.redacted_because = the JSON text (client format) and redacted_by = its
+ * event_id, if s is not NULL. meta.redacted is set. */
 GG_API struct mx_event *mx_event_redacted(const struct mx_event *event, struct gg_str because);
 GG_API void mx_event_meta_json(const struct mx_event *event, struct gg_buf *out); /* internal_metadata */
 
 static inline bool mx_event_is_state(const struct mx_event *e) { return e->state_key.s != NULL; }
-GG_API bool mx_event_is(const struct mx_event *e, const char *type, const char *state_key); /* state_key NULL: any */
+GG_API bool mx_event_is(const struct mx_event *e, const char *type, const char *state_key); /* state_key NULL: any or none */
 
 /* ---- hashes, ids, redaction (spec "Signing Events", "Redactions") over trees ---- */
 
@@ -66,6 +72,12 @@ GG_API void mx_content_hash(const struct mx_json *event, uint8_t out[32]);
 GG_API struct gg_str mx_reference_id(const struct mx_json *event, const struct mx_room_version *version, struct gg_arena *arena);
 /* Does hashes.sha256 match? */
 GG_API bool mx_content_hash_ok(const struct mx_json *event);
+/* Adds signatures.<server>.<key id> over the redacted event; hashes must stand already. */
+GG_API void mx_event_sign(struct mx_json *event, const struct mx_room_version *version, const char *server,
+                          const struct mx_signing_key *key, struct gg_arena *arena);
+/* 0, or 401 M_UNAUTHORIZED. */
+GG_API GG_CHECKED int mx_event_verify(const struct mx_json *event, const struct mx_room_version *version, const char *server,
+                                      const char *key_id, const uint8_t public_key[32], struct gg_error *err);
 
 /* ---- building our own ---- */
 
@@ -96,12 +108,17 @@ struct mx_client_format {
     bool without_room_id;        /* inside /sync */
     const struct gg_str *fields; /* event_fields of a filter; NULL: all */
     size_t n_fields;
+    /* age_ts, invite_room_state and knock_room_state are left out of unsigned; the last two have places of their own in
+     * answers. */
     struct gg_str extra_unsigned; /* members to add to unsigned, JSON text without braces; s NULL or n 0: none */
 };
 /* Appends the event in the client-server format (version 2: no hashes, signatures, auth_events, ...) by splicing the
  * stored bytes: content is copied, not parsed. */
 GG_API void mx_event_write_client(struct gg_buf *out, const struct mx_event *event, const struct mx_client_format *format);
-/* Appends the PDU as servers exchange it (unsigned reduced to what is sent on). */
+/* Appends the PDU as servers exchange it (of unsigned only age, computed by the wall clock). */
 GG_API void mx_event_write_pdu(struct gg_buf *out, const struct mx_event *event);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

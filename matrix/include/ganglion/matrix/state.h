@@ -4,6 +4,10 @@
 
 #include <ganglion/matrix/event.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- (type, state_key) -> event id; immutable once shared, reference-counted (atomic) ---- */
 
 struct mx_state;
@@ -74,4 +78,7 @@ struct mx_resolve_io {
 GG_API GG_CHECKED int mx_resolve(const struct mx_room_version *version, const struct mx_state *const *maps, size_t n,
                                  const struct mx_resolve_io *io, struct mx_state **out, struct gg_error *err);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

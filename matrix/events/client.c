@@ -1,0 +1,140 @@
+/* client.c: events as clients see them (client-server "Room event format"), spliced out of the stored bytes. */
+#include "internal.h"
+
+/* What leaves unsigned is for us alone, is computed anew, or travels elsewhere in an answer. */
+static const char *const hidden_unsigned[] = {"age_ts", "age", "transaction_id", "invite_room_state", "knock_room_state"};
+/* Top-level members that servers need; or that we write ourselves. */
+static const char *const hidden[] = {"auth_events", "prev_events", "hashes",   "signatures", "depth",   "origin",
+                                     "prev_state",  "unsigned",    "event_id", "room_id",    "redacts"};
+
+static bool is_one_of(struct gg_str key, const char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (mx_json_key_is(key, names[i]))
+            return true;
+    return false;
+}
+
+static void comma(struct gg_buf *out, bool *first)
+{
+    if (!*first)
+        gg_buf_char(out, ',');
+    *first = false;
+}
+
+static void copy_member(struct gg_buf *out, bool *first, struct gg_str key, struct gg_str value)
+{
+    comma(out, first);
+    gg_buf_char(out, '"');
+    gg_buf_str(out, key);
+    gg_buf_lit(out, "\":");
+    gg_buf_str(out, value);
+}
+
+static void text_member(struct gg_buf *out, bool *first, const char *key, struct gg_str text)
+{
+    comma(out, first);
+    gg_buf_char(out, '"');
+    gg_buf_text(out, key);
+    gg_buf_lit(out, "\":");
+    gg_buf_json_string(out, text);
+}
+
+/* Transaction ids are for the device that sent the event (client-server "Local echo"). */
+static bool own_device(const struct mx_event *e, const struct mx_client_format *f)
+{
+    return e->meta.txn_id.s && e->meta.device_id.s && f->user_id.s && f->device_id.s &&
+           gg_str_eq(e->sender, f->user_id) && gg_str_eq(e->meta.device_id, f->device_id);
+}
+
+static void write_unsigned(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f, bool *first)
+{
+    struct mx_json_iter it = mx_json_iter(e->unsigned_);
+    size_t start = out->n;
+    int64_t age_ts;
+    bool none = true;
+    if (!*first)
+        gg_buf_char(out, ',');
+    gg_buf_lit(out, "\"unsigned\":{");
+    while (it.object && mx_json_next(&it)) {
+        if (!is_one_of(it.key, hidden_unsigned, GG_COUNT(hidden_unsigned)))
+            copy_member(out, &none, it.key, it.value);
+        else if (f->now_ms && mx_json_key_is(it.key, "age_ts") && mx_json_i64(it.value, &age_ts)) {
+            comma(out, &none);
+            gg_buf_lit(out, "\"age\":");
+            gg_buf_i64(out, f->now_ms - age_ts);
+        }
+    }
+    if (own_device(e, f))
+        text_member(out, &none, "transaction_id", e->meta.txn_id);
+    if (f->extra_unsigned.n) {
+        comma(out, &none);
+        gg_buf_str(out, f->extra_unsigned);
+    }
+    if (none) { /* nothing to say: take the key back */
+        out->n = start;
+        out->data[start] = '\0';
+        return;
+    }
+    *first = false;
+    gg_buf_char(out, '}');
+}
+
+/* Old and new clients look for `redacts` in different places (room version 11, "Moving the redacts property"): it is
+ * served in both. */
+static void write_redaction_content(struct gg_buf *out, const struct mx_event *e)
+{
+    if (!e->redacts.s || e->version->redacts_in_content || mx_json_get(e->content, "redacts").s) {
+        gg_buf_str(out, e->content);
+        return;
+    }
+    bool first = true;
+    gg_buf_char(out, '{');
+    text_member(out, &first, "redacts", e->redacts);
+    for (struct mx_json_iter it = mx_json_iter(e->content); mx_json_next(&it);)
+        copy_member(out, &first, it.key, it.value);
+    gg_buf_char(out, '}');
+}
+
+static void write_members(struct gg_buf *out, const struct mx_event *e, bool *first)
+{
+    bool redaction = gg_str_is(e->type, "m.room.redaction");
+    for (struct mx_json_iter it = mx_json_iter(e->json); mx_json_next(&it);) {
+        if (is_one_of(it.key, hidden, GG_COUNT(hidden)))
+            continue;
+        if (redaction && mx_json_key_is(it.key, "content")) {
+            comma(out, first);
+            gg_buf_lit(out, "\"content\":");
+            write_redaction_content(out, e);
+        } else {
+            copy_member(out, first, it.key, it.value);
+        }
+    }
+    if (redaction && e->redacts.s)
+        text_member(out, first, "redacts", e->redacts);
+}
+
+static void write_all(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f)
+{
+    bool first = true;
+    gg_buf_reserve(out, e->json.n + 256);
+    gg_buf_char(out, '{');
+    write_members(out, e, &first);
+    text_member(out, &first, "event_id", e->event_id);
+    if (!f->without_room_id && e->room_id.s)
+        text_member(out, &first, "room_id", e->room_id);
+    write_unsigned(out, e, f, &first);
+    gg_buf_char(out, '}');
+}
+
+void mx_event_write_client(struct gg_buf *out, const struct mx_event *event, const struct mx_client_format *format)
+{
+    struct gg_buf whole = GG_BUF_INIT;
+    if (!format->fields) {
+        write_all(out, event, format);
+        return;
+    }
+    write_all(&whole, event, format);
+    mx_event_write_fields(out, gg_buf_view(&whole), format->fields, format->n_fields);
+    gg_buf_done(&whole);
+}
