@@ -1,5 +1,6 @@
 /* log.c: lines to standard error. */
 #include <ganglion/buf.h>
+#include <ganglion/fiber.h>
 #include <ganglion/log.h>
 
 #include <stdarg.h>
@@ -31,9 +32,10 @@ void gg_log_write(struct gg_logger *logger, int level, const char *file, int lin
     gettimeofday(&tv, NULL);
     localtime_r(&tv.tv_sec, &tm);
     strftime(stamp, sizeof(stamp), "%F %T", &tm);
+    const char *tag = gg_get_tag();
     struct gg_buf b = GG_BUF_INIT;
-    gg_buf_printf(&b, "%s,%03d - %s - %d - %s - %s\n", stamp, (int)(tv.tv_usec / 1000), logger->name, line,
-                  level_name(level), message);
+    gg_buf_printf(&b, "%s,%03d - %s - %d - %s - %s - %s\n", stamp, (int)(tv.tv_usec / 1000), logger->name, line,
+                  level_name(level), tag ? tag : "-", message);
     if (write(STDERR_FILENO, b.data, b.n) < 0)
         b.n = 0; /* nobody left to tell */
     gg_buf_done(&b);

@@ -15,7 +15,6 @@ struct gg_plugins; /* plugin/plugins.h: what is loaded */
 struct gg_server;  /* http/: listeners, router, requests in flight */
 struct gg_client;  /* http/: outgoing requests */
 struct gg_repl;    /* repl/: Redis, streams, calls between processes */
-struct gg_logger;
 
 #define GG_MAIN_APP "synapse.app.homeserver"
 #define GG_MAIN_INSTANCE "master" /* how the main process is called on the wire */
@@ -75,6 +74,7 @@ struct gg_host {
     struct gg_list seen;       /* struct gg_hook */
     struct gg_list reload;     /* struct gg_hook */
     struct gg_list jobs;       /* main/jobs.c */
+    struct gg_scope *jobs_scope;
 };
 
 /* An empty host; worker_app NULL: the main process; name NULL: "master", or the
@@ -90,6 +90,11 @@ GG_YIELDS int gg_host_authenticate(struct gg_host *host, struct gg_request *rq, 
 int gg_host_limit(struct gg_host *host, struct gg_request *rq, const char *limiter, struct gg_error *err);
 void gg_host_seen(struct gg_host *host, struct gg_request *rq);
 
+/* The /ready document: a whole JSON object is added to buf (a service's ready()
+ * adds members, each with a comma in front). Missing roles do not make a process
+ * unready; they are listed. */
+bool gg_host_ready(struct gg_host *host, struct gg_buf *buf);
+
 /* ---- for the life cycle ---- */
 
 GG_YIELDS int gg_host_run_schema(struct gg_host *host, struct gg_error *err);
@@ -97,5 +102,8 @@ GG_YIELDS int gg_host_start_services(struct gg_host *host, struct gg_error *err)
 GG_YIELDS int gg_host_services_replicated(struct gg_host *host, struct gg_error *err);
 GG_YIELDS void gg_host_stop_services(struct gg_host *host);
 GG_YIELDS void gg_host_run_reload(struct gg_host *host);
+void gg_host_start_jobs(struct gg_host *host); /* jobs.c: what gg_host_every registered so far */
+GG_YIELDS void gg_host_stop_jobs(struct gg_host *host, int64_t deadline);
+void gg_host_free_jobs(struct gg_host *host);  /* no fiber of a job is left */
 
 #endif

@@ -5,7 +5,10 @@
  * autocommit connections (READ COMMITTED). *Transactions* have a connection of
  * their own (REPEATABLE READ), and are run again on 40001, 40P01 and on a lost
  * connection that had not sent COMMIT. Parameters and results travel in
- * PostgreSQL's binary format. All waits end by the fiber's deadline. */
+ * PostgreSQL's binary format. All waits for a connection or a read end by the
+ * fiber's deadline; while the server cannot be reached requests fail with
+ * GG_E_UNAVAILABLE, at the latest after ten seconds. Errors of the database have
+ * http_status 500 or 503 whatever their code: clients are not told SQL. */
 #ifndef GANGLION_DB_H
 #define GANGLION_DB_H
 
@@ -85,6 +88,8 @@ GG_API struct gg_str gg_rows_str(const struct gg_rows *rows, size_t row, int col
 /* text[]: n_out elements in the arena; NULL for NULL. */
 GG_API struct gg_str *gg_rows_texts(const struct gg_rows *rows, size_t row, int column, struct gg_arena *arena,
                                     size_t *n_out);
+/* smallint[], integer[], bigint[] likewise; a NULL element is GG_NULL_I64. */
+GG_API int64_t *gg_rows_i64s(const struct gg_rows *rows, size_t row, int column, struct gg_arena *arena, size_t *n_out);
 
 /* ---- running ---- */
 
@@ -92,8 +97,10 @@ GG_API struct gg_str *gg_rows_texts(const struct gg_rows *rows, size_t row, int 
 GG_API GG_YIELDS GG_CHECKED int gg_db_read(struct gg_db *db, const struct gg_stmt *stmt, const struct gg_param *params,
                                            size_t n, struct gg_arena *arena, struct gg_rows **rows_out,
                                            struct gg_error *err);
-/* One write statement, its own transaction; rows_out may be NULL. Shielded from
- * cancelling. GG_E_IN_DOUBT: the connection was lost after it was sent. */
+/* One write statement, its own transaction; rows_out may be NULL. Once it was sent
+ * neither cancelling nor the deadline end the wait for its outcome. Run again on a
+ * deadlock and when the server certainly had not run it. GG_E_IN_DOUBT: the
+ * connection was lost after it was sent. Aborts inside a transaction, as gg_db_read. */
 GG_API GG_YIELDS GG_CHECKED int gg_db_write(struct gg_db *db, const struct gg_stmt *stmt, const struct gg_param *params,
                                             size_t n, struct gg_arena *arena, struct gg_rows **rows_out,
                                             struct gg_error *err);
@@ -128,7 +135,7 @@ GG_API GG_YIELDS GG_CHECKED int gg_txn_flush(struct gg_txn *txn, struct gg_error
 GG_API struct gg_db *gg_txn_db(struct gg_txn *txn);
 
 /* SQLSTATE of the last error seen through err's call, e.g. "23505"; "" if none.
- * Valid until the running fiber's next database call. */
+ * Ask before the running fiber waits again. */
 GG_API const char *gg_db_sqlstate(void);
 
 /* Many statements as one text (schema scripts, tests), on a connection of its

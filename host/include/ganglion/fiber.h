@@ -30,8 +30,10 @@ GG_API struct gg_scope *gg_scope_new(struct gg_scope *parent, const char *name);
 GG_API void gg_scope_cancel(struct gg_scope *scope);
 /* Waits until all have ended (GG_E_TIMEOUT: some have not). */
 GG_API GG_YIELDS int gg_scope_join(struct gg_scope *scope, int64_t deadline);
-/* Cancel, join without limit, free. From a fiber outside the scope. */
+/* Cancel, join without limit (shielded from the caller's own cancel), free. From a fiber outside the scope; from loop
+ * code only when the scope is empty. Child scopes are ended by who made them, before. */
 GG_API GG_YIELDS void gg_scope_end(struct gg_scope *scope);
+/* Fibers of the scope and of all scopes below it. */
 GG_API size_t gg_scope_count(const struct gg_scope *scope);
 
 /* ---- fibers ---- */
@@ -66,8 +68,9 @@ GG_API void gg_shield_begin(void);
 GG_API void gg_shield_end(void);
 
 /* Runs fn(arg) in a fiber of its own, shielded from the caller's cancel: if the
- * caller's wait ends early, fn goes on to its end. GG_OK: fn has ended. fn's arg
- * must not live on the caller's stack. */
+ * caller's wait ends early, fn goes on to its end (only a cancel of its scope
+ * reaches it). GG_OK: fn has ended. GG_E_UNAVAILABLE: it could not be started.
+ * fn's arg must not live on the caller's stack. */
 GG_API GG_YIELDS int gg_run_shielded(struct gg_scope *scope, const char *name, gg_fiber_fn *fn, void *arg);
 
 /* ---- waiting ---- */
@@ -78,7 +81,9 @@ GG_API GG_YIELDS int gg_sleep_until(int64_t deadline); /* GG_OK when it came */
 
 enum gg_fd_want { GG_READABLE = 1, GG_WRITABLE = 2 };
 /* Until fd is ready for one of want; *got_out (may be NULL) says which. One
- * waiter for each fd and direction. */
+ * waiter for each fd and direction. A hang-up counts as ready. fd may be closed
+ * and its number used again at any time but during the wait. GG_E_INVALID: fd
+ * is not open. */
 GG_API GG_YIELDS int gg_wait_fd(int fd, int want, int *got_out, int64_t deadline);
 
 /* A condition: waiters in order of arrival. Always wait in a loop over what you

@@ -32,8 +32,9 @@ struct gg_service {
     int (*replicated)(void *self, struct gg_error *err); /* after stream positions were loaded */
     void (*stop)(void *self);
     void (*free)(void *self);
-    /* Adds members to the /ready document (an open JSON object in a gg_buf*), and
-     * says whether it is ready. NULL: always. */
+    /* Adds members to the /ready document, each with a comma in front
+     * (`,"lag_ms":3`), to a struct gg_buf *, and says whether it is ready. May not
+     * yield. NULL: always. */
     bool (*ready)(void *self, void *buf);
 };
 GG_API void gg_host_attach(struct gg_host *host, const struct gg_service *service, void *self);

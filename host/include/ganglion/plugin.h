@@ -23,8 +23,10 @@ extern "C" {
 #define GG_ABI_MAJOR 1u      /* a layout or a meaning changed: older plugins are refused */
 #define GG_ABI_MINOR 0u      /* something was added: plugins built for newer are refused */
 
-/* A script of a plugin's own PostgreSQL schema "ganglion_<plugin>"; run once, in
- * ascending order, by the first process that starts with it, under a lock. */
+/* A script of a plugin's own PostgreSQL schema: "ganglion_" and what follows the
+ * last dot of the plugin's name. Run once, in ascending order, by the first process
+ * that starts with it, under a lock and each in a transaction with the schema first
+ * in search_path. */
 struct gg_migration {
     uint32_t version;  /* 1, 2, ...; the table ends with 0 */
     const char *sql;
@@ -35,8 +37,10 @@ struct gg_include {
     const char *role;        /* "pusher": the file's base name; NULL ends the table */
     /* true: this process has that duty by its config; *explicit_out: it was asked
      * for by name, so a missing file must stop the start; why_out: one line for
-     * --explain. */
+     * --explain. NULL: the two members below decide; always, when they say nothing. */
     bool (*wanted)(const struct gg_host *host, bool *explicit_out, const char **why_out);
+    const char *duty;        /* a duty of topology.h that this process must have, or NULL */
+    const char *resource;    /* a listener of this process must name it, or NULL */
 };
 
 struct gg_plugin {
@@ -49,9 +53,11 @@ struct gg_plugin {
     const char *const *worker_apps;          /* "synapse.app.pusher", ...; NULL-ended */
     const struct gg_include *includes;       /* roles loaded into the same process */
     const struct gg_config_key *keys;        /* its own keys */
-    const struct gg_config_key *const *key_groups;  /* tables of shared libraries; NULL-ended */
+    /* Groups are tables of libraries that are installed with the host (libganglion-matrix):
+     * their entries have the host's size, whatever the sizes above say. NULL-ended. */
+    const struct gg_config_key *const *key_groups;
     const struct gg_route *routes;           /* its own */
-    const struct gg_route *const *route_groups;     /* tables of shared libraries; NULL-ended */
+    const struct gg_route *const *route_groups;
     const struct gg_method *methods;         /* replication methods that it serves */
     const struct gg_method *const *method_groups;
     const struct gg_migration *migrations;

@@ -1,0 +1,13 @@
+/* main/notify.h: what systemd is told. */
+#ifndef GG_MAIN_NOTIFY_H
+#define GG_MAIN_NOTIFY_H
+
+/* Sends lines ("READY=1\nMAINPID=7") to $NOTIFY_SOCKET, a path or, with '@', an
+ * abstract name. Without the variable, or when it fails, nothing happens: the
+ * service manager then times out on its own, and says so. */
+void gg_notify(const char *lines);
+void gg_notify_ready(void);
+void gg_notify_reloading(void);
+void gg_notify_stopping(void);
+
+#endif

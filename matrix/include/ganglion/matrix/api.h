@@ -1,0 +1,12 @@
+/* ganglion/matrix/api.h: the tables that Matrix roles list in their descriptors: what two roles serve alike is written
+ * once. Each table ends with an empty entry. */
+#ifndef GANGLION_MATRIX_API_H
+#define GANGLION_MATRIX_API_H
+
+#include <ganglion/http.h>
+#include <ganglion/repl.h>
+
+/* Routes of the client-server API. */
+GG_API extern const struct gg_route mx_routes_rooms[];
+
+#endif

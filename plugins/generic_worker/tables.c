@@ -1,0 +1,12 @@
+/* The tables of the role, each ended by NULL. */
+#include "tables.h"
+
+const struct gg_route *const generic_worker_routes[] = {
+    NULL,
+};
+const struct gg_method *const generic_worker_methods[] = {
+    NULL,
+};
+const struct gg_config_key *const generic_worker_keys[] = {
+    NULL,
+};

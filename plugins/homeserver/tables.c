@@ -1,0 +1,12 @@
+/* The tables of the role, each ended by NULL. */
+#include "tables.h"
+
+const struct gg_route *const homeserver_routes[] = {
+    NULL,
+};
+const struct gg_method *const homeserver_methods[] = {
+    NULL,
+};
+const struct gg_config_key *const homeserver_keys[] = {
+    NULL,
+};
