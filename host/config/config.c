@@ -106,8 +106,12 @@ static const struct gg_node *fallback_node(struct gg_config *config, const struc
 
     if (!key->fallback)
         return NULL;
-    if (!strchr("[{'\"", key->fallback[0]) || key->fallback[0] == '\0')
-        return gg_node_plain(config->arena, key->fallback, "default");
+    if (!strchr("[{'\"", key->fallback[0]) || key->fallback[0] == '\0') {
+        node = gg_node_plain(config->arena, key->fallback, "default");
+        if (key->type == GG_C_TEXT || key->type == GG_C_SECRET)
+            node->kind = GG_NODE_TEXT;
+        return node;
+    }
     if (gg_yaml_parse(config->arena, "default", gg_str(key->fallback), NULL, NULL, &node, &err) != 0)
         gg_panic(__FILE__, __LINE__, "the default of %s is no YAML: %s", key->path, err.message);
     return node;
@@ -130,6 +134,26 @@ static bool same_value(const struct gg_value *a, const struct gg_value *b)
     }
 }
 
+static bool says_disabled(const struct gg_node *section)
+{
+    const struct gg_node *enabled = gg_node_get(section, "enabled");
+
+    return gg_node_kind(enabled) == GG_NODE_BOOL && !enabled->b;
+}
+
+/* "enabled: false" inside the value, or beside it in its section. */
+static bool switched_off(const struct gg_config *config, const struct gg_value *value)
+{
+    const char *dot = strrchr(value->key.path, '.');
+
+    if (says_disabled(value->node))
+        return true;
+    if (!dot || strcmp(dot, ".enabled") == 0)
+        return false;
+    return says_disabled(gg_node_at_path(config->root, gg_arena_strndup(config->arena, value->key.path,
+                                                                        (size_t)(dot - value->key.path))));
+}
+
 /* A refused key may stand there as long as it changes nothing. */
 static void judge(struct gg_config *config, const struct gg_value *value, const struct gg_node *fallback)
 {
@@ -139,7 +163,7 @@ static void judge(struct gg_config *config, const struct gg_value *value, const 
         struct gg_value usual = {.key = *key};
         bool harmless = fallback && gg_value_read(config, &usual, fallback) ? same_value(value, &usual)
                                                                             : !gg_value_is_on(value);
-        if (!harmless)
+        if (!harmless && !switched_off(config, value))
             gg_config_find(config, GG_FINDING_ERROR, "%s: `%s` cannot be used: %s", value->node->where, key->path,
                            key->why ? key->why : "it is not supported");
     } else if (key->verdict == GG_IGNORED) {

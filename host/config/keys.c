@@ -87,6 +87,7 @@ const struct gg_config_key gg_host_keys[] = {
     /* database */
     {"database", GG_C_MAP, .doc = "name: psycopg2; args: libpq's key words and cp_max (connections of each process); "
                                   "allow_unsafe_locale; statement_timeout (ms, null: none). txn_limit and other cp_ keys have no effect."},
+    {"database.allow_unsafe_locale", GG_C_BOOL, GG_HONOURED, "false", "Use a database whose collation is not C."},
     {"databases", GG_C_MAP, .doc = "The same under names; only one entry can be used."},
     {"database_path", GG_C_TEXT, GG_IGNORED, .doc = "SQLite file.", .why = "only PostgreSQL is used"},
 

@@ -60,7 +60,9 @@ static bool read_number(struct gg_config *config, struct gg_value *value, const 
 
 static bool read_text(struct gg_config *config, struct gg_value *value, const struct gg_node *node)
 {
-    if (node->kind != GG_NODE_TEXT)
+    bool number = (value->key.flags & GG_KEY_PLAIN) && (node->kind == GG_NODE_INT || node->kind == GG_NODE_FLOAT);
+
+    if (node->kind != GG_NODE_TEXT && !number)
         return refuse(config, value, node, "text (put it in quotes)");
     value->text = node->text.s;
     return true;

@@ -45,6 +45,7 @@ enum gg_config_key_flags {
     GG_KEY_TEXT_BOOL = 4, /* BOOL that also takes the texts "true", "yes", "1", ... */
     GG_KEY_GENERATED = 8, /* SECRET: main makes the file of "<key>_path" when it is missing */
     GG_KEY_PRIVATE = 16,  /* masked when printed, though not of type SECRET */
+    GG_KEY_PLAIN = 32,    /* TEXT that also takes a number written plainly */
 };
 
 /* Tables end with an entry whose path is NULL. */
@@ -59,6 +60,10 @@ struct gg_config_key {
     const char *old;      /* former spellings, "use_presence|!no_presence" (!: the inverse boolean); NULL: none */
     const char *env;      /* environment variable that sets the default; NULL: none */
     uint32_t flags;       /* enum gg_config_key_flags */
+    /* TEXT that names a file: its contents when it is missing (in the arena). Main makes
+     * it, readable by its owner only, unless the key without "_path" is written. In its
+     * fallback "{server_name}" and "{config_directory}" are filled in. */
+    struct gg_str (*make)(const struct gg_config *config, struct gg_arena *arena);
 };
 
 /* ---- typed getters: value or declared default ---- */

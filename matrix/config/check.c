@@ -1,0 +1,72 @@
+/* What must hold between keys of Matrix, as Synapse demands it at start. */
+#include <ganglion/matrix/config.h>
+#include <ganglion/matrix/id.h>
+#include <ganglion/matrix/room_version.h>
+
+static int check_server_name(const struct gg_config *config, struct gg_error *err)
+{
+    const char *name = gg_config_text(config, "server_name");
+
+    if (name && !mx_server_name_valid(gg_str(name)))
+        return gg_fail(err, GG_E_INVALID, "%s: `server_name` must be a host with an optional port, not `%.80s`",
+                       gg_node_where(gg_config_node(config, "server_name")), name);
+    return 0;
+}
+
+static int check_base_url(const struct gg_config *config, struct gg_error *err)
+{
+    const char *url = gg_config_text(config, "public_baseurl");
+    const char *where = gg_node_where(gg_config_node(config, "public_baseurl"));
+
+    if (!url)
+        return 0;
+    if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
+        return gg_fail(err, GG_E_INVALID, "%s: `public_baseurl` must begin with https:// or http://", where);
+    if (strpbrk(url, "?#"))
+        return gg_fail(err, GG_E_INVALID, "%s: `public_baseurl` must have no query and no fragment", where);
+    return 0;
+}
+
+static int check_registration(const struct gg_config *config, struct gg_error *err)
+{
+    if (!gg_config_bool(config, "enable_registration") ||
+        gg_config_bool(config, "enable_registration_without_verification"))
+        return 0;
+    return gg_fail(
+        err, GG_E_INVALID,
+        "%s: `enable_registration` lets anybody in: set `enable_registration_without_verification: true` too "
+        "if that is meant",
+        gg_node_where(gg_config_node(config, "enable_registration")));
+}
+
+static int check_room_version(const struct gg_config *config, struct gg_error *err)
+{
+    const char *version = gg_config_text(config, "default_room_version");
+
+    if (mx_room_version_find(gg_str(version)))
+        return 0;
+    return gg_fail(err, GG_E_INVALID, "%s: `default_room_version`: there is no room version `%.40s`",
+                   gg_node_where(gg_config_node(config, "default_room_version")), version);
+}
+
+static int check_range(const struct gg_config *config, const char *key, int64_t least, int64_t most,
+                       struct gg_error *err)
+{
+    int64_t value = gg_config_int(config, key);
+
+    if (value >= least && value <= most)
+        return 0;
+    return gg_fail(err, GG_E_INVALID, "%s: `%s` must be from %lld to %lld", gg_node_where(gg_config_node(config, key)),
+                   key, (long long)least, (long long)most);
+}
+
+int mx_config_check(const struct gg_config *config, struct gg_error *err)
+{
+    int status = check_server_name(config, err);
+
+    status = status ? status : check_base_url(config, err);
+    status = status ? status : check_registration(config, err);
+    status = status ? status : check_room_version(config, err);
+    status = status ? status : check_range(config, "bcrypt_rounds", 4, 31, err);
+    return status ? status : check_range(config, "filter_timeline_limit", -1, INT32_MAX, err);
+}
