@@ -57,7 +57,7 @@ static void cut_utf8(char *text, size_t size, int wanted)
     text[n] = '\0';
 }
 
-static void set_text(struct gg_error *err, const char *file, int line, const char *fmt, va_list ap)
+static GG_PRINTF(4, 0) void set_text(struct gg_error *err, const char *file, int line, const char *fmt, va_list ap)
 {
     err->extra[0] = '\0';
     err->file = file;

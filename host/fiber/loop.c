@@ -30,6 +30,13 @@ static struct {
     struct gg_timer *trim;
 } loop;
 
+static _Thread_local uint64_t loop_number __attribute__((tls_model("initial-exec")));
+
+uint64_t gg_loop_number(void)
+{
+    return loop_number;
+}
+
 struct event_base *gg_loop_base(void)
 {
     return loop.base;
@@ -184,15 +191,18 @@ static void teardown(void)
 int gg_loop_run(const struct gg_loop_options *options, gg_fiber_fn *main_fn, void *arg)
 {
     static const struct gg_loop_options defaults;
+    static uint64_t runs;
     if (loop.base)
         gg_panic(__FILE__, __LINE__, "gg_loop_run while a loop runs");
     int r = setup(options ? options : &defaults);
     gg_sched.running = r == GG_OK;
+    loop_number = ++runs;
     if (r == GG_OK && !gg_spawn(NULL, "main", main_fn, arg))
         r = GG_E_UNAVAILABLE;
     while (r == GG_OK && (gg_sched.live > 0 || loop.n_ends > 0))
         turn();
     gg_sched.running = false;
+    loop_number = 0;
     teardown();
     return r;
 }

@@ -1,5 +1,5 @@
 /* panic.c: the last words of a process that found a bug in itself. */
-#include <ganglion/log.h>
+#include "log/log.h"
 
 #include <execinfo.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Straight to standard error: the log may be what is broken. */
+/* To the log if that is possible, and straight to standard error: the log may be what is broken. */
 void gg_panic(const char *file, int line, const char *fmt, ...)
 {
     char text[1024];
@@ -18,6 +18,8 @@ void gg_panic(const char *file, int line, const char *fmt, ...)
     va_end(ap);
     if (n > (int)sizeof(text) - 2)
         n = (int)sizeof(text) - 2;
+    text[n] = '\0';
+    gg_log_last_words(file, line, strchr(text, 'P'));
     text[n++] = '\n';
     if (write(STDERR_FILENO, text, (size_t)n) < 0)
         abort();

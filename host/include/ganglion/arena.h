@@ -36,7 +36,7 @@ GG_API char *gg_arena_strdup(struct gg_arena *arena, const char *s); /* NULL giv
 GG_API char *gg_arena_strndup(struct gg_arena *arena, const char *s, size_t n);
 GG_API struct gg_str gg_arena_str(struct gg_arena *arena, struct gg_str s);
 GG_API char *gg_arena_printf(struct gg_arena *arena, const char *fmt, ...) GG_PRINTF(2, 3);
-GG_API char *gg_arena_vprintf(struct gg_arena *arena, const char *fmt, va_list ap);
+GG_API char *gg_arena_vprintf(struct gg_arena *arena, const char *fmt, va_list ap) GG_PRINTF(2, 0);
 
 /* Calls fn(arg) when the arena is freed or reset: ties a foreign object (a
  * PGresult, a json_t, a reference) to the request that uses it. */
