@@ -4,7 +4,9 @@
 #include "config/topology.h"
 #include "main/keys.h"
 
+#include <ganglion/log.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Entries were copied to the host's size when the plugin was opened. */
@@ -65,41 +67,54 @@ static void print_findings(const struct gg_config *config, int least, const stru
             fprintf(stderr, "%s: %s\n", findings[i].level == GG_FINDING_ERROR ? "error" : "warning", findings[i].text);
 }
 
-static int read_and_open(const struct gg_args *args, int mode, struct gg_setup *out, struct gg_error *err)
+/* --plugin-dir first, then ganglion.plugin_path. */
+static const char *const *folder_options(const struct gg_args *args, const struct gg_config *config)
+{
+    size_t n;
+    const char *const *more = gg_config_texts(config, "ganglion.plugin_path", &n);
+    const char **list = calloc(args->plugin_dirs.n + n + 1, sizeof(*list));
+    GG_ASSERT(list != NULL);
+    memcpy(list, args->plugin_dirs.values, args->plugin_dirs.n * sizeof(*list));
+    memcpy(list + args->plugin_dirs.n, more, n * sizeof(*list));
+    return list;
+}
+
+static int read_config(const struct gg_args *args, int mode, struct gg_setup *out, struct gg_error *err)
 {
     struct gg_config_source source = gg_args_source(args);
     source.generate = mode == GG_SETUP_RUN;
     int rc = gg_config_read(&source, &out->config, err);
-    if (rc == 0)
-        rc = gg_config_declare(out->config, gg_main_keys, sizeof(*gg_main_keys), err);
-    if (rc < 0)
-        return rc;
-    out->host = make_host(out);
-    rc = open_roles(out, err);
-    return rc == 0 ? gg_config_finish(out->config, err) : rc;
+    return rc == 0 ? gg_config_declare(out->config, gg_main_keys, sizeof(*gg_main_keys), err) : rc;
 }
 
-/* What the installed plugins claim is compared by a child while this process reads its files. */
-static struct gg_claims_child *start_claims(const struct gg_args *args, const struct gg_setup *setup)
+/* What the installed plugins claim is compared by a child while this process goes on. */
+static int open_and_check(struct gg_setup *out, const char *const *folders, struct gg_error *err)
 {
-    return setup->plugins->n > 0
-               ? gg_claims_start(args->plugin_dirs.values, setup->plugins->roles[0]->desc.name)
-               : NULL;
+    struct gg_claims_child *child = NULL;
+    struct gg_error claims = GG_ERROR_INIT;
+    out->plugins = gg_plugins_new(folders);
+    out->host = make_host(out);
+    int rc = open_roles(out, err);
+    if (rc == 0) {
+        child = gg_claims_start(folders, out->plugins->roles[0]->desc.name);
+        rc = gg_config_finish(out->config, err);
+    }
+    if (rc == 0)
+        rc = check_process(out, err);
+    int other = gg_claims_finish(child, &claims);
+    if (rc == 0 && other < 0)
+        *err = claims;
+    return rc < 0 ? rc : other;
 }
 
 int gg_setup(const struct gg_args *args, int mode, struct gg_setup *out, struct gg_error *err)
 {
     memset(out, 0, sizeof(*out));
-    out->plugins = gg_plugins_new(args->plugin_dirs.values);
-    int rc = read_and_open(args, mode, out, err);
+    int rc = read_config(args, mode, out, err);
     if (rc == 0) {
-        struct gg_claims_child *child = start_claims(args, out);
-        struct gg_error claims = GG_ERROR_INIT;
-        rc = check_process(out, err);
-        if (gg_claims_finish(child, &claims) < 0 && rc == 0) {
-            *err = claims;
-            rc = claims.code;
-        }
+        const char *const *folders = folder_options(args, out->config);
+        rc = open_and_check(out, folders, err);
+        free((void *)folders);
     }
     if (out->config != NULL && rc < 0)
         print_findings(out->config, GG_FINDING_ERROR, err);

@@ -134,12 +134,24 @@ static void note_missing(struct gg_plugins *plugins, const char *role, const cha
 {
     char package[GG_ROLE_MAX + 32];
     gg_role_package(role, package, sizeof(package));
-    gg_warn(&logger, "the work of %s falls to this process (%s), but %s.so is not installed: it is left undone; "
-                     "install %s", role, why, role, package);
     if (plugins->n_missing == GG_MAX_ROLES)
         return;
     plugins->missing[plugins->n_missing++] =
         (struct gg_missing){role, gg_arena_strdup(plugins->arena, package), gg_arena_strdup(plugins->arena, why)};
+}
+
+void gg_plugins_warn_missing(const struct gg_plugins *plugins)
+{
+    struct gg_buf roles = GG_BUF_INIT, packages = GG_BUF_INIT;
+    for (size_t i = 0; i < plugins->n_missing; i++) {
+        gg_buf_printf(&roles, "%s%s", i > 0 ? ", " : "", plugins->missing[i].role);
+        gg_buf_printf(&packages, " %s", plugins->missing[i].package);
+    }
+    if (plugins->n_missing > 0)
+        gg_warn(&logger, "work that falls to this process is left undone, since its roles are not installed: %s (install%s)",
+                roles.data, packages.data);
+    gg_buf_done(&roles);
+    gg_buf_done(&packages);
 }
 
 static bool already_missing(const struct gg_plugins *plugins, const char *role)

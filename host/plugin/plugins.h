@@ -29,6 +29,8 @@ void gg_plugins_free(struct gg_plugins *plugins);
 GG_CHECKED int gg_plugins_open_root(struct gg_plugins *plugins, const char *worker_app, struct gg_error *err);
 /* Opens the roles that the opened ones include and the config wants, transitively. */
 GG_CHECKED int gg_plugins_open_includes(struct gg_plugins *plugins, struct gg_host *host, struct gg_error *err);
+/* One warning that names the absent roles and their packages, if there are any. */
+void gg_plugins_warn_missing(const struct gg_plugins *plugins);
 /* Opens every installed plugin, for `ganglion plugins` and for generated proxy
  * files; those that cannot be opened are reported through broken (may be NULL). */
 void gg_plugins_open_installed(struct gg_plugins *plugins,

@@ -1,0 +1,15 @@
+/* main/commands.h: what the executable does besides running a process. */
+#ifndef GG_MAIN_COMMANDS_H
+#define GG_MAIN_COMMANDS_H
+
+#include "main/args.h"
+
+/* Each writes its answer to standard output and returns the exit code. */
+int gg_command_plugins(const struct gg_args *args);
+int gg_command_explain(const struct gg_args *args);
+int gg_command_routes(const struct gg_args *args);
+
+/* One line on standard error: "ganglion: <message>"; returns 1. */
+int gg_command_failed(const struct gg_error *err);
+
+#endif

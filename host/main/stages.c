@@ -1,0 +1,171 @@
+/* The stages of a process's start, as a table, and their undoing. */
+#include "main/stages.h"
+
+#include "config/config.h"
+#include "config/topology.h"
+#include "main/daemon.h"
+#include "plugin/migrate.h"
+
+#include <ganglion/db.h>
+#include <ganglion/fiber.h>
+#include <ganglion/log.h>
+
+static struct gg_logger logger = {"ganglion.main"};
+
+struct stage {
+    const char *name;
+    int (*start)(struct gg_run *run, struct gg_error *err);
+    void (*stop)(struct gg_run *run); /* or NULL */
+};
+
+int gg_stages_log(struct gg_run *run, struct gg_error *err)
+{
+    gg_config_log_findings(run->setup.config);
+    gg_plugins_warn_missing(run->setup.plugins);
+    return 0;
+}
+
+void gg_stages_force(struct gg_run *run)
+{
+    gg_scope_cancel(run->setup.host->scope);
+}
+
+void gg_stages_reload(struct gg_run *run)
+{
+}
+
+/* ---- the parts of the host: made before plugins load, since those register with them ---- */
+
+static int start_parts(struct gg_run *run, struct gg_error *err)
+{
+    struct gg_host *host = run->setup.host;
+    host->config = run->setup.config;
+    host->scope = gg_scope_new(NULL, "host");
+    host->db = gg_db_new(gg_topology_database(host->config));
+    return 0;
+}
+
+static void stop_parts(struct gg_run *run)
+{
+    struct gg_host *host = run->setup.host;
+    gg_scope_cancel(host->scope);
+    if (gg_scope_join(host->scope, run->drain_deadline) != GG_OK)
+        gg_warn(&logger, "%zu fibers did not end in time", gg_scope_count(host->scope));
+    gg_db_free(host->db);
+    host->db = NULL;
+}
+
+static int start_load(struct gg_run *run, struct gg_error *err)
+{
+    return gg_plugins_load(run->setup.plugins, run->setup.host, err);
+}
+
+static void stop_load(struct gg_run *run)
+{
+    gg_plugins_unload(run->setup.plugins);
+}
+
+/* ---- database ---- */
+
+static int start_database(struct gg_run *run, struct gg_error *err)
+{
+    run->setup.host->phase = GG_PHASE_STARTING;
+    int rc = gg_db_check(run->setup.host->db, err);
+    if (rc < 0)
+        gg_error_prefix(err, "cannot use the database");
+    return rc;
+}
+
+static int start_schema(struct gg_run *run, struct gg_error *err)
+{
+    int rc = gg_host_run_schema(run->setup.host, err);
+    return rc == 0 ? gg_plugins_migrate(run->setup.plugins, run->setup.host, err) : rc;
+}
+
+/* ---- services, positions, plugins ---- */
+
+static int start_services(struct gg_run *run, struct gg_error *err)
+{
+    return gg_host_start_services(run->setup.host, err);
+}
+
+static void stop_services(struct gg_run *run)
+{
+    gg_host_stop_services(run->setup.host);
+}
+
+static int start_replicated(struct gg_run *run, struct gg_error *err)
+{
+    return gg_host_services_replicated(run->setup.host, err);
+}
+
+static int start_plugins(struct gg_run *run, struct gg_error *err)
+{
+    return gg_plugins_start(run->setup.plugins, err);
+}
+
+static void stop_plugins(struct gg_run *run)
+{
+    gg_plugins_drain(run->setup.plugins, run->drain_deadline);
+    gg_plugins_stop(run->setup.plugins);
+}
+
+/* ---- running ---- */
+
+static int start_running(struct gg_run *run, struct gg_error *err)
+{
+    struct gg_host *host = run->setup.host;
+    int rc = run->pid_file != NULL ? gg_pid_file_write(run->pid_file, err) : 0;
+    if (rc < 0 && run->pid_required)
+        return rc;
+    if (rc < 0) /* only those who go to the background are looked for by it */
+        gg_warn(&logger, "%s", err->message);
+    run->pid_written = rc == 0 && run->pid_file != NULL;
+    host->phase = GG_PHASE_RUNNING;
+    gg_host_start_jobs(host);
+    gg_info(&logger, "%s (%s) is ready, %lld ms after its start", host->instance, host->worker_app,
+            (long long)(gg_wall_ms() - host->started_ms));
+    return 0;
+}
+
+static void stop_running(struct gg_run *run)
+{
+    run->setup.host->phase = GG_PHASE_STOPPING;
+    gg_host_stop_jobs(run->setup.host, run->drain_deadline);
+    if (run->pid_written)
+        gg_pid_file_remove(run->pid_file);
+}
+
+static const struct stage stages[] = {
+    {"parts", start_parts, stop_parts},
+    {"load", start_load, stop_load},
+    {"database", start_database, NULL},
+    {"schema", start_schema, NULL},
+    {"services", start_services, stop_services},
+    {"replicated", start_replicated, NULL},
+    {"plugins", start_plugins, stop_plugins},
+    {"running", start_running, stop_running},
+};
+
+int gg_stages_start(struct gg_run *run, struct gg_error *err)
+{
+    for (size_t i = 0; i < GG_COUNT(stages); i++) {
+        gg_debug(&logger, "starting: %s", stages[i].name);
+        int rc = gg_cancelled() ? gg_fail(err, GG_E_CANCELLED, "stopped while starting") : stages[i].start(run, err);
+        run->reached = rc < 0 ? i : i + 1;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+void gg_stages_stop(struct gg_run *run)
+{
+    for (; run->reached > 0; run->reached--) {
+        const struct stage *stage = &stages[run->reached - 1];
+        if (stage->stop == NULL)
+            continue;
+        gg_debug(&logger, "stopping: %s", stage->name);
+        stage->stop(run);
+    }
+}
