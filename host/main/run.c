@@ -3,6 +3,7 @@
 #include "main/run.h"
 
 #include "config/topology.h"
+#include "log/log.h"
 #include "main/daemon.h"
 #include "main/notify.h"
 #include "main/signals.h"
@@ -158,10 +159,12 @@ int gg_run(const struct gg_args *args)
     }
     bool asked = p.stopping && p.rc == GG_E_CANCELLED; /* a signal came while it started */
     if (p.rc < 0 && !asked) {
-        gg_log(&logger, GG_CRITICAL, "%s", p.err.message);
+        if (p.run.log_path != NULL) /* else the line below is where the log goes, too */
+            gg_log(&logger, GG_CRITICAL, "%s", p.err.message);
         fprintf(stderr, "ganglion: %s\n", p.err.message);
     }
     gg_signals_close(p.signal_fd);
+    gg_log_close();
     gg_setup_done(&p.run.setup);
     return p.rc < 0 && !asked ? 1 : 0;
 }

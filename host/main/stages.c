@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "config/topology.h"
+#include "log/log.h"
 #include "main/daemon.h"
 #include "plugin/migrate.h"
 
@@ -20,6 +21,15 @@ struct stage {
 
 int gg_stages_log(struct gg_run *run, struct gg_error *err)
 {
+    const struct gg_setup *setup = &run->setup;
+    const char *key = setup->host->main ? "log_config" : "worker_log_config";
+    run->log_path = gg_config_text(setup->config, key);
+    int rc = gg_log_configure(run->log_path, err);
+    if (rc < 0) {
+        run->log_path = NULL;
+        gg_error_prefix(err, "%s", key);
+        return rc;
+    }
     gg_config_log_findings(run->setup.config);
     gg_plugins_warn_missing(run->setup.plugins);
     return 0;
@@ -30,8 +40,18 @@ void gg_stages_force(struct gg_run *run)
     gg_scope_cancel(run->setup.host->scope);
 }
 
+static void reload_log(struct gg_run *run)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    if (run->log_path != NULL && gg_log_configure(run->log_path, &err) < 0) {
+        gg_log_reopen(); /* with the settings that it had */
+        gg_err(&logger, "the log keeps its old settings: %s", err.message);
+    }
+}
+
 void gg_stages_reload(struct gg_run *run)
 {
+    reload_log(run);
 }
 
 /* ---- the parts of the host: made before plugins load, since those register with them ---- */
