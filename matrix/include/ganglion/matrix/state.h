@@ -22,12 +22,20 @@ GG_API void mx_state_set(struct mx_state *state, struct gg_str type, struct gg_s
 GG_API bool mx_state_delete(struct mx_state *state, struct gg_str type, struct gg_str state_key);
 GG_API struct gg_str mx_state_get(const struct mx_state *state, struct gg_str type, struct gg_str state_key); /* s NULL: none */
 GG_API size_t mx_state_count(const struct mx_state *state);
+/* Bytes that the map reaches, also those that other maps share with it. */
 GG_API size_t mx_state_bytes(const struct mx_state *state);
-/* In order of (type, state_key), bytewise. for (size_t i = 0; mx_state_next(state, &i, &entry);) */
+/* Bytes of all maps of this process, shared ones counted once. */
+GG_API size_t mx_state_total_bytes(void);
+/* In order of (type, state_key), bytewise. for (size_t i = 0; mx_state_next(state, &i, &entry);). What out points to
+ * lives as long as the map and the entry in it. */
 GG_API bool mx_state_next(const struct mx_state *state, size_t *cursor, struct mx_state_entry *out);
 /* The same for one type only. */
 GG_API bool mx_state_next_of(const struct mx_state *state, struct gg_str type, size_t *cursor, struct mx_state_entry *out);
 GG_API bool mx_state_equal(const struct mx_state *a, const struct mx_state *b);
+/* Calls fn for each entry that differs, in order: a NULL: only in b; b NULL: only in a. As cheap as what is not shared.
+ * fn returns false to stop, and then so does this. */
+typedef bool mx_state_diff_fn(void *arg, const struct mx_state_entry *a, const struct mx_state_entry *b);
+GG_API bool mx_state_diff(const struct mx_state *a, const struct mx_state *b, mx_state_diff_fn *fn, void *arg);
 
 /* ---- authorisation (spec "Authorization rules", by room version) ---- */
 
