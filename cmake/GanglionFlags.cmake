@@ -10,6 +10,8 @@ add_compile_definitions(_GNU_SOURCE)
 add_compile_options(-Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
     -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wconversion -Wno-sign-conversion -Wno-unused-parameter
     -Wno-missing-field-initializers -fno-strict-aliasing -fno-omit-frame-pointer)
+# Messages and the log name files from the top of the tree, and no build path ends up in what is installed.
+add_compile_options(-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-clobbered)
 endif()

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HANDLER_STACK_BYTES (128u * 1024)
+#define HANDLER_STACK_BYTES ((size_t)128 * 1024)
 
 static struct sigaction before;
 static stack_t old_stack;

@@ -16,8 +16,8 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13: a guard without a mapping of its own */
 #endif
 
-#define STACK_BYTES (GANGLION_SANITIZED ? 512u * 1024 : 256u * 1024)
-#define GUARD_BYTES (32u * 1024) /* wide, since foreign code may step over one page with a large frame */
+#define STACK_BYTES (GANGLION_SANITIZED ? (size_t)512 * 1024 : (size_t)256 * 1024)
+#define GUARD_BYTES ((size_t)32 * 1024) /* wide, since foreign code may step over one page with a large frame */
 #define KEEP_POOLED 16u
 #define MAPS_FOR_OTHERS 5000u
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* However large the capacity, so many bytes are never held back. */
-#define MAX_HELD_BYTES (256u * 1024)
+#define MAX_HELD_BYTES ((size_t)256 * 1024)
 /* A reader of standard error that does not read holds us up for no longer than this for each line. */
 #define STREAM_PATIENCE_MS 20
 

@@ -82,9 +82,12 @@ void log_setup_warn(struct log_setup *setup, const char *fmt, ...)
     va_end(ap);
 }
 
-/* Under the lock. */
+/* Under the lock. At exit everything is written and freed; who logs after that is back here. */
 static struct log_setup *current_setup(void)
 {
+    static bool at_exit;
+    if (!at_exit)
+        at_exit = atexit(gg_log_close) == 0;
     if (!in_force)
         in_force = log_setup_default();
     return in_force;
@@ -102,7 +105,6 @@ static void put_in_force(struct log_setup *setup)
 
 int gg_log_configure(const char *path, struct gg_error *err)
 {
-    static bool at_exit;
     struct log_setup *setup = NULL;
     if (path) {
         int r = log_setup_read(path, &setup, err);
@@ -111,8 +113,6 @@ int gg_log_configure(const char *path, struct gg_error *err)
     } else {
         setup = log_setup_default();
     }
-    if (!at_exit)
-        at_exit = atexit(gg_log_flush) == 0;
     put_in_force(setup);
     for (size_t i = 0; i < setup->n_warnings; i++)
         gg_warn(&logger, "%s", setup->warnings[i]);

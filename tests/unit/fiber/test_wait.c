@@ -385,6 +385,52 @@ FIBER_TEST(timers_fire_once_or_are_stopped)
     assert_string_equal(trail, "tt");
 }
 
+struct due_case {
+    struct gg_timer *timer;
+    int64_t ms, fired_at;
+    int rank;
+};
+
+static int fired;
+
+static void on_due(void *arg)
+{
+    struct due_case *c = arg;
+    c->rank = ++fired;
+    c->fired_at = gg_now_ms();
+}
+
+/* Random times, some stopped again in random order: the rest fires in order and never early. */
+FIBER_TEST(many_timers_fire_in_order)
+{
+    enum { MANY = 2000 };
+    static struct due_case c[MANY];
+    unsigned seed = 7;
+    int stopped = 0;
+    int64_t from = gg_now_ms();
+    fired = 0;
+    for (int i = 0; i < MANY; i++) {
+        seed = seed * 1103515245u + 12345u;
+        c[i] = (struct due_case){.ms = 1 + (seed >> 16) % 60};
+        c[i].timer = gg_timer_start(c[i].ms, on_due, &c[i]);
+    }
+    for (int i = 0; i < MANY; i += 1 + i % 3, stopped++) {
+        gg_timer_stop(c[i].timer);
+        c[i].timer = NULL;
+    }
+    gg_sleep(100);
+    assert_int_equal(fired, MANY - stopped);
+    int64_t last[MANY + 1] = {0};
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(c[i].rank > 0, c[i].timer != NULL);
+        if (c[i].timer)
+            assert_true(c[i].fired_at - from >= c[i].ms);
+        last[c[i].rank] = c[i].ms;
+    }
+    for (int i = 2; i <= fired; i++)
+        assert_true(last[i] >= last[i - 1]);
+}
+
 static void on_turn_end(void *arg)
 {
     assert_null(gg_self());
@@ -459,6 +505,7 @@ int main(void)
         cmocka_unit_test(offloaded_work_runs_elsewhere),
         cmocka_unit_test(offload_queue_is_bounded),
         cmocka_unit_test(timers_fire_once_or_are_stopped),
+        cmocka_unit_test(many_timers_fire_in_order),
         cmocka_unit_test(turn_ends_after_all_fibers_waited),
         cmocka_unit_test(busy_fibers_do_not_starve_events),
     };
