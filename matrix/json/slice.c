@@ -79,16 +79,21 @@ bool mx_json_key_is(struct gg_str raw_key, const char *key)
     return key_is(raw_key, gg_str(key));
 }
 
-struct gg_str mx_json_get(struct gg_str object, const char *key)
+struct gg_str mx_json_get_str(struct gg_str object, struct gg_str key)
 {
-    struct gg_str found = absent, wanted = gg_str(key);
+    struct gg_str found = absent;
     struct mx_json_iter it = mx_json_iter(object);
     if (!it.object)
         return absent;
     while (mx_json_next(&it))
-        if (key_is(it.key, wanted))
+        if (key_is(it.key, key))
             found = it.value;
     return found;
+}
+
+struct gg_str mx_json_get(struct gg_str object, const char *key)
+{
+    return mx_json_get_str(object, gg_str(key));
 }
 
 struct gg_str mx_json_path(struct gg_str object, const char *const *keys)

@@ -26,6 +26,7 @@ GG_API GG_CHECKED int mx_json_check(struct gg_str text, unsigned max_depth, stru
 /* The value of a top-level member as JSON text (no blanks around it); s NULL when
  * text is no object or lacks it. The last of equal keys wins. */
 GG_API struct gg_str mx_json_get(struct gg_str object, const char *key);
+GG_API struct gg_str mx_json_get_str(struct gg_str object, struct gg_str key);
 /* The same along a NULL-ended path of keys. */
 GG_API struct gg_str mx_json_path(struct gg_str object, const char *const *keys);
 /* A string value decoded to UTF-8 in the arena, NUL-terminated (a lone surrogate

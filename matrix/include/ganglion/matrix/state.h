@@ -44,15 +44,18 @@ typedef const struct mx_event *mx_event_lookup_fn(void *arg, struct gg_str event
 /* Finds the event of a state entry among the auth state: NULL when absent. */
 typedef const struct mx_event *mx_auth_lookup_fn(void *arg, struct gg_str type, struct gg_str state_key);
 
-/* 0: allowed; or 403 M_FORBIDDEN with the rule in words. create: the room's create event (version 12 looks it up by
+/* 0: allowed; or 403 M_FORBIDDEN with the rule in words. Signatures are not looked at (of the sender's server, and of the
+ * one that join_authorised_via_users_server names), but for those inside a third party invite. create: the room's create event (version 12 looks it up by
  * the room id; NULL when event is itself the create event). */
 GG_API GG_CHECKED int mx_auth_check(const struct mx_event *event, const struct mx_event *create, mx_auth_lookup_fn *state,
                                     void *arg, struct gg_error *err);
-/* Rules that need no state: sizes, domains, shape of the event and that auth_events are what the selection allows
- * (duplicates, foreign rooms, rejected ones). auth: the auth events in the event's order. */
+/* Rules that need no state: the create event's own, and that auth_events are what the selection allows (duplicates,
+ * foreign rooms, rejected ones, no create event). auth: the events of event->auth_events that are held; in version 12
+ * with the create event, which that list implies. 0, or 403 M_FORBIDDEN. */
 GG_API GG_CHECKED int mx_auth_check_events(const struct mx_event *event, const struct mx_event *const *auth, size_t n,
                                            struct gg_error *err);
-/* Which state entries an event cites as auth_events ("auth events selection"). Calls add for each (type, state_key). */
+/* Which state entries an event cites as auth_events ("auth events selection"): *out has as many as are returned, borrowed
+ * from the arguments and the arena. Without the create event in version 12 (mx_auth_check is given it apart). */
 struct mx_auth_wanted {
     struct gg_str type, state_key;
 };
@@ -60,10 +63,11 @@ GG_API size_t mx_auth_select(const struct mx_room_version *version, struct gg_st
                              struct gg_str sender, struct gg_str content, struct gg_arena *arena,
                              struct mx_auth_wanted **out);
 
-/* Power levels as the version reads them. event: the m.room.power_levels event or NULL. */
+/* Power levels as the version reads them; either event may be NULL. Borrows from the events; only the list of creators
+ * is in the arena. */
 struct mx_power {
     const struct mx_room_version *version;
-    struct mx_json *content;                    /* NULL: none */
+    struct gg_str content;                      /* of m.room.power_levels, as JSON; s NULL: none */
     const struct gg_str *creators;
     size_t n_creators;
     bool have_event;
