@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "config/topology.h"
+#include "http/server.h"
 #include "log/log.h"
 #include "main/daemon.h"
 #include "plugin/migrate.h"
@@ -37,7 +38,8 @@ int gg_stages_log(struct gg_run *run, struct gg_error *err)
 
 void gg_stages_force(struct gg_run *run)
 {
-    gg_scope_cancel(run->setup.host->scope);
+    if (run->setup.host->scope != NULL)
+        gg_scope_cancel(run->setup.host->scope);
 }
 
 static void reload_log(struct gg_run *run)
@@ -51,10 +53,18 @@ static void reload_log(struct gg_run *run)
 
 void gg_stages_reload(struct gg_run *run)
 {
+    struct gg_error err = GG_ERROR_INIT;
     reload_log(run);
+    if (gg_http_reload(run->setup.host->server, &err) < 0)
+        gg_err(&logger, "certificates stay as they were: %s", err.message);
 }
 
 /* ---- the parts of the host: made before plugins load, since those register with them ---- */
+
+static bool write_ready(void *self, struct gg_buf *out)
+{
+    return gg_host_ready(self, out);
+}
 
 static int start_parts(struct gg_run *run, struct gg_error *err)
 {
@@ -62,22 +72,42 @@ static int start_parts(struct gg_run *run, struct gg_error *err)
     host->config = run->setup.config;
     host->scope = gg_scope_new(NULL, "host");
     host->db = gg_db_new(gg_topology_database(host->config));
+    host->server = gg_http_new(host, NULL);
+    gg_http_on_ready(host->server, write_ready, host);
     return 0;
 }
 
 static void stop_parts(struct gg_run *run)
 {
     struct gg_host *host = run->setup.host;
+    gg_http_free(host->server);
     gg_scope_cancel(host->scope);
-    if (gg_scope_join(host->scope, run->drain_deadline) != GG_OK)
+    if (gg_scope_join(host->scope, run->drain_deadline) == GG_OK)
+        gg_scope_end(host->scope);
+    else
         gg_warn(&logger, "%zu fibers did not end in time", gg_scope_count(host->scope));
     gg_db_free(host->db);
+    host->server = NULL;
     host->db = NULL;
+    host->scope = NULL;
+}
+
+static int add_route(void *arg, const struct gg_role *role, const struct gg_route *route, struct gg_error *err)
+{
+    struct gg_host *host = arg;
+    return gg_router_add(gg_http_router(host->server), route, role->self, role->desc.name, err);
 }
 
 static int start_load(struct gg_run *run, struct gg_error *err)
 {
-    return gg_plugins_load(run->setup.plugins, run->setup.host, err);
+    struct gg_host *host = run->setup.host;
+    int rc = gg_plugins_load(run->setup.plugins, host, err);
+    if (rc < 0)
+        return rc;
+    rc = gg_claims_each(run->setup.plugins, add_route, host, err);
+    if (rc < 0)
+        gg_plugins_unload(run->setup.plugins);
+    return rc;
 }
 
 static void stop_load(struct gg_run *run)
@@ -130,6 +160,22 @@ static void stop_plugins(struct gg_run *run)
     gg_plugins_stop(run->setup.plugins);
 }
 
+/* ---- listening ---- */
+
+static int start_listening(struct gg_run *run, struct gg_error *err)
+{
+    int rc = gg_http_listen_all(run->setup.host->server, err);
+    if (rc < 0)
+        gg_http_stop(run->setup.host->server); /* what was bound before it */
+    return rc;
+}
+
+static void stop_listening(struct gg_run *run)
+{
+    gg_http_drain(run->setup.host->server, run->forced ? gg_now_ms() : run->drain_deadline);
+    gg_http_stop(run->setup.host->server);
+}
+
 /* ---- running ---- */
 
 static int start_running(struct gg_run *run, struct gg_error *err)
@@ -164,6 +210,7 @@ static const struct stage stages[] = {
     {"services", start_services, stop_services},
     {"replicated", start_replicated, NULL},
     {"plugins", start_plugins, stop_plugins},
+    {"listening", start_listening, stop_listening},
     {"running", start_running, stop_running},
 };
 

@@ -172,8 +172,7 @@ static bool any_listener_has(const struct gg_config *config, const char *resourc
     return false;
 }
 
-/* Does the config give the included role to this process? */
-static bool wanted(struct gg_plugins *plugins, const struct gg_role *by, const struct gg_include *include,
+bool gg_role_wants(struct gg_arena *arena, const struct gg_role *by, const struct gg_include *include,
                    const struct gg_host *host, bool *explicitly, const char **why)
 {
     const struct gg_config *config = gg_host_config(host);
@@ -185,10 +184,9 @@ static bool wanted(struct gg_plugins *plugins, const struct gg_role *by, const s
         return false;
     if (include->resource != NULL && !any_listener_has(config, include->resource))
         return false;
-    *why = include->duty == NULL ? gg_arena_printf(plugins->arena, "%s includes it", by->desc.name)
-           : *explicitly ? gg_arena_printf(plugins->arena, "the config names this process for the duty %s", include->duty)
-                         : gg_arena_printf(plugins->arena, "the config gives the duty %s to no other process",
-                                           include->duty);
+    *why = include->duty == NULL ? gg_arena_printf(arena, "%s includes it", by->desc.name)
+           : *explicitly ? gg_arena_printf(arena, "the config names this process for the duty %s", include->duty)
+                         : gg_arena_printf(arena, "the config gives the duty %s to no other process", include->duty);
     return true;
 }
 
@@ -199,7 +197,7 @@ static int open_include(struct gg_plugins *plugins, struct gg_role *by, const st
     const char *why;
     if (gg_plugins_find(plugins, include->role) != NULL || already_missing(plugins, include->role))
         return 0;
-    if (!wanted(plugins, by, include, host, &explicitly, &why))
+    if (!gg_role_wants(plugins->arena, by, include, host, &explicitly, &why))
         return 0;
     if (why == NULL)
         why = "";

@@ -27,6 +27,10 @@ void gg_plugins_free(struct gg_plugins *plugins);
 /* Opens the role of worker_app (NULL: main). GG_E_NOT_FOUND: no file; the message
  * says what was sought where, what is installed and which package has it. */
 GG_CHECKED int gg_plugins_open_root(struct gg_plugins *plugins, const char *worker_app, struct gg_error *err);
+/* Does the config give a role that `by` can include to the process of host? The
+ * outputs are those of gg_include.wanted. */
+bool gg_role_wants(struct gg_arena *arena, const struct gg_role *by, const struct gg_include *include,
+                   const struct gg_host *host, bool *explicitly, const char **why);
 /* Opens the roles that the opened ones include and the config wants, transitively. */
 GG_CHECKED int gg_plugins_open_includes(struct gg_plugins *plugins, struct gg_host *host, struct gg_error *err);
 /* One warning that names the absent roles and their packages, if there are any. */

@@ -1,41 +1,25 @@
-/* Writes out the alternatives of route patterns. */
+/* Route patterns written out into an arena; the writing out is the router's. */
 #include "plugin/spelling.h"
 
-#include <ganglion/buf.h>
-#include <stdlib.h>
+#include "http/router.h"
 
-/* Replaces the first group of each text by each of its alternatives, until none has a group. */
-static int expand(struct gg_arena *arena, const char *text, const char **out, size_t *n, struct gg_error *err)
-{
-    const char *open = strchr(text, '('), *close = strchr(text, ')');
-    if (open == NULL && close == NULL) {
-        if (*n == GG_MAX_SPELLINGS)
-            return gg_fail(err, GG_E_LIMIT, "the pattern %s has more than %d spellings", text, GG_MAX_SPELLINGS);
-        out[(*n)++] = text;
-        return 0;
-    }
-    if (open == NULL || close == NULL || close < open || memchr(open + 1, '(', (size_t)(close - open - 1)) != NULL)
-        return gg_fail(err, GG_E_INVALID, "the pattern %s has parentheses that do not match", text);
-    for (const char *from = open + 1; from <= close;) { /* depth is the number of groups, each used up by one level */
-        size_t length = strcspn(from, "|)");
-        int rc = expand(arena, gg_arena_printf(arena, "%.*s%.*s%s", (int)(open - text), text, (int)length, from,
-                                               close + 1), out, n, err);
-        if (rc < 0)
-            return rc;
-        from += length + 1;
-    }
-    return 0;
-}
+#include <ganglion/buf.h>
 
 int gg_path_spellings(struct gg_arena *arena, const char *pattern, const char ***out, size_t *n_out,
                       struct gg_error *err)
 {
-    const char **list = GG_NEW_ARRAY(arena, const char *, GG_MAX_SPELLINGS);
+    char **spellings = gg_spellings(pattern, err);
     size_t n = 0;
-    int rc = expand(arena, pattern, list, &n, err);
-    *out = list;
+    if (spellings == NULL)
+        return err->code;
+    while (spellings[n] != NULL)
+        n++;
+    *out = GG_NEW_ARRAY(arena, const char *, n + 1);
     *n_out = n;
-    return rc;
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = gg_arena_strdup(arena, spellings[i]);
+    gg_spellings_free(spellings);
+    return 0;
 }
 
 const char *gg_path_shape(struct gg_arena *arena, const char *spelling)

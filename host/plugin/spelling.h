@@ -8,10 +8,7 @@
 #include <ganglion/arena.h>
 #include <ganglion/error.h>
 
-#define GG_MAX_SPELLINGS 64 /* of one pattern */
-
-/* All spellings in the order of the alternatives; GG_E_INVALID for unbalanced or
- * nested parentheses, GG_E_LIMIT for too many. */
+/* All spellings of a pattern; GG_E_INVALID for one that cannot be written out. */
 GG_CHECKED int gg_path_spellings(struct gg_arena *arena, const char *pattern, const char ***out, size_t *n_out,
                                  struct gg_error *err);
 /* The spelling with every {name} as {}. */

@@ -2,6 +2,8 @@
  * not given to other processes, and what only one process may serve. */
 #include "tables.h"
 
+#include <ganglion/matrix/config.h>
+
 static const char *const worker_apps[] = {"synapse.app.homeserver", NULL};
 
 static const struct gg_include includes[] = {
@@ -14,6 +16,12 @@ static const struct gg_include includes[] = {
     {0},
 };
 
+static int check(const struct gg_host *host, struct gg_error *err)
+{
+    return mx_config_check(gg_host_config(host), err);
+}
+
 GG_PLUGIN("homeserver", .version = GANGLION_VERSION, .summary = "the main process", .license = "Apache-2.0",
           .worker_apps = worker_apps, .includes = includes, .key_groups = homeserver_keys,
-          .route_groups = homeserver_routes, .method_groups = homeserver_methods);
+          .route_groups = homeserver_routes, .method_groups = homeserver_methods,
+          .check = check);

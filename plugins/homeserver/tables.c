@@ -1,6 +1,8 @@
 /* The tables of the role, each ended by NULL. */
 #include "tables.h"
 
+#include <ganglion/matrix/config.h>
+
 const struct gg_route *const homeserver_routes[] = {
     NULL,
 };
@@ -8,5 +10,6 @@ const struct gg_method *const homeserver_methods[] = {
     NULL,
 };
 const struct gg_config_key *const homeserver_keys[] = {
+    mx_config_keys,
     NULL,
 };
