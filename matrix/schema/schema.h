@@ -23,7 +23,8 @@ enum {
  * operator has to do. */
 GG_YIELDS GG_CHECKED int mx_schema_prepare(struct mx_server *server, struct gg_error *err);
 
-/* ids that went past their sequence: what one process of a deployment would hand out twice. Part of mx_schema_prepare. */
+/* ids that went past their sequence: what one process of a deployment would hand out twice. Part of mx_schema_prepare.
+ */
 GG_YIELDS GG_CHECKED int mx_schema_check_sequences(struct mx_server *server, struct gg_error *err);
 
 #endif

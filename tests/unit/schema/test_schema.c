@@ -1,8 +1,8 @@
 /* Makes a database from the files of matrix/schema and compares its catalogue, row by row, with what was measured on
  * Synapse (tests/data/schema-*.tsv; the queries that give the same form are beside them). */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -134,11 +134,26 @@ static void same_catalogue(const char *what)
     free(sql);
 }
 
-static void columns(void **state) { same_catalogue("columns"); }
-static void constraints(void **state) { same_catalogue("constraints"); }
-static void indexes(void **state) { same_catalogue("indexes"); }
-static void sequences(void **state) { same_catalogue("sequences"); }
-static void other_objects(void **state) { same_catalogue("other"); }
+static void columns(void **state)
+{
+    same_catalogue("columns");
+}
+static void constraints(void **state)
+{
+    same_catalogue("constraints");
+}
+static void indexes(void **state)
+{
+    same_catalogue("indexes");
+}
+static void sequences(void **state)
+{
+    same_catalogue("sequences");
+}
+static void other_objects(void **state)
+{
+    same_catalogue("other");
+}
 
 static void deltas(void **state)
 {
@@ -161,7 +176,8 @@ static void check_seed(const char *kind, const char *object, const char *values)
 {
     char sql[512];
     if (!strcmp(object, "scheduled_tasks")) /* its time is that of the creation */
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM scheduled_tasks WHERE id = 'delete_old_otks_task' AND "
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*) FROM scheduled_tasks WHERE id = 'delete_old_otks_task' AND "
                  "action = 'delete_old_otks' AND status = 'scheduled' AND timestamp > 1700000000000");
     else if (!strcmp(kind, "row"))
         snprintf(sql, sizeof sql, "SELECT count(*) FROM %s AS t WHERE t IS NOT DISTINCT FROM ROW(%s)::%s", object,
@@ -226,8 +242,8 @@ static void read_write_locks(void **state)
 {
     if (!db)
         skip();
-#define LOCK(write_, token_)                                                                             \
-    "INSERT INTO worker_read_write_locks (lock_name, lock_key, instance_name, write_lock, token, last_renewed_ts) " \
+#define LOCK(write_, token_)                                                                                           \
+    "INSERT INTO worker_read_write_locks (lock_name, lock_key, instance_name, write_lock, token, last_renewed_ts) "    \
     "VALUES ('n', 'k', 'i', " write_ ", '" token_ "', 1)"
     const char *mode = "SELECT token FROM worker_read_write_locks_mode WHERE lock_name = 'n' AND lock_key = 'k'";
     PQclear(run(db, LOCK("false", "a")));

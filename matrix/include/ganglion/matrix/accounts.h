@@ -4,7 +4,8 @@
 
 #include <ganglion/matrix/server.h>
 
-/* The profile of a local user, in the arena; NULL where unset. 404 M_NOT_FOUND: no such user. Cached. */
+/* The profile of a local user, in the arena; NULL where unset. 404 M_NOT_FOUND: no such user.
+ * Read from the database each time: no process announces changes of profiles. */
 GG_API GG_YIELDS GG_CHECKED int mx_profile_get(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
                                                const char **display_name_out, const char **avatar_url_out,
                                                struct gg_error *err);

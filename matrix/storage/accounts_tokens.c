@@ -1,0 +1,93 @@
+/* accounts_tokens.c: the tables access_tokens and login_tokens. */
+#include "storage/accounts.h"
+
+int mx_tokens_find(struct mx_server *server, struct gg_str token, struct gg_arena *arena, struct mx_token_row *out,
+                   struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "SELECT t.id, t.valid_until_ms, t.user_id, u.name, t.device_id, coalesce(t.used, false), u.admin, u.is_guest, "
+        "u.deactivated, u.locked, u.suspended, coalesce(u.shadow_banned, false), r.user_id IS NOT NULL, "
+        "r.messages_per_second, r.burst_count FROM access_tokens t "
+        "JOIN users u ON u.name = coalesce(t.puppets_user_id, t.user_id) "
+        "LEFT JOIN ratelimit_override r ON r.user_id = u.name WHERE t.token = $1",
+        GG_LANE_POINT};
+    struct gg_rows *rows;
+    *out = (struct mx_token_row){0};
+    int status = gg_db_read(server->db, &stmt, GG_PARAMS(gg_p_str(token)), arena, &rows, err);
+    if (status || !gg_rows_count(rows))
+        return status;
+    out->id = gg_rows_i64(rows, 0, 0);
+    out->valid_until_ms = gg_rows_i64(rows, 0, 1);
+    out->owner = gg_rows_str(rows, 0, 2);
+    out->user_id = gg_rows_str(rows, 0, 3);
+    out->device_id = gg_rows_str(rows, 0, 4);
+    out->used = gg_rows_bool(rows, 0, 5);
+    out->user = (struct mx_user){.id = out->user_id,
+                                 .admin = gg_rows_i64(rows, 0, 6) != 0,
+                                 .guest = gg_rows_i64(rows, 0, 7) != 0,
+                                 .deactivated = gg_rows_i64(rows, 0, 8) != 0,
+                                 .locked = gg_rows_bool(rows, 0, 9),
+                                 .suspended = gg_rows_bool(rows, 0, 10),
+                                 .shadow_banned = gg_rows_bool(rows, 0, 11)};
+    bool override = gg_rows_bool(rows, 0, 12);
+    out->per_second = gg_rows_i64(rows, 0, 13);
+    out->burst = gg_rows_i64(rows, 0, 14);
+    out->unlimited = override && !out->per_second;
+    out->limited = override && out->per_second;
+    return 0;
+}
+
+int mx_tokens_mark_used(struct mx_server *server, int64_t id, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {"UPDATE access_tokens SET used = true WHERE id = $1::bigint", 0};
+    struct gg_arena *arena = gg_arena_new();
+    int status = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(id)), arena, NULL, err);
+    gg_arena_free(arena);
+    return status;
+}
+
+int mx_tokens_max_id(struct mx_server *server, int64_t *out, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {"SELECT coalesce(max(id), 1) FROM access_tokens", GG_LANE_POINT};
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int status = gg_db_read(server->db, &stmt, GG_NO_PARAMS, arena, &rows, err);
+    if (!status)
+        *out = gg_rows_i64(rows, 0, 0);
+    gg_arena_free(arena);
+    return status;
+}
+
+int mx_tokens_insert(struct mx_server *server, const struct mx_new_token *token, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "INSERT INTO access_tokens (id, user_id, device_id, token, valid_until_ms, last_validated, used) "
+        "VALUES ($1::bigint, $2, $3, $4, $5::bigint, $6::bigint, false) ON CONFLICT (id) DO NOTHING",
+        0};
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int status = gg_db_write(
+        server->db, &stmt,
+        GG_PARAMS(gg_p_i64(token->id), gg_p_str(token->user_id), gg_p_str(token->device_id), gg_p_str(token->token),
+                  token->valid_until_ms ? gg_p_i64(token->valid_until_ms) : gg_p_null(), gg_p_i64(gg_wall_ms())),
+        arena, &rows, err);
+    if (!status && !gg_rows_affected(rows))
+        status = gg_fail(err, GG_E_CONFLICT, "access token id %lld is taken", (long long)token->id);
+    gg_arena_free(arena);
+    return status;
+}
+
+int mx_login_tokens_use(struct mx_server *server, struct gg_str token, struct gg_arena *arena, struct gg_str *user_out,
+                        struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "UPDATE login_tokens SET used_ts = $2::bigint WHERE token = $1 AND used_ts IS NULL AND expiry_ts >= $2::bigint "
+        "RETURNING user_id",
+        0};
+    struct gg_rows *rows;
+    *user_out = (struct gg_str){0};
+    int status = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(token), gg_p_i64(gg_wall_ms())), arena, &rows, err);
+    if (!status && gg_rows_count(rows))
+        *user_out = gg_rows_str(rows, 0, 0);
+    return status;
+}
