@@ -99,6 +99,29 @@ static const struct gg_node *from_environment(struct gg_config *config, const st
     return node;
 }
 
+static const char *fill_in(struct gg_config *config, const char *text)
+{
+    static const char server[] = "{server_name}", directory[] = "{config_directory}";
+    const char *name = gg_node_text(gg_node_get(config->root, "server_name"));
+    struct gg_buf out = GG_BUF_INIT;
+
+    while (*text) {
+        if (strncmp(text, server, sizeof(server) - 1) == 0) {
+            gg_buf_text(&out, name ? name : "");
+            text += sizeof(server) - 1;
+        } else if (strncmp(text, directory, sizeof(directory) - 1) == 0) {
+            gg_buf_text(&out, config->directory);
+            text += sizeof(directory) - 1;
+        } else {
+            gg_buf_char(&out, *text++);
+        }
+    }
+    text = gg_arena_strdup(config->arena, out.data);
+    gg_buf_done(&out);
+    return text;
+}
+
+/* Texts stand for themselves; all else is YAML. */
 static const struct gg_node *fallback_node(struct gg_config *config, const struct gg_config_key *key)
 {
     struct gg_error err = GG_ERROR_INIT;
@@ -106,12 +129,13 @@ static const struct gg_node *fallback_node(struct gg_config *config, const struc
 
     if (!key->fallback)
         return NULL;
-    if (!strchr("[{'\"", key->fallback[0]) || key->fallback[0] == '\0') {
-        node = gg_node_plain(config->arena, key->fallback, "default");
-        if (key->type == GG_C_TEXT || key->type == GG_C_SECRET)
-            node->kind = GG_NODE_TEXT;
+    if (key->type == GG_C_TEXT || key->type == GG_C_SECRET) {
+        node = gg_node_plain(config->arena, key->make ? fill_in(config, key->fallback) : key->fallback, "default");
+        node->kind = GG_NODE_TEXT;
         return node;
     }
+    if (!strchr("[{'\"", key->fallback[0]))
+        return gg_node_plain(config->arena, key->fallback, "default");
     if (gg_yaml_parse(config->arena, "default", gg_str(key->fallback), NULL, NULL, &node, &err) != 0)
         gg_panic(__FILE__, __LINE__, "the default of %s is no YAML: %s", key->path, err.message);
     return node;
@@ -150,8 +174,8 @@ static bool switched_off(const struct gg_config *config, const struct gg_value *
         return true;
     if (!dot || strcmp(dot, ".enabled") == 0)
         return false;
-    return says_disabled(gg_node_at_path(config->root, gg_arena_strndup(config->arena, value->key.path,
-                                                                        (size_t)(dot - value->key.path))));
+    return says_disabled(gg_node_at_path(
+        config->root, gg_arena_strndup(config->arena, value->key.path, (size_t)(dot - value->key.path))));
 }
 
 /* A refused key may stand there as long as it changes nothing. */
@@ -161,8 +185,8 @@ static void judge(struct gg_config *config, const struct gg_value *value, const 
 
     if (key->verdict == GG_REFUSED) {
         struct gg_value usual = {.key = *key};
-        bool harmless = fallback && gg_value_read(config, &usual, fallback) ? same_value(value, &usual)
-                                                                            : !gg_value_is_on(value);
+        bool harmless =
+            fallback && gg_value_read(config, &usual, fallback) ? same_value(value, &usual) : !gg_value_is_on(value);
         if (!harmless && !switched_off(config, value))
             gg_config_find(config, GG_FINDING_ERROR, "%s: `%s` cannot be used: %s", value->node->where, key->path,
                            key->why ? key->why : "it is not supported");
@@ -254,6 +278,7 @@ int gg_config_read(const struct gg_config_source *source, struct gg_config **out
     config->directory = ".";
     config->no_secrets = source->no_secrets;
     config->generate = source->generate;
+    config->checking = source->checking;
     config->from_text = source->text != NULL;
     *out = config;
     status = gg_config_collect(config, source, err);

@@ -10,30 +10,31 @@
 #include <ganglion/config.h>
 
 enum gg_finding_level {
-    GG_FINDING_NOTE = 1,    /* worth a line at start */
+    GG_FINDING_NOTE = 1, /* worth a line at start */
     GG_FINDING_WARNING = 2,
-    GG_FINDING_ERROR = 3,   /* start fails */
+    GG_FINDING_ERROR = 3, /* start fails */
 };
 struct gg_finding {
     int level;
-    const char *text;       /* one line, with file:line:column where there is one */
+    const char *text; /* one line; begins with file:line:column where there is one */
 };
 
 struct gg_config_override {
-    const char *path;       /* top-level key, or "a.b" */
-    const char *yaml;       /* value as written in YAML */
-    const char *flag;       /* what messages call it: "--enable-registration" */
+    const char *path; /* top-level key, or "a.b" */
+    const char *yaml; /* value as written in YAML */
+    const char *flag; /* what messages call it: "--enable-registration" */
 };
 
 struct gg_config_source {
-    const char *const *paths;  /* -c, in order: files and folders */
+    const char *const *paths; /* -c, in order: files and folders */
     size_t n_paths;
-    const char *text;          /* in place of paths: one document (tests) */
+    const char *text; /* in place of paths: one document (tests) */
     const struct gg_config_override *overrides;
     size_t n_overrides;
     const char *config_directory; /* NULL: the folder of the last path */
-    bool no_secrets;           /* --no-secrets-in-config */
-    bool generate;             /* may make missing secret files (the main process's default mode) */
+    bool no_secrets;              /* --no-secrets-in-config */
+    bool generate;                /* may make missing side files (the main process's default mode) */
+    bool checking;                /* only looks: a side file that main will make may be missing */
 };
 
 extern const struct gg_config_key gg_host_keys[]; /* keys.c: what the host itself reads */
@@ -50,8 +51,8 @@ void gg_config_free(struct gg_config *config); /* NULL is fine */
 
 /* All three steps on one text; tables: NULL-ended list of further ones, or NULL.
  * *out is NULL when it fails. */
-GG_CHECKED int gg_config_load_text(const char *text, const struct gg_config_key *const *tables,
-                                   struct gg_config **out, struct gg_error *err);
+GG_CHECKED int gg_config_load_text(const char *text, const struct gg_config_key *const *tables, struct gg_config **out,
+                                   struct gg_error *err);
 
 const struct gg_finding *gg_config_findings(const struct gg_config *config, size_t *n_out);
 /* Writes them to the log (logger ganglion.config), once the log is set up. */

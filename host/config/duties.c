@@ -63,9 +63,10 @@ static bool is_listed(const struct gg_config *config, const struct gg_duty_state
 
 static void must_be_off(struct gg_config *config, const struct duty *duty)
 {
-    gg_config_find(config, GG_FINDING_ERROR,
-                   "%s: `worker_app: %s` needs `%s: false` in the shared file, or the main process would do the same work",
-                   gg_node_where(gg_node_get(config->root, "worker_app")), duty->app, duty->legacy);
+    gg_config_find(
+        config, GG_FINDING_ERROR,
+        "%s: `worker_app: %s` needs `%s: false` in the shared file, or the main process would do the same work",
+        gg_node_where(gg_node_get(config->root, "worker_app")), duty->app, duty->legacy);
 }
 
 /* A list of instances: the modern key decides alone; without it the switch. */
@@ -137,9 +138,10 @@ static void build_media(struct gg_config *config, const struct duty *duty, struc
     else if (on)
         assign_one(config, state, GG_MASTER);
     if (!on && !own_app && serves_media(config))
-        gg_config_find(config, config->topo.is_main ? GG_FINDING_ERROR : GG_FINDING_WARNING,
-                       "%s: a listener has the resource `media`, but `enable_media_repo: false` takes it from this process%s",
-                       config->topo.instance, config->topo.is_main ? "" : "; the resource is ignored");
+        gg_config_find(
+            config, config->topo.is_main ? GG_FINDING_ERROR : GG_FINDING_WARNING,
+            "%s: a listener has the resource `media`, but `enable_media_repo: false` takes it from this process%s",
+            config->topo.instance, config->topo.is_main ? "" : "; the resource is ignored");
 }
 
 static void build_media_background(struct gg_config *config, const struct duty *duty, struct gg_duty_state *state)

@@ -84,8 +84,8 @@ static void check_instance(struct gg_config *config, const struct gg_value *valu
 static void check_instances(struct gg_config *config, const struct gg_value *value)
 {
     if ((value->key.flags & GG_KEY_ONE) && value->n_texts != 1)
-        gg_config_find(config, GG_FINDING_ERROR, "%s: `%s` takes exactly one name, not %zu",
-                       gg_node_where(value->node), value->key.path, value->n_texts);
+        gg_config_find(config, GG_FINDING_ERROR, "%s: `%s` takes exactly one name, not %zu", gg_node_where(value->node),
+                       value->key.path, value->n_texts);
     else if (value->n_texts == 0 && value->set)
         gg_config_find(config, GG_FINDING_ERROR, "%s: `%s` names nobody", gg_node_where(value->node), value->key.path);
     for (size_t i = 0; i < value->n_texts; i++) {
@@ -120,8 +120,8 @@ static void check_federation_proxy(struct gg_config *config)
     const struct gg_value *list = gg_config_value(config, "outbound_federation_restricted_to");
 
     if (list->set && list->n_texts > 0 && !gg_topology_secret(config))
-        gg_config_find(config, GG_FINDING_ERROR, "%s: `outbound_federation_restricted_to` needs `worker_replication_secret`",
-                       list->node->where);
+        gg_config_find(config, GG_FINDING_ERROR,
+                       "%s: `outbound_federation_restricted_to` needs `worker_replication_secret`", list->node->where);
 }
 
 int gg_config_finish(struct gg_config *config, struct gg_error *err)
@@ -130,5 +130,6 @@ int gg_config_finish(struct gg_config *config, struct gg_error *err)
     check_federation_proxy(config);
     gg_topology_check_writers(config);
     check_map(config, config->root, NULL);
+    gg_config_make_files(config);
     return gg_config_verdict(config, err);
 }

@@ -10,22 +10,22 @@
 
 /* One declared key and what it is worth. */
 struct gg_value {
-    struct gg_config_key key;    /* copied: the owner may have been compiled with a shorter entry */
-    const struct gg_node *node;  /* as written, else the default's; NULL: neither */
-    bool set;                    /* written in a file, on the command line, or by a former spelling */
+    struct gg_config_key key;   /* copied: the owner may have been compiled with a shorter entry */
+    const struct gg_node *node; /* as written, else the default's; NULL: neither */
+    bool set;                   /* written in a file, on the command line, or by a former spelling */
     bool b;
     int64_t i;
     double d;
     const char *text;
-    const char **texts;          /* NULL-ended */
+    const char **texts; /* NULL-ended */
     size_t n_texts;
-    struct gg_value *next;       /* in order of declaration */
+    struct gg_value *next; /* in order of declaration */
 };
 
 struct gg_duty_state {
-    const char *const *names;    /* who performs it */
+    const char *const *names; /* who performs it */
     size_t n;
-    bool mine, asked;            /* this process; by name */
+    bool mine, asked; /* this process; by name */
 };
 enum { GG_N_DUTIES = 7 };
 
@@ -34,7 +34,7 @@ struct gg_topology {
     bool is_main;
     struct gg_peer *peers;
     size_t n_peers;
-    struct gg_map *writers;      /* group -> struct gg_value with texts */
+    struct gg_map *writers; /* group -> struct gg_value with texts */
     struct gg_duty_state duties[GG_N_DUTIES];
     struct gg_listener *listeners;
     size_t n_listeners;
@@ -45,16 +45,16 @@ struct gg_topology {
 
 struct gg_config {
     struct gg_arena *arena;
-    struct gg_node *root;        /* top-level keys of all files, merged */
-    struct gg_map *values;       /* path -> struct gg_value */
+    struct gg_node *root;          /* top-level keys of all files, merged */
+    struct gg_map *values;         /* path -> struct gg_value */
     struct gg_value *head, **tail; /* the same, in order of declaration */
-    struct gg_map *prefixes;     /* "redis" of "redis.host"; value: itself */
-    struct gg_map *former;       /* old spellings */
+    struct gg_map *prefixes;       /* "redis" of "redis.host"; value: itself */
+    struct gg_map *former;         /* old spellings */
     struct gg_finding *findings;
     size_t n_findings, cap_findings;
-    struct gg_error first;       /* the first error among them */
+    struct gg_error first; /* the first error among them */
     const char *directory;
-    bool no_secrets, generate, from_text;
+    bool no_secrets, generate, checking, from_text;
     struct gg_topology topo;
 };
 
@@ -66,8 +66,10 @@ GG_CHECKED int gg_config_verdict(const struct gg_config *config, struct gg_error
 
 /* ---- sources.c ---- */
 
-GG_CHECKED int gg_config_collect(struct gg_config *config, const struct gg_config_source *source,
-                                 struct gg_error *err);
+/* The files that the paths stand for, in order; NULL-ended, in config's arena. */
+GG_CHECKED int gg_config_list_files(struct gg_config *config, const struct gg_config_source *source,
+                                    const char *const **out, struct gg_error *err);
+GG_CHECKED int gg_config_collect(struct gg_config *config, const struct gg_config_source *source, struct gg_error *err);
 
 /* ---- values.c ---- */
 
@@ -80,6 +82,13 @@ const struct gg_value *gg_config_value(const struct gg_config *config, const cha
 /* ---- secrets.c ---- */
 
 void gg_config_read_secret(struct gg_config *config, struct gg_value *value);
+/* Makes the missing files of keys with `make`, if this process may. */
+void gg_config_make_files(struct gg_config *config);
+
+/* ---- log_config.c ---- */
+
+/* A logging file to begin with: standard error at INFO. */
+struct gg_str gg_make_log_config(const struct gg_config *config, struct gg_arena *arena);
 
 /* ---- topology.c, listeners.c, services.c, finish.c ---- */
 

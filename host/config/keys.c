@@ -1,6 +1,6 @@
 /* The keys that the host itself reads: who a process is, where the others are, and
  * the services that it is given. What Matrix means by its keys is in matrix/config. */
-#include "config/config.h"
+#include "config/internal.h"
 
 #define PYTHON "it tunes Python's runtime"
 #define NOT_BUILT(what_) "not built yet: " what_
@@ -8,8 +8,10 @@
 const struct gg_config_key gg_host_keys[] = {
     /* identity */
     {"server_name", GG_C_TEXT, .doc = "Domain of users and rooms, as host or host:port; mandatory."},
-    {"report_stats", GG_C_BOOL, GG_HONOURED, "false", "Mandatory, as in Synapse; nothing is ever reported.", .flags = GG_KEY_TEXT_BOOL},
-    {"report_stats_endpoint", GG_C_TEXT, GG_IGNORED, .doc = "Where usage would be reported.", .why = "nothing is ever reported"},
+    {"report_stats", GG_C_BOOL, GG_HONOURED, "false", "Mandatory, as in Synapse; nothing is ever reported.",
+     .flags = GG_KEY_TEXT_BOOL},
+    {"report_stats_endpoint", GG_C_TEXT, GG_IGNORED, .doc = "Where usage would be reported.",
+     .why = "nothing is ever reported"},
 
     /* the process */
     {"worker_app", GG_C_TEXT, .doc = "Which role to run; none or synapse.app.homeserver: the main process."},
@@ -18,9 +20,11 @@ const struct gg_config_key gg_host_keys[] = {
     {"worker_daemonize", GG_C_BOOL, GG_HONOURED, "false", "Run a worker in the background."},
     {"worker_pid_file", GG_C_TEXT, .doc = "Where a worker writes its process id."},
     {"worker_log_config", GG_C_TEXT, .doc = "Logging file of a worker; `log_config` is not inherited."},
-    {"worker_manhole", GG_C_INT, GG_IGNORED, .doc = "Port of the debug shell of a worker.", .why = "the shell speaks Python"},
+    {"worker_manhole", GG_C_INT, GG_IGNORED, .doc = "Port of the debug shell of a worker.",
+     .why = "the shell speaks Python"},
     {"worker_replication_secret", GG_C_SECRET, .doc = "Bearer secret of the calls between processes."},
-    {"worker_replication_host", GG_C_TEXT, .doc = "The main process, as workers of old named it; now `instance_map.main`."},
+    {"worker_replication_host", GG_C_TEXT,
+     .doc = "The main process, as workers of old named it; now `instance_map.main`."},
     {"worker_replication_http_port", GG_C_INT, .doc = "Port that belongs to `worker_replication_host`."},
     {"worker_replication_http_tls", GG_C_BOOL, GG_HONOURED, "false", "TLS for `worker_replication_host`."},
     {"worker_replication_port", GG_C_INT, GG_REFUSED, .doc = "TCP replication of old.",
@@ -39,17 +43,20 @@ const struct gg_config_key gg_host_keys[] = {
     {"bind_port", GG_C_INT, .doc = "TLS port of old; replaces `listeners`."},
     {"bind_host", GG_C_TEXT, .doc = "Address that belongs to `bind_port`."},
     {"unsecure_port", GG_C_INT, .doc = "Plain port beside `bind_port`; 400 below it unless given, 0: none."},
-    {"gzip_responses", GG_C_BOOL, GG_IGNORED, "true", "Compression of `bind_port`.", "answers are not compressed here; the reverse proxy does it"},
+    {"gzip_responses", GG_C_BOOL, GG_IGNORED, "true", "Compression of `bind_port`.",
+     "answers are not compressed here; the reverse proxy does it"},
     {"no_tls", GG_C_BOOL, GG_HONOURED, "false", "Leaves out the listeners with TLS."},
     {"metrics_port", GG_C_INT, .doc = "Metrics listener of old."},
     {"metrics_bind_host", GG_C_TEXT, GG_HONOURED, "127.0.0.1", "Address that belongs to `metrics_port`."},
     {"manhole", GG_C_INT, GG_IGNORED, .doc = "Port of the debug shell.", .why = "the shell speaks Python"},
-    {"manhole_settings", GG_C_MAP, GG_IGNORED, .doc = "Keys and password of the debug shell.", .why = "the shell speaks Python"},
+    {"manhole_settings", GG_C_MAP, GG_IGNORED, .doc = "Keys and password of the debug shell.",
+     .why = "the shell speaks Python"},
     {"tls_certificate_path", GG_C_TEXT, .doc = "Certificate of the listeners with TLS; read again on SIGHUP."},
     {"tls_private_key_path", GG_C_TEXT, .doc = "Its private key."},
 
     /* the deployment */
-    {"instance_map", GG_C_MAP, .doc = "Replication listener of each instance, {host, port, tls} or {path}; `main` is the main process."},
+    {"instance_map", GG_C_MAP,
+     .doc = "Replication listener of each instance, {host, port, tls} or {path}; `main` is the main process."},
     {"federation_sender_instances", GG_C_TEXTS, .doc = "Instances that send to other servers, sharded by destination."},
     {"send_federation", GG_C_BOOL, GG_HONOURED, "true", "Whether the main process sends to other servers."},
     {"pusher_instances", GG_C_TEXTS, .doc = "Instances that send push notifications, sharded by user."},
@@ -61,14 +68,18 @@ const struct gg_config_key gg_host_keys[] = {
     {"enable_media_repo", GG_C_BOOL, GG_HONOURED, "true", "Whether this process may serve media."},
     {"media_instance_running_background_jobs", GG_C_TEXT, .doc = "The instance that cleans the media store up."},
     {"run_background_tasks_on", GG_C_TEXT, .doc = "The instance that runs periodic jobs."},
-    {"outbound_federation_restricted_to", GG_C_TEXTS, GG_REFUSED, .doc = "The only instances that may open connections to other servers.",
+    {"outbound_federation_restricted_to", GG_C_TEXTS, GG_REFUSED,
+     .doc = "The only instances that may open connections to other servers.",
      .why = NOT_BUILT("requests to other servers would not be confined to these instances"), .flags = GG_KEY_INSTANCES},
-    {"auto_accept_invites.worker_to_run_on", GG_C_TEXT, GG_IGNORED, .doc = "The instance that accepts invites.", .why = NOT_BUILT("automatic acceptance")},
-    {"replication_torture_level", GG_C_INT, GG_IGNORED, .doc = "Test aid: delays replication lines.", .why = "faults are tested in other ways"},
+    {"auto_accept_invites.worker_to_run_on", GG_C_TEXT, GG_IGNORED, .doc = "The instance that accepts invites.",
+     .why = NOT_BUILT("automatic acceptance")},
+    {"replication_torture_level", GG_C_INT, GG_IGNORED, .doc = "Test aid: delays replication lines.",
+     .why = "faults are tested in other ways"},
     {"ganglion.insecure_replication_listener", GG_C_BOOL, GG_HONOURED, "false",
      "Ours: lets a replication listener without a secret listen on public addresses. Do not."},
     {"ganglion.plugin_path", GG_C_TEXTS, .doc = "Ours: folders with further plugins, searched first."},
-    {"ganglion.database_lanes", GG_C_INT, GG_HONOURED, "2", "Ours: read-only connections that the reads of many requests share."},
+    {"ganglion.database_lanes", GG_C_INT, GG_HONOURED, "2",
+     "Ours: read-only connections that the reads of many requests share."},
 
     /* redis */
     {"redis.enabled", GG_C_BOOL, GG_HONOURED, "false", "Redis carries replication; workers need it."},
@@ -85,37 +96,50 @@ const struct gg_config_key gg_host_keys[] = {
     {"redis.ca_path", GG_C_TEXT, .doc = "Certificate authorities, a folder."},
 
     /* database */
-    {"database", GG_C_MAP, .doc = "name: psycopg2; args: libpq's key words and cp_max (connections of each process); "
-                                  "allow_unsafe_locale; statement_timeout (ms, null: none). txn_limit and other cp_ keys have no effect."},
+    {"database", GG_C_MAP,
+     .doc = "name: psycopg2; args: libpq's key words and cp_max (connections of each process); "
+            "allow_unsafe_locale; statement_timeout (ms, null: none). txn_limit and other cp_ keys have no effect."},
     {"database.allow_unsafe_locale", GG_C_BOOL, GG_HONOURED, "false", "Use a database whose collation is not C."},
     {"databases", GG_C_MAP, .doc = "The same under names; only one entry can be used."},
     {"database_path", GG_C_TEXT, GG_IGNORED, .doc = "SQLite file.", .why = "only PostgreSQL is used"},
 
     /* caches */
-    {"caches.global_factor", GG_C_NUMBER, GG_HONOURED, "0.5", "Multiplies the size of every cache.", .env = "SYNAPSE_CACHE_FACTOR"},
+    {"caches.global_factor", GG_C_NUMBER, GG_HONOURED, "0.5", "Multiplies the size of every cache.",
+     .env = "SYNAPSE_CACHE_FACTOR"},
     {"caches.per_cache_factors", GG_C_MAP, .doc = "Factor of single caches; SYNAPSE_CACHE_FACTOR_<NAME> wins."},
     {"caches.expire_caches", GG_C_BOOL, GG_IGNORED, "true", "Drop idle entries.", "caches have a bound in bytes"},
-    {"caches.cache_entry_ttl", GG_C_DURATION, GG_IGNORED, "30m", "Age of an idle entry.", "caches have a bound in bytes"},
-    {"caches.expiry_time", GG_C_DURATION, GG_IGNORED, .doc = "Former spelling of cache_entry_ttl.", .why = "caches have a bound in bytes"},
-    {"caches.cache_autotuning", GG_C_MAP, GG_IGNORED, .doc = "Shrinks caches under memory pressure.", .why = "caches have a bound in bytes"},
-    {"caches.sync_response_cache_duration", GG_C_DURATION, GG_HONOURED, "2m", "How long a sync answer is kept for a retry."},
+    {"caches.cache_entry_ttl", GG_C_DURATION, GG_IGNORED, "30m", "Age of an idle entry.",
+     "caches have a bound in bytes"},
+    {"caches.expiry_time", GG_C_DURATION, GG_IGNORED, .doc = "Former spelling of cache_entry_ttl.",
+     .why = "caches have a bound in bytes"},
+    {"caches.cache_autotuning", GG_C_MAP, GG_IGNORED, .doc = "Shrinks caches under memory pressure.",
+     .why = "caches have a bound in bytes"},
+    {"caches.sync_response_cache_duration", GG_C_DURATION, GG_HONOURED, "2m",
+     "How long a sync answer is kept for a retry."},
     {"caches.track_memory_usage", GG_C_BOOL, GG_IGNORED, "false", "Account sizes.", "sizes are always accounted"},
     {"event_cache_size", GG_C_SIZE, GG_HONOURED, "10K", "Entries of the event cache."},
 
     /* going out */
-    {"http_proxy", GG_C_TEXT, GG_REFUSED, .doc = "Forward proxy for http.", .why = NOT_BUILT("requests would go out directly, not through the proxy")},
-    {"https_proxy", GG_C_TEXT, GG_REFUSED, .doc = "Forward proxy for https.", .why = NOT_BUILT("requests would go out directly, not through the proxy")},
+    {"http_proxy", GG_C_TEXT, GG_REFUSED, .doc = "Forward proxy for http.",
+     .why = NOT_BUILT("requests would go out directly, not through the proxy")},
+    {"https_proxy", GG_C_TEXT, GG_REFUSED, .doc = "Forward proxy for https.",
+     .why = NOT_BUILT("requests would go out directly, not through the proxy")},
     {"no_proxy_hosts", GG_C_TEXTS, GG_IGNORED, .doc = "Hosts that need no proxy.", .why = NOT_BUILT("forward proxies")},
-    {"user_agent_suffix", GG_C_TEXT, GG_IGNORED, .doc = "Appended to the User-Agent of outgoing requests.", .why = NOT_BUILT("outgoing requests")},
+    {"user_agent_suffix", GG_C_TEXT, GG_IGNORED, .doc = "Appended to the User-Agent of outgoing requests.",
+     .why = NOT_BUILT("outgoing requests")},
 
     /* log, metrics, tracing */
-    {"log_config", GG_C_TEXT, .doc = "Logging file of the main process, in the form of Python's dictConfig."},
+    {"log_config", GG_C_TEXT,
+     .doc = "Logging file of the main process, in the form of Python's dictConfig; main makes a missing one.",
+     .make = gg_make_log_config},
     {"log_file", GG_C_TEXT, GG_REFUSED, .doc = "Log file of old.", .why = "name the file in `log_config`"},
     {"verbose", GG_C_INT, GG_IGNORED, .doc = "Verbosity of old.", .why = "levels are set in `log_config`"},
-    {"no_redirect_stdio", GG_C_BOOL, GG_IGNORED, "false", "Keep standard output.", "standard output is never redirected"},
+    {"no_redirect_stdio", GG_C_BOOL, GG_IGNORED, "false", "Keep standard output.",
+     "standard output is never redirected"},
     {"enable_metrics", GG_C_BOOL, GG_HONOURED, "false", "Collect and serve metrics."},
     {"metrics_flags.known_servers", GG_C_BOOL, GG_IGNORED, "false", "Count known servers.", NOT_BUILT("that metric")},
-    {"sentry", GG_C_MAP, GG_IGNORED, .doc = "Error reports to Sentry.", .why = "errors go to the log only", .flags = GG_KEY_PRIVATE},
+    {"sentry", GG_C_MAP, GG_IGNORED, .doc = "Error reports to Sentry.", .why = "errors go to the log only",
+     .flags = GG_KEY_PRIVATE},
     {"opentracing", GG_C_MAP, GG_IGNORED, .doc = "Traces to Jaeger.", .why = NOT_BUILT("tracing")},
     {0},
 };

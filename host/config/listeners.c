@@ -4,8 +4,8 @@
 
 #include <arpa/inet.h>
 
-static const char *const all_resources[] = {"client", "consent", "federation", "health",      "keys",
-                                            "media",  "metrics", "openid",     "replication", "static", NULL};
+static const char *const all_resources[] = {"client",  "consent", "federation",  "health", "keys", "media",
+                                            "metrics", "openid",  "replication", "static", NULL};
 enum { N_LEGACY = 4, MAX_LISTENERS = 256 };
 
 bool gg_listener_has(const struct gg_listener *listener, const char *resource)
@@ -120,7 +120,8 @@ static size_t add_resource(struct gg_config *config, const struct gg_node *node,
     }
     gg_config_find(config, GG_FINDING_ERROR,
                    "%s: `%.60s` is no listener resource; there are client, consent, federation, health, keys, media, "
-                   "metrics, openid, replication, static", node->where, node->text.s ? node->text.s : "");
+                   "metrics, openid, replication, static",
+                   node->where, node->text.s ? node->text.s : "");
     return n;
 }
 
@@ -178,7 +179,8 @@ static int type_of(struct gg_config *config, const struct gg_node *map)
     const char *type = gg_node_text(node);
 
     if (!type)
-        gg_config_find(config, GG_FINDING_ERROR, "%s: listener: `type` is missing (http, metrics or manhole)", map->where);
+        gg_config_find(config, GG_FINDING_ERROR, "%s: listener: `type` is missing (http, metrics or manhole)",
+                       map->where);
     else if (strcmp(type, "http") == 0)
         return GG_LISTENER_HTTP;
     else if (strcmp(type, "metrics") == 0)
@@ -188,7 +190,8 @@ static int type_of(struct gg_config *config, const struct gg_node *map)
     else if (strcmp(type, "replication") == 0)
         gg_config_find(config, GG_FINDING_ERROR,
                        "%s: the listener type replication (TCP replication of old) is no longer supported: use `type: "
-                       "http` with the resource replication, and Redis", node->where);
+                       "http` with the resource replication, and Redis",
+                       node->where);
     else
         gg_config_find(config, GG_FINDING_ERROR, "%s: listener: `type` must be http, metrics or manhole, not `%.60s`",
                        node->where, type);
@@ -245,7 +248,8 @@ static void read_http(struct gg_config *config, struct gg_listener *listener, co
         set_resources(config, listener, metrics, 1);
     if (gg_node_count(additional) > 0)
         gg_config_find(config, GG_FINDING_ERROR,
-                       "%s: `additional_resources` cannot be used: its modules are written in Python", additional->where);
+                       "%s: `additional_resources` cannot be used: its modules are written in Python",
+                       additional->where);
 }
 
 /* ---- the replication listener ---- */
@@ -309,9 +313,11 @@ static void bind_to_loopback(struct gg_config *config, struct gg_listener *liste
 
     set_addresses(config, listener, loopback, 1);
     listener->default_addresses = false;
-    gg_config_find(config, GG_FINDING_WARNING,
-                   "%s: the replication listener on port %u has neither an address nor a `worker_replication_secret`: it "
-                   "is bound to 127.0.0.1 only", listener->where, listener->port);
+    gg_config_find(
+        config, GG_FINDING_WARNING,
+        "%s: the replication listener on port %u has neither an address nor a `worker_replication_secret`: it "
+        "is bound to 127.0.0.1 only",
+        listener->where, listener->port);
 }
 
 static void judge_address(struct gg_config *config, const struct gg_listener *listener, const char *address)
@@ -321,16 +327,18 @@ static void judge_address(struct gg_config *config, const struct gg_listener *li
     if (reach == REACH_PRIVATE)
         gg_config_find(config, GG_FINDING_WARNING,
                        "%s: the replication listener on %s port %u has no `worker_replication_secret`: whoever reaches "
-                       "that network controls the server", listener->where, address, listener->port);
+                       "that network controls the server",
+                       listener->where, address, listener->port);
     else if (reach == REACH_PUBLIC && gg_config_bool(config, "ganglion.insecure_replication_listener"))
         gg_config_find(config, GG_FINDING_WARNING,
                        "%s: the replication listener on `%s` port %u is open to everybody, as "
-                       "`ganglion.insecure_replication_listener` allows", listener->where, address, listener->port);
+                       "`ganglion.insecure_replication_listener` allows",
+                       listener->where, address, listener->port);
     else if (reach == REACH_PUBLIC)
         gg_config_find(config, GG_FINDING_ERROR,
                        "%s: the replication listener on `%s` port %u would be open to everybody: set "
-                       "`worker_replication_secret`, or bind it to a loopback or private address", listener->where,
-                       address, listener->port);
+                       "`worker_replication_secret`, or bind it to a loopback or private address",
+                       listener->where, address, listener->port);
 }
 
 static void check_replication(struct gg_config *config, struct gg_listener *listener)
@@ -357,9 +365,11 @@ static struct gg_listener *add(struct gg_config *config, int type, const char *w
 
 static void read_one(struct gg_config *config, const struct gg_node *map)
 {
-    static const char *const known[] = {"type",        "port",      "path",      "mode", "bind_address",
-                                        "bind_addresses", "tls",    "x_forwarded", "request_id_header", "tag",
-                                        "resources",   "additional_resources", NULL};
+    static const char *const known[] = {"type", "port",         "path",
+                                        "mode", "bind_address", "bind_addresses",
+                                        "tls",  "x_forwarded",  "request_id_header",
+                                        "tag",  "resources",    "additional_resources",
+                                        NULL};
     struct gg_listener *listener;
     int type;
 
@@ -407,7 +417,8 @@ static void read_bind_port(struct gg_config *config)
     config->topo.n_listeners = 0; /* as Synapse: the old form replaces `listeners` */
     gg_config_find(config, GG_FINDING_WARNING, "%s: `bind_port` replaces `listeners`; write a listener instead",
                    port->node->where);
-    add_legacy(config, port->node, port_of(config, port->node, "bind_port"), host, GG_LISTENER_HTTP, true, resources, 2);
+    add_legacy(config, port->node, port_of(config, port->node, "bind_port"), host, GG_LISTENER_HTTP, true, resources,
+               2);
     if (unsecure > 0 && unsecure <= 65535)
         add_legacy(config, port->node, (uint16_t)unsecure, host, GG_LISTENER_HTTP, false, resources, 2);
 }
@@ -448,8 +459,8 @@ static void read_extra_ports(struct gg_config *config)
 static void check_certificates(struct gg_config *config)
 {
     for (size_t i = 0; i < config->topo.n_listeners; i++)
-        if (config->topo.listeners[i].tls && (!gg_config_text(config, "tls_certificate_path") ||
-                                              !gg_config_text(config, "tls_private_key_path")))
+        if (config->topo.listeners[i].tls &&
+            (!gg_config_text(config, "tls_certificate_path") || !gg_config_text(config, "tls_private_key_path")))
             gg_config_find(config, GG_FINDING_ERROR,
                            "%s: a listener with `tls` needs `tls_certificate_path` and `tls_private_key_path`",
                            config->topo.listeners[i].where);

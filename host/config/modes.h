@@ -20,7 +20,7 @@ struct gg_check_options {
      * (0), and runs their own checks; problems become findings of config, or err. */
     int (*declare)(void *arg, struct gg_config *config, struct gg_error *err);
     void *arg;
-    bool offline;              /* do not ask the database for max_connections */
+    bool offline; /* do not ask the database for max_connections */
 };
 /* Writes one line for each problem ("error: ...", "warning: ...", "note: ...") and a
  * last line that sums up. 0: a deployment that may start; GG_E_INVALID: it has errors. */
@@ -35,11 +35,11 @@ void gg_mode_print_config(const struct gg_config *config, struct gg_buf *out);
 /* ---- --generate-config ---- */
 
 struct gg_generate_options {
-    const char *path;              /* the one -c */
-    const char *server_name;       /* -H */
-    const char *report_stats;      /* "yes" or "no" */
-    const char *config_directory;  /* NULL: the folder of path */
-    const char *data_directory;    /* NULL: the working directory */
+    const char *path;             /* the one -c */
+    const char *server_name;      /* -H */
+    const char *report_stats;     /* "yes" or "no" */
+    const char *config_directory; /* NULL: the folder of path */
+    const char *data_directory;   /* NULL: the working directory */
     bool open_private_ports, enable_metrics, no_secrets;
 };
 /* Writes path unless it exists (*made_out says which), for PostgreSQL, readable by its

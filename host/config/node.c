@@ -74,8 +74,7 @@ static struct gg_entry *find(const struct gg_node *map, const char *key)
     return NULL;
 }
 
-bool gg_node_put(struct gg_arena *arena, struct gg_node *map, const char *key, const char *where,
-                 struct gg_node *value)
+bool gg_node_put(struct gg_arena *arena, struct gg_node *map, const char *key, const char *where, struct gg_node *value)
 {
     struct gg_entry *entry = find(map, key);
 

@@ -7,24 +7,24 @@
 #include <ganglion/map.h>
 
 struct gg_entry {
-    const char *key;        /* NULL in a list */
-    const char *where;      /* of the key; of the value in a list */
+    const char *key;   /* NULL in a list */
+    const char *where; /* of the key; of the value in a list */
     struct gg_node *value;
 };
 
 struct gg_node {
-    uint8_t kind;           /* enum gg_node_kind */
-    bool plain;             /* a scalar written without quotes */
-    bool open;              /* its end was not read yet */
-    uint32_t weight;        /* nodes that it stands for, aliases written out */
+    uint8_t kind;    /* enum gg_node_kind */
+    bool plain;      /* a scalar written without quotes */
+    bool open;       /* its end was not read yet */
+    uint32_t weight; /* nodes that it stands for, aliases written out */
     bool b;
     int64_t i;
     double d;
-    struct gg_str text;     /* scalars: as written */
-    const char *where;      /* "file:line:column" */
+    struct gg_str text; /* scalars: as written */
+    const char *where;  /* "file:line:column" */
     struct gg_entry *entries;
     size_t n, cap;
-    struct gg_map *index;   /* key -> entry number + 1, of maps that are not small */
+    struct gg_map *index; /* key -> entry number + 1, of maps that are not small */
 };
 
 struct gg_node *gg_node_new(struct gg_arena *arena, int kind, const char *where);

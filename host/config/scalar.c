@@ -216,8 +216,8 @@ bool gg_scalar_bool(struct gg_str text, bool *out)
 int gg_scalar_resolve(struct gg_str text, struct gg_scalar *out)
 {
     static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const bools[] = {"yes", "Yes", "YES", "no", "No", "NO", "true", "True", "TRUE", "false", "False",
-                                        "FALSE", "on", "On", "ON", "off", "Off", "OFF", NULL};
+    static const char *const bools[] = {"yes",   "Yes",   "YES", "no", "No", "NO",  "true", "True", "TRUE", "false",
+                                        "False", "FALSE", "on",  "On", "ON", "off", "Off",  "OFF",  NULL};
 
     if (is_one_of(text, nulls))
         return GG_NODE_NULL;

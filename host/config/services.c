@@ -106,8 +106,8 @@ static void add_argument(struct gg_config *config, struct gg_buf *out, const str
     if (!is_libpq_word(options, key, &near)) {
         const char *found = gg_near_found(&near);
 
-        gg_config_find(config, GG_FINDING_ERROR, "%s: `database.args.%s` is no connection option%s%s%s", entry->where, key,
-                       found ? "; did you mean `" : "", found ? found : "", found ? "`?" : "");
+        gg_config_find(config, GG_FINDING_ERROR, "%s: `database.args.%s` is no connection option%s%s%s", entry->where,
+                       key, found ? "; did you mean `" : "", found ? found : "", found ? "`?" : "");
         return;
     }
     if (value->kind == GG_NODE_BOOL)
@@ -166,7 +166,7 @@ static void read_statement_timeout(struct gg_config *config, const struct gg_nod
 
 static void build_database(struct gg_config *config)
 {
-    static const char *const known[] = {"name",        "args",   "txn_limit", "allow_unsafe_locale", "statement_timeout",
+    static const char *const known[] = {"name",        "args", "txn_limit", "allow_unsafe_locale", "statement_timeout",
                                         "data_stores", NULL};
     const struct gg_node *section = database_section(config);
     const struct gg_node *locale = gg_node_get(section, "allow_unsafe_locale");
@@ -177,7 +177,8 @@ static void build_database(struct gg_config *config)
     if (!check_engine(config, section))
         return;
     if (gg_node_kind(locale) != GG_NODE_NULL && locale->kind != GG_NODE_BOOL)
-        gg_config_find(config, GG_FINDING_ERROR, "%s: `database.allow_unsafe_locale` must be true or false", locale->where);
+        gg_config_find(config, GG_FINDING_ERROR, "%s: `database.allow_unsafe_locale` must be true or false",
+                       locale->where);
     config->topo.unsafe_locale = gg_node_bool(locale);
     read_statement_timeout(config, section);
     read_arguments(config, section);

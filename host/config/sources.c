@@ -69,29 +69,29 @@ static const char *folder_file(struct gg_config *config, const char *folder, con
     return path;
 }
 
-enum { MAX_FILES = 4096 };
+enum { MAX_FILES = 1024 };
 
-static int read_folder(struct gg_config *config, const char *folder, struct gg_error *err)
+struct listing {
+    const char **paths;
+    size_t n;
+};
+
+static int list_folder(struct gg_config *config, const char *folder, struct listing *files, struct gg_error *err)
 {
     DIR *dir = opendir(folder);
-    const char **paths;
-    size_t n = 0;
-    int status = 0;
+    size_t first = files->n;
 
     if (!dir)
         return gg_fail(err, GG_E_IO, "cannot open the folder %s: %s", folder, strerror(errno));
-    paths = GG_NEW_ARRAY(config->arena, const char *, MAX_FILES);
-    for (struct dirent *entry; n < MAX_FILES && (entry = readdir(dir)) != NULL;) {
-        paths[n] = folder_file(config, folder, entry->d_name);
-        n += paths[n] ? 1 : 0;
+    for (struct dirent *entry; files->n < MAX_FILES && (entry = readdir(dir)) != NULL;) {
+        files->paths[files->n] = folder_file(config, folder, entry->d_name);
+        files->n += files->paths[files->n] ? 1 : 0;
     }
     closedir(dir);
-    if (n == MAX_FILES)
-        return gg_fail(err, GG_E_LIMIT, "more than %d files in %s", MAX_FILES - 1, folder);
-    qsort(paths, n, sizeof(*paths), by_name);
-    for (size_t i = 0; i < n && !status; i++)
-        status = read_one(config, paths[i], err);
-    return status;
+    if (files->n == MAX_FILES)
+        return gg_fail(err, GG_E_LIMIT, "more than %d files", MAX_FILES - 1);
+    qsort(files->paths + first, files->n - first, sizeof(*files->paths), by_name);
+    return 0;
 }
 
 static const char *folder_of(struct gg_arena *arena, const char *path, bool is_folder)
@@ -103,14 +103,32 @@ static const char *folder_of(struct gg_arena *arena, const char *path, bool is_f
     return slash ? gg_arena_strndup(arena, path, slash == path ? 1 : (size_t)(slash - path)) : ".";
 }
 
-static int read_path(struct gg_config *config, const char *path, struct gg_error *err)
+static int list_path(struct gg_config *config, const char *path, struct listing *files, struct gg_error *err)
 {
     struct stat st;
 
     if (stat(path, &st) != 0)
         return gg_fail(err, errno == ENOENT ? GG_E_NOT_FOUND : GG_E_IO, "cannot open %s: %s", path, strerror(errno));
     config->directory = folder_of(config->arena, path, S_ISDIR(st.st_mode));
-    return S_ISDIR(st.st_mode) ? read_folder(config, path, err) : read_one(config, path, err);
+    if (S_ISDIR(st.st_mode))
+        return list_folder(config, path, files, err);
+    if (files->n + 1 >= MAX_FILES)
+        return gg_fail(err, GG_E_LIMIT, "more than %d files", MAX_FILES - 1);
+    files->paths[files->n++] = gg_arena_strdup(config->arena, path);
+    return 0;
+}
+
+int gg_config_list_files(struct gg_config *config, const struct gg_config_source *source, const char *const **out,
+                         struct gg_error *err)
+{
+    struct listing files = {GG_NEW_ARRAY(config->arena, const char *, MAX_FILES + 1), 0};
+    int status = 0;
+
+    for (size_t i = 0; i < source->n_paths && !status; i++)
+        status = list_path(config, source->paths[i], &files, err);
+    files.paths[files.n] = NULL;
+    *out = (const char *const *)files.paths;
+    return status;
 }
 
 /* Sets "a.b" as if the file had it; maps on the way are copied, for aliases share them. */
@@ -144,17 +162,18 @@ static int apply_override(struct gg_config *config, const struct gg_config_overr
 
 int gg_config_collect(struct gg_config *config, const struct gg_config_source *source, struct gg_error *err)
 {
-    int status = 0;
+    const char *const *files;
+    int status = gg_config_list_files(config, source, &files, err);
 
-    if (source->text) {
+    if (!status && source->text) {
         struct gg_node *document;
 
         status = gg_yaml_parse(config->arena, "text", gg_str(source->text), hear_note, config, &document, err);
         if (!status)
             merge(config, document);
     }
-    for (size_t i = 0; i < source->n_paths && !status; i++)
-        status = read_path(config, source->paths[i], err);
+    for (; !status && *files; files++)
+        status = read_one(config, *files, err);
     for (size_t i = 0; i < source->n_overrides && !status; i++)
         status = apply_override(config, &source->overrides[i], err);
     if (source->config_directory)

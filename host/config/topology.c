@@ -64,9 +64,11 @@ static void check_app_place(struct gg_config *config)
         return;
     n = strcspn(server->where, ":");
     if (strncmp(app->where, server->where, n + 1) == 0)
-        gg_config_find(config, GG_FINDING_ERROR,
-                       "%s: `worker_app` stands in the file that all processes share (it has `server_name`); it belongs "
-                       "in a file of the worker's own", app->where);
+        gg_config_find(
+            config, GG_FINDING_ERROR,
+            "%s: `worker_app` stands in the file that all processes share (it has `server_name`); it belongs "
+            "in a file of the worker's own",
+            app->where);
 }
 
 /* ---- instance_map ---- */
@@ -105,9 +107,10 @@ static void read_instance_map(struct gg_config *config, const struct gg_node *ma
         const struct gg_entry *entry = &map->entries[i];
 
         if (entry->value->kind != GG_NODE_MAP || !peer_fields(config, add_peer(config, entry->key), entry->value))
-            gg_config_find(config, GG_FINDING_ERROR,
-                           "%s: `instance_map.%s` must be {host: text, port: number, tls: true or false} or {path: text}",
-                           entry->value->where, entry->key);
+            gg_config_find(
+                config, GG_FINDING_ERROR,
+                "%s: `instance_map.%s` must be {host: text, port: number, tls: true or false} or {path: text}",
+                entry->value->where, entry->key);
     }
 }
 
@@ -216,12 +219,13 @@ static void check_worker(struct gg_config *config)
     if (config->topo.is_main)
         return;
     if (!config->topo.redis.enabled)
-        gg_config_find(config, GG_FINDING_ERROR, "%s: a worker needs Redis: set `redis.enabled: true` in the shared file",
-                       config->topo.instance);
+        gg_config_find(config, GG_FINDING_ERROR,
+                       "%s: a worker needs Redis: set `redis.enabled: true` in the shared file", config->topo.instance);
     if (!gg_topology_peer(config, GG_MASTER))
         gg_config_find(config, GG_FINDING_ERROR,
                        "%s: a worker must know where the main process is: set `instance_map.main` (or, as of old, "
-                       "`worker_replication_host` and `worker_replication_http_port`)", config->topo.instance);
+                       "`worker_replication_host` and `worker_replication_http_port`)",
+                       config->topo.instance);
 }
 
 void gg_topology_build(struct gg_config *config)

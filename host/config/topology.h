@@ -10,13 +10,14 @@
 /* ---- where the replication listener of an instance is ---- */
 
 struct gg_peer {
-    const char *name;       /* "master" for the entry `main` */
-    const char *host;       /* NULL: path */
-    const char *path;       /* unix socket */
+    const char *name; /* "master" for the entry `main` */
+    const char *host; /* NULL: path */
+    const char *path; /* unix socket */
     uint16_t port;
     bool tls;
 };
-const struct gg_peer *gg_topology_peer(const struct gg_config *config, const char *name); /* NULL: not in instance_map */
+const struct gg_peer *gg_topology_peer(const struct gg_config *config,
+                                       const char *name); /* NULL: not in instance_map */
 const struct gg_peer *gg_topology_peers(const struct gg_config *config, size_t *n_out);
 /* worker_replication_secret; NULL: none. */
 const char *gg_topology_secret(const struct gg_config *config);
@@ -26,18 +27,18 @@ const char *gg_topology_secret(const struct gg_config *config);
 enum gg_listener_type { GG_LISTENER_HTTP = 1, GG_LISTENER_METRICS, GG_LISTENER_MANHOLE };
 struct gg_listener {
     int type;
-    uint16_t port;                  /* 0: path */
-    const char *path;               /* unix socket, or NULL */
-    uint32_t mode;                  /* of the socket, 0666 unless set */
-    const char *const *addresses;   /* to bind; NULL-ended; none for a path */
+    uint16_t port;                /* 0: path */
+    const char *path;             /* unix socket, or NULL */
+    uint32_t mode;                /* of the socket, 0666 unless set */
+    const char *const *addresses; /* to bind; NULL-ended; none for a path */
     size_t n_addresses;
-    bool default_addresses;         /* none was written: "::" then "0.0.0.0"; the second may fail when the first covers it */
+    bool default_addresses; /* none was written: "::" then "0.0.0.0"; the second may fail when the first covers it */
     bool tls, x_forwarded, compress;
-    const char *request_id_header;  /* or NULL */
-    const char *tag;                /* the port, "unix", or as written */
-    const char *const *resources;   /* "client", "replication", ...; "metrics" for the type metrics; NULL-ended */
+    const char *request_id_header; /* or NULL */
+    const char *tag;               /* the port, "unix", or as written */
+    const char *const *resources;  /* "client", "replication", ...; "metrics" for the type metrics; NULL-ended */
     size_t n_resources;
-    const char *where;              /* file:line:column */
+    const char *where; /* file:line:column */
 };
 const struct gg_listener *gg_topology_listeners(const struct gg_config *config, size_t *n_out);
 bool gg_listener_has(const struct gg_listener *listener, const char *resource);
@@ -46,11 +47,11 @@ bool gg_listener_has(const struct gg_listener *listener, const char *resource);
 
 struct gg_redis_options {
     bool enabled, tls;
-    const char *host;       /* NULL: path */
+    const char *host; /* NULL: path */
     const char *path;
     uint16_t port;
     const char *username, *password; /* NULL: none */
-    int dbid;               /* -1: none */
+    int dbid;                        /* -1: none */
     const char *certificate_file, *private_key_file, *ca_file, *ca_path;
 };
 const struct gg_redis_options *gg_topology_redis(const struct gg_config *config);

@@ -20,8 +20,8 @@ static bool refuse(struct gg_config *config, const struct gg_value *value, const
 
 static bool text_bool(struct gg_str text, bool *out)
 {
-    static const char *const yes[] = {"y", "yes", "t", "true", "on", "1"}, *const no[] = {"n", "no", "f", "false",
-                                                                                        "off", "0"};
+    static const char *const yes[] = {"y", "yes", "t", "true", "on", "1"}, *const no[] = {"n",     "no",  "f",
+                                                                                          "false", "off", "0"};
 
     for (size_t i = 0; i < GG_COUNT(yes); i++) {
         if (strcasecmp(text.s, yes[i]) == 0)
@@ -148,7 +148,8 @@ bool gg_value_read(struct gg_config *config, struct gg_value *value, const struc
     case GG_C_SECRET:
         return read_text(config, value, node);
     case GG_C_DURATION:
-        return read_scaled(config, value, node, gg_parse_duration, "a duration: milliseconds, or 30s, 5m, 1h, 2d, 1w, 1y");
+        return read_scaled(config, value, node, gg_parse_duration,
+                           "a duration: milliseconds, or 30s, 5m, 1h, 2d, 1w, 1y");
     case GG_C_SIZE:
         return read_scaled(config, value, node, gg_parse_size, "a size: bytes, or 10K, 50M, 1G, 1T");
     case GG_C_TEXTS:

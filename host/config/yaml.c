@@ -18,7 +18,7 @@
 
 struct frame {
     struct gg_node *node;
-    const char *key;        /* of a map: read, its value is not */
+    const char *key; /* of a map: read, its value is not */
     const char *key_where;
     bool merging;           /* the key is << */
     struct gg_node *merges; /* list of maps, in the order in which they are applied */
@@ -142,8 +142,8 @@ static int apply_merges(struct builder *b, struct frame *frame)
 static void note_duplicate(struct builder *b, const char *where, const char *key)
 {
     if (b->note)
-        b->note(b->note_arg, gg_arena_printf(b->arena, "%s: `%s` is given twice in one map; the last one counts", where,
-                                             key));
+        b->note(b->note_arg,
+                gg_arena_printf(b->arena, "%s: `%s` is given twice in one map; the last one counts", where, key));
 }
 
 static int place_in_map(struct builder *b, struct frame *frame, struct gg_node *node)
@@ -411,8 +411,8 @@ int gg_read_file(struct gg_arena *arena, const char *path, size_t max, struct gg
     return status;
 }
 
-int gg_yaml_parse_file(struct gg_arena *arena, const char *path, gg_yaml_note_fn *note, void *arg,
-                       struct gg_node **out, struct gg_error *err)
+int gg_yaml_parse_file(struct gg_arena *arena, const char *path, gg_yaml_note_fn *note, void *arg, struct gg_node **out,
+                       struct gg_error *err)
 {
     struct gg_str text;
     int status = gg_read_file(arena, path, GG_YAML_MAX_BYTES, &text, err);

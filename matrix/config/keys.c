@@ -3,8 +3,14 @@
  * the start, so that nobody relies on what is not there. docs/config.md is made
  * from this table. */
 #include <ganglion/matrix/config.h>
+#include <ganglion/matrix/crypto.h>
 
 #define NOT_BUILT(what_) "not built yet: " what_
+
+static struct gg_str make_signing_key(const struct gg_config *config, struct gg_arena *arena)
+{
+    return mx_signing_key_generate(arena);
+}
 
 const struct gg_config_key mx_config_keys[] = {
     /* identity */
@@ -14,8 +20,9 @@ const struct gg_config_key mx_config_keys[] = {
     {"extra_well_known_client_content", GG_C_MAP, GG_IGNORED, .doc = "Further members of /.well-known/matrix/client.",
      .why = NOT_BUILT("well-known documents; let the reverse proxy answer them")},
     {"web_client_location", GG_C_TEXT, GG_IGNORED, .doc = "Where / redirects to.", .why = NOT_BUILT("the redirect")},
-    {"signing_key_path", GG_C_TEXT,
-     .doc = "File of the signing keys; <server_name>.signing.key beside the files unless set; main makes it."},
+    {"signing_key_path", GG_C_TEXT, GG_HONOURED, "{config_directory}/{server_name}.signing.key",
+     .doc = "File of the signing keys; <server_name>.signing.key beside the files unless set; main makes it.",
+     .make = make_signing_key},
     {"signing_key", GG_C_TEXT, .doc = "The signing keys themselves, in place of a file.", .flags = GG_KEY_PRIVATE},
     {"old_signing_keys", GG_C_MAP, GG_IGNORED, .doc = "Retired public keys.",
      .why = NOT_BUILT("traffic with other servers")},
@@ -30,8 +37,9 @@ const struct gg_config_key mx_config_keys[] = {
     {"key_server_signing_keys_path", GG_C_TEXT, GG_IGNORED, .doc = "Keys of a notary.",
      .why = NOT_BUILT("traffic with other servers")},
     {"macaroon_secret_key", GG_C_SECRET, GG_IGNORED, .doc = "Signs tokens of login and mail.",
-     .why = NOT_BUILT("tokens of that kind")},
-    {"form_secret", GG_C_SECRET, GG_IGNORED, .doc = "Signs the consent form.", .why = NOT_BUILT("consent")},
+     .why = NOT_BUILT("tokens of that kind"), .flags = GG_KEY_GENERATED},
+    {"form_secret", GG_C_SECRET, GG_IGNORED, .doc = "Signs the consent form.", .why = NOT_BUILT("consent"),
+     .flags = GG_KEY_GENERATED},
     {"default_room_version", GG_C_TEXT, GG_HONOURED, "12", .doc = "Version of rooms made here.", .flags = GG_KEY_PLAIN},
     {"admin_contact", GG_C_TEXT, GG_IGNORED, .doc = "Named in messages about limits.",
      .why = NOT_BUILT("limits that name it")},

@@ -11,8 +11,8 @@
 /* Three lines: what a test adds begins on line 4. */
 #define MINIMAL "server_name: example.com\nreport_stats: false\n" DATABASE
 /* Seven lines: a worker named w1 that is complete. */
-#define WORKER                                                                                       \
-    MINIMAL "worker_app: synapse.app.generic_worker\nworker_name: w1\nredis: {enabled: true}\n"      \
+#define WORKER                                                                                                         \
+    MINIMAL "worker_app: synapse.app.generic_worker\nworker_name: w1\nredis: {enabled: true}\n"                        \
             "instance_map: {main: {host: 127.0.0.1, port: 9093}, w1: {host: 127.0.0.1, port: 9094}}\n"
 
 static inline struct gg_config *load_with(const char *text, const struct gg_config_key *const *tables)

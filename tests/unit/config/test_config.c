@@ -1,9 +1,10 @@
 /* Loading: merging, typed values, secrets, former spellings, unknown keys; and the
  * seed's two files as they stand. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "config/config.h"
@@ -86,7 +87,8 @@ static void test_seed_worker(void **state)
 
 static void test_wrong_types(void **state)
 {
-    assert_refused(MINIMAL "redis: {enabled: 'yes'}\n", "text:4:18: `redis.enabled` must be true or false, not text (`yes`)");
+    assert_refused(MINIMAL "redis: {enabled: 'yes'}\n",
+                   "text:4:18: `redis.enabled` must be true or false, not text (`yes`)");
     assert_refused(MINIMAL "redis: {port: 1.5}\n", "`redis.port` must be a whole number, not a fraction (`1.5`)");
     assert_refused(MINIMAL "redis: true\n", "text:4:8: `redis` must be a map, not a boolean");
     assert_refused(MINIMAL "redis: {host: 127}\n", "`redis.host` must be text (put it in quotes), not a whole number");
@@ -108,7 +110,8 @@ static void test_unknown(void **state)
 {
     struct gg_config *config = load(MINIMAL "redis: {hots: x}\nlisteners_: []\nqwertyuiop: 1\n");
 
-    assert_true(has_finding(config, GG_FINDING_WARNING, "text:4:9: unknown key `redis.hots`; did you mean `redis.host`?"));
+    assert_true(
+        has_finding(config, GG_FINDING_WARNING, "text:4:9: unknown key `redis.hots`; did you mean `redis.host`?"));
     assert_true(has_finding(config, GG_FINDING_WARNING, "unknown key `listeners_`; did you mean `listeners`?"));
     assert_true(has_finding(config, GG_FINDING_WARNING, "unknown key `qwertyuiop`"));
     assert_false(has_finding(config, GG_FINDING_WARNING, "unknown key `qwertyuiop`;"));
@@ -142,7 +145,8 @@ static void test_former_spellings(void **state)
 
     assert_true(gg_config_bool(config, "open_door"));
     assert_string_equal(gg_config_text(config, "colour.mode"), "on");
-    assert_true(has_finding(config, GG_FINDING_NOTE, "`closed_door` is now written `open_door` (with the opposite value)"));
+    assert_true(
+        has_finding(config, GG_FINDING_NOTE, "`closed_door` is now written `open_door` (with the opposite value)"));
     assert_false(has_finding(config, GG_FINDING_WARNING, "unknown key"));
     gg_config_free(config);
     assert_refused_with(MINIMAL "closed_door: false\nopen_door: true\n", extra,
@@ -155,7 +159,8 @@ static void test_choices(void **state)
 
     assert_string_equal(gg_config_text(config, "colour.mode"), "off");
     gg_config_free(config);
-    assert_refused_with(MINIMAL "colour: {mode: bright}\n", extra, "`colour.mode` must be one of off|on|dim, not text (`bright`)");
+    assert_refused_with(MINIMAL "colour: {mode: bright}\n", extra,
+                        "`colour.mode` must be one of off|on|dim, not text (`bright`)");
 }
 
 static void test_refused_keys(void **state)
@@ -191,7 +196,9 @@ static void test_writers(void **state)
     (void)snprintf(text, sizeof(text), "%sstream_writers: {signal: [w1, w3]}\n", with_map);
     assert_refused_with(text, extra, "`stream_writers.signal` names `w3`, which does not stand in `instance_map`");
     (void)snprintf(text, sizeof(text), "%sstream_writers: {singal: [w1]}\n", with_map);
-    assert_refused_with(text, extra, "unknown key `stream_writers.singal`: there is no such stream; did you mean `stream_writers.signal`?");
+    assert_refused_with(
+        text, extra,
+        "unknown key `stream_writers.singal`: there is no such stream; did you mean `stream_writers.signal`?");
 }
 
 static void test_secret_files(void **state)
@@ -248,8 +255,8 @@ static void test_no_secrets(void **state)
 static void test_overrides(void **state)
 {
     struct gg_config_override overrides[] = {{"redis.host", "far", "--redis"}, {"daemonize", "true", "-D"}};
-    struct gg_config_source source = {.text = MINIMAL "redis: {port: 1, host: near}\n", .overrides = overrides,
-                                      .n_overrides = 2};
+    struct gg_config_source source = {
+        .text = MINIMAL "redis: {port: 1, host: near}\n", .overrides = overrides, .n_overrides = 2};
     struct gg_error err = GG_ERROR_INIT;
     struct gg_config *config;
 
@@ -291,7 +298,8 @@ static void test_shorter_entries(void **state)
     struct gg_config *config;
 
     assert_int_equal(gg_config_read(&source, &config, &err), 0);
-    assert_int_equal(gg_config_declare(config, (const struct gg_config_key *)(const void *)old, sizeof(old[0]), &err), 0);
+    assert_int_equal(gg_config_declare(config, (const struct gg_config_key *)(const void *)old, sizeof(old[0]), &err),
+                     0);
     assert_string_equal(gg_config_text(config, "my.key"), "y");
     gg_config_free(config);
 }
@@ -362,15 +370,24 @@ static void test_worker_app_in_shared_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),         cmocka_unit_test(test_seed_main),
-        cmocka_unit_test(test_seed_worker),      cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_demanded),         cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_key_with_a_dot),   cmocka_unit_test(test_former_spellings),
-        cmocka_unit_test(test_choices),          cmocka_unit_test(test_refused_keys),
-        cmocka_unit_test(test_writers),          cmocka_unit_test(test_secret_files),
-        cmocka_unit_test(test_generated_secret), cmocka_unit_test(test_no_secrets),
-        cmocka_unit_test(test_overrides),        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_shorter_entries),  cmocka_unit_test(test_files_and_folders),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_seed_main),
+        cmocka_unit_test(test_seed_worker),
+        cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_demanded),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_key_with_a_dot),
+        cmocka_unit_test(test_former_spellings),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_refused_keys),
+        cmocka_unit_test(test_writers),
+        cmocka_unit_test(test_secret_files),
+        cmocka_unit_test(test_generated_secret),
+        cmocka_unit_test(test_no_secrets),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_environment),
+        cmocka_unit_test(test_shorter_entries),
+        cmocka_unit_test(test_files_and_folders),
         cmocka_unit_test(test_worker_app_in_shared_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
 /* The Matrix keys: each one that is refused stops the start by name, harmless uses of
  * it do not, and what must hold between keys is checked. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "helper.h"
@@ -97,7 +98,8 @@ static void test_switched_on(void **state)
         if (bar)
             (void)snprintf(wanted, sizeof(wanted), "`%s` cannot be used: ", bar + 1);
         else
-            (void)snprintf(wanted, sizeof(wanted), "`%.*s` cannot be used: ", (int)(colon - switched_on[i]), switched_on[i]);
+            (void)snprintf(wanted, sizeof(wanted), "`%.*s` cannot be used: ", (int)(colon - switched_on[i]),
+                           switched_on[i]);
         assert_refused_with(text, matrix, wanted);
     }
 }
@@ -146,9 +148,11 @@ static void test_table_is_whole(void **state)
 
 static void test_former(void **state)
 {
-    struct gg_config *config = load_with(MINIMAL "use_presence: false\nrc_messages_per_second: 3\nrc_message_burst_count: 9.5\n"
-                                                 "federation_rc_concurrent: 7\ndisable_registration: true\n"
-                                                 "restrict_public_rooms_to_local_users: false\n", matrix);
+    struct gg_config *config =
+        load_with(MINIMAL "use_presence: false\nrc_messages_per_second: 3\nrc_message_burst_count: 9.5\n"
+                          "federation_rc_concurrent: 7\ndisable_registration: true\n"
+                          "restrict_public_rooms_to_local_users: false\n",
+                  matrix);
 
     assert_string_equal(gg_config_text(config, "presence.enabled"), "false");
     assert_true(gg_config_number(config, "rc_message.per_second") == 3.0);
@@ -181,8 +185,10 @@ static void check_fails(const char *line, const char *wanted)
 static void test_checks(void **state)
 {
     struct gg_error err = GG_ERROR_INIT;
-    struct gg_config *config = load_with(MINIMAL "enable_registration: true\nenable_registration_without_verification: true\n"
-                                                 "public_baseurl: https://example.com\n", matrix);
+    struct gg_config *config =
+        load_with(MINIMAL "enable_registration: true\nenable_registration_without_verification: true\n"
+                          "public_baseurl: https://example.com\n",
+                  matrix);
 
     assert_int_equal(mx_config_check(config, &err), 0);
     gg_config_free(config);
@@ -197,8 +203,12 @@ static void test_checks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_switched_on),    cmocka_unit_test(test_harmless), cmocka_unit_test(test_all_refusals_are_tested),
-        cmocka_unit_test(test_table_is_whole), cmocka_unit_test(test_former),   cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_switched_on),
+        cmocka_unit_test(test_harmless),
+        cmocka_unit_test(test_all_refusals_are_tested),
+        cmocka_unit_test(test_table_is_whole),
+        cmocka_unit_test(test_former),
+        cmocka_unit_test(test_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,64 @@
+/* Duties across all files: somebody performs each, and nobody a second time. */
+#include "config/deployment.h"
+
+struct checked_duty {
+    const char *name, *what;
+    bool shared; /* by hash: several performers are fine if they agree on the list */
+    int missing; /* level of the finding when nobody performs it */
+};
+
+static const struct checked_duty checked[] = {
+    {"federation_sender", "sends to other servers", true, GG_FINDING_ERROR},
+    {"pusher", "sends push notifications", true, GG_FINDING_ERROR},
+    {"appservice", "talks to application services", false, GG_FINDING_ERROR},
+    {"user_dir", "maintains the user directory", false, GG_FINDING_ERROR},
+    {"background", "runs periodic jobs", false, GG_FINDING_ERROR},
+    {"media_repository", "serves media", true, GG_FINDING_WARNING},
+};
+
+static bool same_list(const struct gg_config *a, const struct gg_config *b, const char *duty)
+{
+    size_t n, m;
+    const char *const *list = gg_topology_duty(a, duty, &n), *const *other = gg_topology_duty(b, duty, &m);
+
+    for (size_t i = 0; n == m && i < n; i++)
+        if (strcmp(list[i], other[i]) != 0)
+            return false;
+    return n == m;
+}
+
+static void check_twice(struct gg_deployment *deployment, const struct checked_duty *duty,
+                        const struct gg_process *first, const struct gg_process *second)
+{
+    if (strcmp(duty->name, "media_repository") == 0)
+        return; /* any number may serve */
+    if (duty->shared && same_list(first->config, second->config, duty->name))
+        return;
+    gg_deployment_say(deployment, GG_FINDING_ERROR, "`%s` and `%s` both think that they are the one that %s",
+                      first->name, second->name, duty->what);
+}
+
+static void check_duty(struct gg_deployment *deployment, const struct checked_duty *duty)
+{
+    const struct gg_process *first = NULL;
+
+    for (size_t i = 0; i < deployment->n; i++) {
+        const struct gg_process *process = &deployment->processes[i];
+
+        if (!gg_topology_has_duty(process->config, duty->name, NULL))
+            continue;
+        if (first)
+            check_twice(deployment, duty, first, process);
+        else
+            first = process;
+    }
+    if (!first)
+        gg_deployment_say(deployment, deployment->whole ? duty->missing : GG_FINDING_NOTE,
+                          "no process of these files %s", duty->what);
+}
+
+void gg_deployment_check_duties(struct gg_deployment *deployment)
+{
+    for (size_t i = 0; i < GG_COUNT(checked); i++)
+        check_duty(deployment, &checked[i]);
+}
