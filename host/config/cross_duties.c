@@ -1,5 +1,5 @@
 /* Duties across all files: somebody performs each, and nobody a second time. */
-#include "config/deployment.h"
+#include "config/survey.h"
 
 struct checked_duty {
     const char *name, *what;
@@ -27,38 +27,38 @@ static bool same_list(const struct gg_config *a, const struct gg_config *b, cons
     return n == m;
 }
 
-static void check_twice(struct gg_deployment *deployment, const struct checked_duty *duty,
-                        const struct gg_process *first, const struct gg_process *second)
+static void check_twice(struct gg_survey *survey, const struct checked_duty *duty,
+                        const struct gg_surveyed *first, const struct gg_surveyed *second)
 {
     if (strcmp(duty->name, "media_repository") == 0)
         return; /* any number may serve */
     if (duty->shared && same_list(first->config, second->config, duty->name))
         return;
-    gg_deployment_say(deployment, GG_FINDING_ERROR, "`%s` and `%s` both think that they are the one that %s",
+    gg_survey_say(survey, GG_FINDING_ERROR, "`%s` and `%s` both think that they are the one that %s",
                       first->name, second->name, duty->what);
 }
 
-static void check_duty(struct gg_deployment *deployment, const struct checked_duty *duty)
+static void check_duty(struct gg_survey *survey, const struct checked_duty *duty)
 {
-    const struct gg_process *first = NULL;
+    const struct gg_surveyed *first = NULL;
 
-    for (size_t i = 0; i < deployment->n; i++) {
-        const struct gg_process *process = &deployment->processes[i];
+    for (size_t i = 0; i < survey->n; i++) {
+        const struct gg_surveyed *process = &survey->processes[i];
 
         if (!gg_topology_has_duty(process->config, duty->name, NULL))
             continue;
         if (first)
-            check_twice(deployment, duty, first, process);
+            check_twice(survey, duty, first, process);
         else
             first = process;
     }
     if (!first)
-        gg_deployment_say(deployment, deployment->whole ? duty->missing : GG_FINDING_NOTE,
+        gg_survey_say(survey, survey->whole ? duty->missing : GG_FINDING_NOTE,
                           "no process of these files %s", duty->what);
 }
 
-void gg_deployment_check_duties(struct gg_deployment *deployment)
+void gg_survey_check_duties(struct gg_survey *survey)
 {
     for (size_t i = 0; i < GG_COUNT(checked); i++)
-        check_duty(deployment, &checked[i]);
+        check_duty(survey, &checked[i]);
 }

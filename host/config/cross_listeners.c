@@ -1,6 +1,6 @@
 /* Listeners across all files: writers can be reached, where instance_map says, and no
  * port is asked for twice. */
-#include "config/deployment.h"
+#include "config/survey.h"
 
 static bool matches(const struct gg_listener *listener, const struct gg_peer *peer)
 {
@@ -11,7 +11,7 @@ static bool matches(const struct gg_listener *listener, const struct gg_peer *pe
     return listener->port == peer->port && !listener->path;
 }
 
-static bool has_replication(const struct gg_process *process)
+static bool has_replication(const struct gg_surveyed *process)
 {
     for (size_t i = 0; i < process->config->topo.n_listeners; i++)
         if (gg_listener_has(&process->config->topo.listeners[i], "replication"))
@@ -19,7 +19,7 @@ static bool has_replication(const struct gg_process *process)
     return false;
 }
 
-static void check_place(struct gg_deployment *deployment, const struct gg_process *process, const struct gg_peer *peer)
+static void check_place(struct gg_survey *survey, const struct gg_surveyed *process, const struct gg_peer *peer)
 {
     const struct gg_topology *topo = &process->config->topo;
 
@@ -27,48 +27,48 @@ static void check_place(struct gg_deployment *deployment, const struct gg_proces
         if (!matches(&topo->listeners[i], peer))
             continue;
         if (topo->listeners[i].tls != peer->tls)
-            gg_deployment_say(deployment, GG_FINDING_ERROR,
+            gg_survey_say(survey, GG_FINDING_ERROR,
                               "%s: the replication listener of `%s` %s TLS, but `instance_map` says otherwise",
                               topo->listeners[i].where, process->name, topo->listeners[i].tls ? "has" : "has no");
         return;
     }
     if (peer->path)
-        gg_deployment_say(deployment, GG_FINDING_ERROR,
+        gg_survey_say(survey, GG_FINDING_ERROR,
                           "`instance_map` has `%s` at %s, but it has no replication listener there", process->name,
                           peer->path);
     else
-        gg_deployment_say(deployment, GG_FINDING_ERROR,
+        gg_survey_say(survey, GG_FINDING_ERROR,
                           "`instance_map` has `%s` on port %u, but it has no replication listener there", process->name,
                           peer->port);
 }
 
 /* Whatever one process believes about another must be true. */
-static void check_peers(struct gg_deployment *deployment, const struct gg_process *process)
+static void check_peers(struct gg_survey *survey, const struct gg_surveyed *process)
 {
     for (size_t i = 0; i < process->config->topo.n_peers; i++) {
         const struct gg_peer *peer = &process->config->topo.peers[i];
-        const struct gg_process *other = gg_deployment_find(deployment, peer->name);
+        const struct gg_surveyed *other = gg_survey_find(survey, peer->name);
 
         if (other)
-            check_place(deployment, other, peer);
+            check_place(survey, other, peer);
     }
 }
 
-static void check_writer(struct gg_deployment *deployment, const struct gg_value *value, const char *name)
+static void check_writer(struct gg_survey *survey, const struct gg_value *value, const char *name)
 {
-    const struct gg_process *writer = gg_deployment_find(deployment, name);
+    const struct gg_surveyed *writer = gg_survey_find(survey, name);
 
-    if (!writer || has_replication(writer) || (!writer->file && deployment->n == 1))
+    if (!writer || has_replication(writer) || (!writer->file && survey->n == 1))
         return;
-    gg_deployment_say(deployment, GG_FINDING_ERROR, "%s: `%s` is named by `%s`, but has no replication listener",
+    gg_survey_say(survey, GG_FINDING_ERROR, "%s: `%s` is named by `%s`, but has no replication listener",
                       gg_node_where(value->node), name, value->key.path);
 }
 
-static void check_writers(struct gg_deployment *deployment, const struct gg_process *process)
+static void check_writers(struct gg_survey *survey, const struct gg_surveyed *process)
 {
     for (const struct gg_value *value = process->config->head; value; value = value->next)
         for (size_t i = 0; (value->key.flags & GG_KEY_INSTANCES) && value->set && i < value->n_texts; i++)
-            check_writer(deployment, value, value->texts[i]);
+            check_writer(survey, value, value->texts[i]);
 }
 
 static bool share_address(const struct gg_listener *a, const struct gg_listener *b)
@@ -89,26 +89,26 @@ static bool collide(const struct gg_listener *a, const struct gg_listener *b)
     return a->port == b->port && a->port != 0 && share_address(a, b);
 }
 
-static void check_pair(struct gg_deployment *deployment, const struct gg_process *a, const struct gg_process *b)
+static void check_pair(struct gg_survey *survey, const struct gg_surveyed *a, const struct gg_surveyed *b)
 {
     for (size_t i = 0; i < a->config->topo.n_listeners; i++)
         for (size_t j = 0; j < b->config->topo.n_listeners; j++) {
             const struct gg_listener *mine = &a->config->topo.listeners[i], *other = &b->config->topo.listeners[j];
 
             if (collide(mine, other))
-                gg_deployment_say(
-                    deployment, GG_FINDING_WARNING,
+                gg_survey_say(
+                    survey, GG_FINDING_WARNING,
                     "`%s` (%s) and `%s` (%s) listen on the same %s: that works on different machines only", a->name,
                     mine->where, b->name, other->where, mine->path ? "path" : "port");
         }
 }
 
-void gg_deployment_check_listeners(struct gg_deployment *deployment)
+void gg_survey_check_listeners(struct gg_survey *survey)
 {
-    for (size_t i = 0; i < deployment->n; i++) {
-        check_peers(deployment, &deployment->processes[i]);
-        check_writers(deployment, &deployment->processes[i]);
+    for (size_t i = 0; i < survey->n; i++) {
+        check_peers(survey, &survey->processes[i]);
+        check_writers(survey, &survey->processes[i]);
         for (size_t j = 0; j < i; j++)
-            check_pair(deployment, &deployment->processes[j], &deployment->processes[i]);
+            check_pair(survey, &survey->processes[j], &survey->processes[i]);
     }
 }

@@ -1,31 +1,31 @@
 /* Names of processes across all files: unique, started, and equal for everybody. */
-#include "config/deployment.h"
+#include "config/survey.h"
 
-static const char *file_of(const struct gg_process *process)
+static const char *file_of(const struct gg_surveyed *process)
 {
     return process->file ? process->file : "the shared files";
 }
 
-static void check_unique(struct gg_deployment *deployment)
+static void check_unique(struct gg_survey *survey)
 {
-    for (size_t i = 1; i < deployment->n; i++)
+    for (size_t i = 1; i < survey->n; i++)
         for (size_t j = 0; j < i; j++)
-            if (strcmp(deployment->processes[i].name, deployment->processes[j].name) == 0)
-                gg_deployment_say(deployment, GG_FINDING_ERROR, "%s and %s have the same worker_name `%s`",
-                                  file_of(&deployment->processes[j]), file_of(&deployment->processes[i]),
-                                  deployment->processes[i].name);
+            if (strcmp(survey->processes[i].name, survey->processes[j].name) == 0)
+                gg_survey_say(survey, GG_FINDING_ERROR, "%s and %s have the same worker_name `%s`",
+                                  file_of(&survey->processes[j]), file_of(&survey->processes[i]),
+                                  survey->processes[i].name);
 }
 
-static void check_started(struct gg_deployment *deployment, const char *where, const char *what, const char *name)
+static void check_started(struct gg_survey *survey, const char *where, const char *what, const char *name)
 {
-    if (gg_deployment_find(deployment, name))
+    if (gg_survey_find(survey, name))
         return;
-    gg_deployment_say(deployment, deployment->whole ? GG_FINDING_ERROR : GG_FINDING_NOTE,
+    gg_survey_say(survey, survey->whole ? GG_FINDING_ERROR : GG_FINDING_NOTE,
                       "%s: `%s` names `%s`, which none of the files starts", where, what, name);
 }
 
 /* Every key whose value is names of processes. */
-static void check_value(struct gg_deployment *deployment, const struct gg_value *value)
+static void check_value(struct gg_survey *survey, const struct gg_value *value)
 {
     static const char *const singles[] = {"run_background_tasks_on", "notify_appservices_from_worker",
                                           "update_user_directory_from_worker",
@@ -35,26 +35,26 @@ static void check_value(struct gg_deployment *deployment, const struct gg_value 
 
     for (size_t i = 0; i < GG_COUNT(singles); i++)
         if (strcmp(value->key.path, singles[i]) == 0 && value->text && *value->text)
-            check_started(deployment, gg_node_where(value->node), value->key.path, value->text);
+            check_started(survey, gg_node_where(value->node), value->key.path, value->text);
     for (size_t i = 0; i < GG_COUNT(lists); i++)
         names |= strcmp(value->key.path, lists[i]) == 0;
     for (size_t i = 0; names && i < value->n_texts; i++)
-        check_started(deployment, gg_node_where(value->node), value->key.path, value->texts[i]);
+        check_started(survey, gg_node_where(value->node), value->key.path, value->texts[i]);
 }
 
-static void check_instance_map(struct gg_deployment *deployment, const struct gg_process *process)
+static void check_instance_map(struct gg_survey *survey, const struct gg_surveyed *process)
 {
     size_t n;
     const struct gg_peer *peers = gg_topology_peers(process->config, &n);
 
     for (size_t i = 0; i < n; i++)
-        if (!gg_deployment_find(deployment, peers[i].name))
-            gg_deployment_say(deployment, deployment->whole ? GG_FINDING_WARNING : GG_FINDING_NOTE,
+        if (!gg_survey_find(survey, peers[i].name))
+            gg_survey_say(survey, survey->whole ? GG_FINDING_WARNING : GG_FINDING_NOTE,
                               "`instance_map` has `%s`, which none of the files starts", peers[i].name);
 }
 
 /* What all processes must agree on belongs in a shared file. */
-static void check_shared(struct gg_deployment *deployment, const struct gg_process *process)
+static void check_shared(struct gg_survey *survey, const struct gg_surveyed *process)
 {
     static const char *const keys[] = {"stream_writers",
                                        "instance_map",
@@ -71,23 +71,23 @@ static void check_shared(struct gg_deployment *deployment, const struct gg_proce
         const struct gg_entry *entry = gg_node_entry(process->config->root, keys[i]);
 
         if (entry && strncmp(entry->where, process->file, n) == 0 && entry->where[n] == ':')
-            gg_deployment_say(
-                deployment, GG_FINDING_WARNING,
+            gg_survey_say(
+                survey, GG_FINDING_WARNING,
                 "%s: `%s` stands in a worker's own file; every process must agree on it, so it belongs in "
                 "a shared one",
                 entry->where, keys[i]);
     }
 }
 
-void gg_deployment_check_names(struct gg_deployment *deployment)
+void gg_survey_check_names(struct gg_survey *survey)
 {
-    check_unique(deployment);
-    for (size_t i = 0; i < deployment->n; i++) {
-        const struct gg_process *process = &deployment->processes[i];
+    check_unique(survey);
+    for (size_t i = 0; i < survey->n; i++) {
+        const struct gg_surveyed *process = &survey->processes[i];
 
         for (const struct gg_value *value = process->config->head; value; value = value->next)
-            check_value(deployment, value);
-        check_instance_map(deployment, process);
-        check_shared(deployment, process);
+            check_value(survey, value);
+        check_instance_map(survey, process);
+        check_shared(survey, process);
     }
 }

@@ -4,7 +4,7 @@
 #include "config/topology.h"
 #include "main/keys.h"
 #include "plugin/name.h"
-#include "proxy/files.h"
+#include "config/files.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* proxy/files.h: which files of a deployment are whose. */
-#ifndef GG_PROXY_FILES_H
-#define GG_PROXY_FILES_H
+/* config/files.h: which files of a deployment are whose. */
+#ifndef GG_CONFIG_FILES_H
+#define GG_CONFIG_FILES_H
 
 #include <ganglion/arena.h>
 #include <ganglion/error.h>

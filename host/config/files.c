@@ -1,5 +1,5 @@
 /* Sorts the files of a deployment into shared ones and those of single workers. */
-#include "proxy/files.h"
+#include "config/files.h"
 
 #include "config/yaml.h"
 
