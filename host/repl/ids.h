@@ -38,6 +38,9 @@ struct gg_stream *gg_streams_at(const struct gg_streams *streams, size_t i); /* 
  * transaction, before anything is served or announced. Refuses (GG_E_CONFLICT)
  * when stream_positions is ahead of a sequence. */
 GG_YIELDS GG_CHECKED int gg_streams_load(struct gg_streams *streams, struct gg_db *db, struct gg_error *err);
+/* The number of an instance in table instance_map; made if need be. */
+GG_YIELDS GG_CHECKED int gg_streams_instance(struct gg_streams *streams, const char *name, int32_t *number_out,
+                                             struct gg_error *err);
 /* Writes positions that are due and stops writing behind: at shutdown, while the
  * database is still there. */
 GG_YIELDS void gg_streams_stop(struct gg_streams *streams);

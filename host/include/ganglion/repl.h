@@ -74,7 +74,8 @@ GG_API const struct gg_stream_def *gg_stream_def(const struct gg_stream *stream)
 
 /* Allocates n ascending ids and marks them unfinished. In a transaction, pass txn
  * (nextval runs in it), else NULL. Every id must be finished, also after a
- * rollback. The ids of one call are consecutive unless others allocate too. */
+ * rollback. The ids of one call are consecutive unless others allocate too. They
+ * are positive; a stream that is stored negated is negated by whoever stores. */
 GG_API GG_YIELDS GG_CHECKED int gg_stream_allocate(struct gg_stream *stream, struct gg_txn *txn, size_t n, int64_t *ids,
                                                    struct gg_error *err);
 /* After commit or rollback: moves positions, wakes local followers' waiters, and
@@ -83,7 +84,8 @@ GG_API GG_YIELDS GG_CHECKED int gg_stream_allocate(struct gg_stream *stream, str
 GG_API void gg_stream_finish(struct gg_stream *stream, const int64_t *ids, size_t n);
 /* The same after a commit, with all rows that the ids stand for, ascending by token, as fetch would read them: local
  * followers are called with them at once (before and after the position moves past them) and the announcer sends
- * them in place of reading the database. Copied before it returns. */
+ * them in place of reading the database. Copied before it returns. After a rollback: with no rows, which says that
+ * there is nothing to read. */
 GG_API void gg_stream_finish_rows(struct gg_stream *stream, const int64_t *ids, size_t n, const struct gg_fetched *rows,
                                   size_t n_rows);
 /* An in-memory stream: the next token, announced with these rows. */
@@ -108,6 +110,12 @@ GG_API const char *const *gg_stream_writers(const struct gg_stream *stream, size
 /* The writer that a key belongs to: list[SHA-256(key) as little-endian integer mod n]. */
 GG_API const char *gg_stream_writer_of(const struct gg_stream *stream, struct gg_str key);
 GG_API size_t gg_shard(struct gg_str key, size_t n); /* the rule itself; n >= 1 */
+
+/* The small number that stands for an instance in clients' tokens (table
+ * instance_map), made when it is new; yields only until it is known here. */
+GG_API GG_YIELDS GG_CHECKED int gg_instance_number(struct gg_host *host, const char *name, int32_t *number_out,
+                                                   struct gg_error *err);
+GG_API int32_t gg_instance_number_known(struct gg_host *host, const char *name); /* 0: not known here */
 
 /* ---- commands on the channel ---- */
 
