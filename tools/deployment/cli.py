@@ -1,0 +1,236 @@
+"""The command line of ./run."""
+
+import argparse
+import fcntl
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+from .deployment import Deployment
+from .ports import is_free
+from .process import Failed, Process, alive, resident_bytes, started_at
+from .services import Postgres
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+VAR = os.path.join(TOP, "var")
+STATE = os.path.join(VAR, "state.json")
+BUILD = os.path.join(TOP, "build", "release")
+DEMO_USERS = {"alice": "alice-demo-password", "bob": "bob-demo-password"}
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def load_state():
+    try:
+        with open(STATE, encoding="utf-8") as f:
+            return json.load(f)
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def save_state(state):
+    temporary = STATE + ".new"
+    with open(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
+        json.dump(state, f, indent=2)
+    os.replace(temporary, STATE)
+
+
+def is_running(entry):
+    return alive(entry["pid"]) and started_at(entry["pid"]) == entry["started"]
+
+
+def running(state):
+    return [p for p in state.get("processes", []) if is_running(p)]
+
+
+# ---- up ----
+
+def build():
+    say("build: release")
+    os.makedirs(VAR, exist_ok=True)
+    log = os.path.join(VAR, "build.log")
+    with open(log, "wb") as out:
+        for command in (["cmake", "--preset", "release"], ["cmake", "--build", "--preset", "release"]):
+            if subprocess.run(command, cwd=TOP, stdout=out, stderr=out, check=False).returncode != 0:
+                with open(log, encoding="utf-8", errors="replace") as f:
+                    sys.stderr.write("".join(f.readlines()[-30:]))
+                raise Failed(f"the build failed; all of it is in {log}")
+
+
+def keep(state, name, preferred):
+    """The port of last time if it is free, so that URLs stay."""
+    port = state.get("ports", {}).get(name)
+    return port if port and is_free(port) else preferred
+
+
+def entry(name, app, process, port):
+    return {"name": name, "worker_app": app, "pid": process.pid, "started": process.start_time, "port": port}
+
+
+def describe(deployment, postgres):
+    """What status and stop need, in the order of starting."""
+    found = [entry("postgres", "-", postgres.process, postgres.port)]
+    if deployment.redis is not None:
+        found.append(entry("redis", "-", deployment.redis.process, deployment.redis.port))
+    found.append(entry("main", "synapse.app.homeserver", deployment.processes["main"], deployment.main.port))
+    found += [entry(w.name, w.app, deployment.processes[w.name], deployment.probe_port(w)) for w in deployment.workers]
+    if deployment.nginx is not None:
+        found.append(entry("nginx", "-", deployment.nginx.process, deployment.nginx.port))
+    return found
+
+
+def make_demo_users(deployment):
+    for name, password in DEMO_USERS.items():
+        status, answer = deployment.register(name, password)
+        if status != 200 and answer.get("errcode") != "M_USER_IN_USE":
+            raise Failed(f"the demo user {name} could not be made: {status} {answer}")
+
+
+def bring_up(monolith):
+    state = load_state()
+    if running(state):
+        raise Failed("a deployment is running already (./run status); ./run stop ends it")
+    build()
+    saved = state.get("secrets", {})
+    say("database: PostgreSQL" + ("" if os.path.isdir(os.path.join(VAR, "postgres", "data")) else ", a new cluster"))
+    postgres = Postgres(os.path.join(VAR, "postgres"), keep(state, "postgres", None), saved.get("postgres_password")).start()
+    deployment = None
+    try:
+        deployment = Deployment(os.path.join(VAR, "monolith" if monolith else "split"), BUILD, postgres, monolith=monolith,
+                                saved=saved, front_port=keep(state, "front", None))
+        # Both forms are one server: they share its key and media.
+        deployment.extra_config = {"signing_key_path": os.path.join(VAR, "keys", "signing.key"), "media_store_path": os.path.join(VAR, "media")}
+        os.makedirs(os.path.join(VAR, "keys"), exist_ok=True)
+        os.makedirs(os.path.join(VAR, "media"), exist_ok=True)
+        deployment.start(lambda text: say(f"processes: {text}"))
+        make_demo_users(deployment)
+    except BaseException:
+        if deployment is not None:
+            deployment.stop()
+        postgres.stop()
+        raise
+    save_state({"secrets": {**saved, **deployment.secrets(), "postgres_password": postgres.password},
+                "ports": {"postgres": postgres.port, "front": deployment.front_port},
+                "processes": describe(deployment, postgres), "base_url": deployment.base_url,
+                "database_url": postgres.url(deployment.database), "redis_url": deployment.redis.url() if deployment.redis else "",
+                "config_dir": os.path.join(deployment.folder, "config"), "monolith": monolith})
+    return deployment, postgres
+
+
+def table(state):
+    rows = [("process", "worker_app", "pid", "port", "state")]
+    rows += [(p["name"], p["worker_app"], str(p["pid"]), str(p["port"]), "running" if is_running(p) else "stopped")
+             for p in state["processes"]]
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def take_down(state):
+    """In the reverse order of starting."""
+    numbers = {"nginx": signal.SIGQUIT, "postgres": signal.SIGINT}
+    for p in reversed(state.get("processes", [])):
+        process = Process(p["name"], [], os.devnull).adopt(p["pid"], p["started"])
+        if process.is_alive():
+            process.stop(numbers.get(p["name"], signal.SIGTERM), 30)
+
+
+def command_up(args):
+    os.makedirs(VAR, exist_ok=True)
+    with open(os.path.join(VAR, "lock"), "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Failed("another ./run is at work in this folder") from error
+        bring_up(args.monolith)
+    state = load_state()
+    say("")
+    say(table(state))
+    say("")
+    say(f"demo users: {', '.join(f'{n} / {p}' for n, p in DEMO_USERS.items())}")
+    say(f"ready {state['base_url']}")
+    if args.detach:
+        return 0
+    return watch(state)
+
+
+def watch(state):
+    """Until Ctrl-C, or until a process dies by itself."""
+    asked = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda n, frame: asked.append(n))
+    gone = None
+    while not asked and gone is None and load_state().get("processes") == state["processes"]:
+        time.sleep(0.3)
+        gone = next((p for p in state["processes"] if not is_running(p)), None)
+    # `./run stop` from elsewhere ends processes in order: that is no accident.
+    if gone is not None and not asked:
+        time.sleep(1)
+        if load_state().get("processes") == state["processes"]:
+            say(f"{gone['name']} has ended; stopping the rest (logs are in {VAR})")
+    say("stopping")
+    take_down(state)
+    return 1 if gone is not None and not asked else 0
+
+
+def command_status(args):
+    state = load_state()
+    found = [{"name": p["name"], "worker_app": p["worker_app"], "pid": p["pid"], "port": p["port"],
+              "resident_bytes": resident_bytes(p["pid"]) if is_running(p) else 0,
+              "state": "running" if is_running(p) else "stopped"} for p in state.get("processes", [])]
+    if args.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    if not found:
+        say("nothing was started yet")
+        return 0
+    say(table(state))
+    return 0
+
+
+def command_env(args):
+    state = load_state()
+    if not state:
+        raise Failed("nothing was started yet")
+    lines = {"GANGLION_BASE_URL": state["base_url"], "GANGLION_DATABASE_URL": state["database_url"],
+             "GANGLION_REDIS_URL": state["redis_url"], "GANGLION_CONFIG_DIR": state["config_dir"],
+             "GANGLION_BIN": os.path.join(BUILD, "bin", "ganglion"), "GANGLION_PLUGIN_PATH": os.path.join(BUILD, "plugins"),
+             "GANGLION_REGISTRATION_SECRET": state["secrets"]["registration_secret"]}
+    for name, value in lines.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def command_stop(args):
+    state = load_state()
+    take_down(state)
+    state["processes"] = []
+    save_state(state)
+    say("stopped")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run", description="Builds Ganglion and starts a whole deployment in ./var.")
+    parser.add_argument("command", nargs="?", choices=["up", "status", "env", "stop"], default="up")
+    parser.add_argument("--detach", action="store_true", help="leave it running in the background")
+    parser.add_argument("--monolith", action="store_true", help="one process, without Redis")
+    parser.add_argument("--json", action="store_true", help="status as JSON")
+    args = parser.parse_args()
+    commands = {"up": command_up, "status": command_status, "env": command_env, "stop": command_stop}
+    try:
+        return commands[args.command](args)
+    except Failed as error:
+        print(f"./run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

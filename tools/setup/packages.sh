@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a task needs and that are missing:  packages.sh run | check
+#
+# `run` builds and runs a deployment; `check` adds what only the tests need. Says nothing when nothing is missing.
+set -euo pipefail
+
+run=(build-essential cmake ninja-build pkg-config ccache
+    libevent-dev libhiredis-dev libpq-dev libjansson-dev libyaml-dev libltdl-dev libssl-dev
+    libcurl4-openssl-dev libc-ares-dev libhttp-parser-dev libunistring-dev libcrypt-dev zlib1g-dev
+    postgresql postgresql-client redis-server nginx-light python3 python3-yaml curl ca-certificates util-linux procps)
+check=(libcmocka-dev clang libclang-rt-14-dev valgrind haproxy python3-venv python3-dev python3-psycopg2 file dpkg-dev
+    fakeroot git)
+
+want=("${run[@]}")
+[ "${1:-run}" = check ] && want+=("${check[@]}")
+
+missing=()
+for package in "${want[@]}"; do
+    # nginx-light conflicts with other builds of nginx: any nginx will do.
+    if [ "$package" = nginx-light ] && command -v nginx >/dev/null 2>&1; then continue; fi
+    if ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then missing+=("$package"); fi
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null 2>&1 || { echo "These packages are missing and neither root nor sudo is here: ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+fi
+echo "packages: installing ${missing[*]}"
+# The packages start services of their own, on the usual ports; a deployment here has private ones.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+fi
+log=$(mktemp)
+if ! { "${as_root[@]}" apt-get update -q && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 30 "$log" >&2
+    rm -f "$log"
+    exit 1
+fi
+rm -f "$log"
