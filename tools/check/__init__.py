@@ -1,0 +1,1 @@
+"""./check: builds, suites and their results."""
