@@ -1,0 +1,24 @@
+"""Real Synapse beside us."""
+
+import os
+
+import pytest
+
+from lib.mixed import Mixed
+
+
+@pytest.fixture
+def mixed(build, folder, postgres, request):
+    """mixed(name, python=..., monolith=...) makes one; all are stopped at the end."""
+    made = []
+
+    def make(name, **options):
+        postgres.sql(f"DROP DATABASE IF EXISTS interop_{name}")
+        deployment = Mixed(os.path.join(folder, f"interop-{name}"), build, postgres, database=f"interop_{name}", front=False,
+                           bcrypt_rounds=4, **options)
+        made.append(deployment)
+        return deployment
+
+    yield make
+    for deployment in made:
+        deployment.stop()
