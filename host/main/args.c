@@ -32,6 +32,7 @@ static const struct option options[] = {
     {0, "generate-keys", "generate-missing-configs", FLAG, AT(generate_keys), NULL,
      "write the files that the configuration names and that are missing"},
     {0, "generate-missing-and-run", NULL, FLAG, AT(generate_and_run), NULL, "the default of the main process"},
+    {0, "config-doc", NULL, FLAG, AT(config_doc), NULL, "print the documentation of all keys"},
     {'H', "server-name", NULL, VALUE, AT(server_name), "NAME", "with --generate-config"},
     {0, "report-stats", NULL, VALUE, AT(report_stats), "yes|no", "with --generate-config"},
     {0, "config-directory", "keys-directory", VALUE, AT(config_directory), "DIR", "where side files are"},
@@ -129,6 +130,7 @@ static int choose_command(struct gg_args *out, struct gg_error *err)
                  {out->explain, GG_CMD_EXPLAIN},
                  {out->check_config, GG_CMD_CHECK_CONFIG},
                  {out->print_config, GG_CMD_PRINT_CONFIG},
+                 {out->config_doc, GG_CMD_CONFIG_DOC},
                  {out->generate_config, GG_CMD_GENERATE_CONFIG},
                  {out->generate_keys, GG_CMD_GENERATE_KEYS}};
     for (size_t i = 0; i < GG_COUNT(modes); i++)
@@ -136,8 +138,9 @@ static int choose_command(struct gg_args *out, struct gg_error *err)
             out->command = modes[i].command;
             break;
         }
-    bool needs_config = out->command != GG_CMD_HELP && out->command != GG_CMD_VERSION &&
-                        out->command != GG_CMD_PLUGINS && out->command != GG_CMD_ROUTES;
+    static const bool without_config[] = {[GG_CMD_HELP] = true,    [GG_CMD_VERSION] = true, [GG_CMD_PLUGINS] = true,
+                                          [GG_CMD_ROUTES] = true,  [GG_CMD_CONFIG_DOC] = true};
+    bool needs_config = !without_config[out->command];
     if (needs_config && out->configs.n == 0)
         return gg_fail(err, GG_E_INVALID,
                        "no configuration file: name it by -c (ganglion -c homeserver.yaml), or make one by "

@@ -15,6 +15,7 @@ enum gg_command {
     GG_CMD_PRINT_CONFIG,
     GG_CMD_GENERATE_CONFIG,
     GG_CMD_GENERATE_KEYS,
+    GG_CMD_CONFIG_DOC,
     GG_CMD_HELP,
     GG_CMD_VERSION,
 };
@@ -32,8 +33,8 @@ struct gg_args {
     const char *format, *listen, *server_name, *report_stats, *config_directory, *data_directory, *manhole,
         *database_path;
     bool json, daemonize, print_pidfile, keep_stdio, enable_registration, no_secrets, open_private_ports,
-        enable_metrics, generate_config, generate_keys, generate_and_run, explain, check_config, print_config, help,
-        version;
+        enable_metrics, generate_config, generate_keys, generate_and_run, explain, check_config, print_config, config_doc,
+        help, version;
     struct gg_config_override overrides[4];
     size_t n_overrides;
 };

@@ -42,6 +42,11 @@ int gg_main(int argc, char **argv)
         [GG_CMD_EXPLAIN] = gg_command_explain,
         [GG_CMD_PLUGINS] = gg_command_plugins,
         [GG_CMD_ROUTES] = gg_command_routes,
+        [GG_CMD_CHECK_CONFIG] = gg_command_check_config,
+        [GG_CMD_PRINT_CONFIG] = gg_command_print_config,
+        [GG_CMD_GENERATE_CONFIG] = gg_command_generate_config,
+        [GG_CMD_GENERATE_KEYS] = gg_command_generate_keys,
+        [GG_CMD_CONFIG_DOC] = gg_command_config_doc,
         [GG_CMD_HELP] = print_usage,
         [GG_CMD_VERSION] = print_version,
     };

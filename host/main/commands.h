@@ -8,6 +8,11 @@
 int gg_command_plugins(const struct gg_args *args);
 int gg_command_explain(const struct gg_args *args);
 int gg_command_routes(const struct gg_args *args);
+int gg_command_check_config(const struct gg_args *args);
+int gg_command_print_config(const struct gg_args *args);
+int gg_command_generate_config(const struct gg_args *args);
+int gg_command_generate_keys(const struct gg_args *args);
+int gg_command_config_doc(const struct gg_args *args);
 
 /* One line on standard error: "ganglion: <message>"; returns 1. */
 int gg_command_failed(const struct gg_error *err);

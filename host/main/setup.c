@@ -79,12 +79,22 @@ static const char *const *folder_options(const struct gg_args *args, const struc
     return list;
 }
 
-static int read_config(const struct gg_args *args, int mode, struct gg_setup *out, struct gg_error *err)
+static int open_in(struct gg_setup *setup, const char *const *folders, struct gg_error *err)
 {
-    struct gg_config_source source = gg_args_source(args);
-    source.generate = mode == GG_SETUP_RUN;
-    int rc = gg_config_read(&source, &out->config, err);
-    return rc == 0 ? gg_config_declare(out->config, gg_main_keys, sizeof(*gg_main_keys), err) : rc;
+    int rc = gg_config_declare(setup->config, gg_main_keys, sizeof(*gg_main_keys), err);
+    if (rc < 0)
+        return rc;
+    setup->plugins = gg_plugins_new(folders);
+    setup->host = make_host(setup);
+    return open_roles(setup, err);
+}
+
+int gg_setup_open(const struct gg_args *args, struct gg_setup *setup, struct gg_error *err)
+{
+    const char *const *folders = folder_options(args, setup->config);
+    int rc = open_in(setup, folders, err);
+    free((void *)folders);
+    return rc;
 }
 
 /* What the installed plugins claim is compared by a child while this process goes on. */
@@ -92,11 +102,9 @@ static int open_and_check(struct gg_setup *out, const char *const *folders, stru
 {
     struct gg_claims_child *child = NULL;
     struct gg_error claims = GG_ERROR_INIT;
-    out->plugins = gg_plugins_new(folders);
-    out->host = make_host(out);
-    int rc = open_roles(out, err);
+    int rc = open_in(out, folders, err);
     if (rc == 0) {
-        child = gg_claims_start(folders, out->plugins->roles[0]->desc.name);
+        child = gg_claims_start(folders, out->plugins);
         rc = gg_config_finish(out->config, err);
     }
     if (rc == 0)
@@ -109,8 +117,11 @@ static int open_and_check(struct gg_setup *out, const char *const *folders, stru
 
 int gg_setup(const struct gg_args *args, int mode, struct gg_setup *out, struct gg_error *err)
 {
+    struct gg_config_source source = gg_args_source(args);
+    source.generate = mode != GG_SETUP_EXPLAIN;
+    source.checking = mode == GG_SETUP_EXPLAIN;
     memset(out, 0, sizeof(*out));
-    int rc = read_config(args, mode, out, err);
+    int rc = gg_config_read(&source, &out->config, err);
     if (rc == 0) {
         const char *const *folders = folder_options(args, out->config);
         rc = open_and_check(out, folders, err);
@@ -118,7 +129,7 @@ int gg_setup(const struct gg_args *args, int mode, struct gg_setup *out, struct 
     }
     if (out->config != NULL && rc < 0)
         print_findings(out->config, GG_FINDING_ERROR, err);
-    else if (out->config != NULL && mode == GG_SETUP_EXPLAIN)
+    else if (out->config != NULL && mode != GG_SETUP_RUN)
         print_findings(out->config, GG_FINDING_WARNING, NULL);
     return rc;
 }

@@ -14,8 +14,9 @@ struct gg_setup {
 };
 
 enum gg_setup_mode {
-    GG_SETUP_RUN,     /* may write missing secret files, as Synapse's main process does */
-    GG_SETUP_EXPLAIN, /* touches nothing; warnings of the configuration are printed too */
+    GG_SETUP_RUN,      /* may write missing side files, as Synapse's main process does */
+    GG_SETUP_GENERATE, /* the same, and says what is doubtful */
+    GG_SETUP_EXPLAIN,  /* touches nothing; warnings of the configuration are printed too */
 };
 
 /* Reads the files, opens the role of worker_app and what it includes, declares
@@ -23,6 +24,9 @@ enum gg_setup_mode {
  * found in the files are printed to standard error. out is to be freed by
  * gg_setup_done also when it fails. */
 GG_CHECKED int gg_setup(const struct gg_args *args, int mode, struct gg_setup *out, struct gg_error *err);
+/* For a configuration that is read already (setup->config): opens its roles and
+ * declares their keys, without finishing it. */
+GG_CHECKED int gg_setup_open(const struct gg_args *args, struct gg_setup *setup, struct gg_error *err);
 void gg_setup_done(struct gg_setup *setup);
 
 #endif

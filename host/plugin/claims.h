@@ -20,12 +20,12 @@ GG_CHECKED int gg_claims_each(const struct gg_plugins *plugins,
 GG_CHECKED int gg_claims_check_pair(const struct gg_plugins *plugins, struct gg_role *a, struct gg_role *b, bool routes,
                                     struct gg_error *err);
 
-/* The same between one role and everything that is installed, without opening it in this process:
+/* The same between the opened roles and everything that is installed, without opening it in this process:
  * a child opens the files, compares, and reports. Started early, so that it runs
  * beside the start of the process; a plugin that cannot be opened there is not
  * this process's business. */
 struct gg_claims_child;
-struct gg_claims_child *gg_claims_start(const char *const *folder_options, const char *role);
+struct gg_claims_child *gg_claims_start(const char *const *folder_options, const struct gg_plugins *opened);
 /* Waits for its verdict; frees child (NULL is fine). Blocks for as long as opening
  * the installed plugins takes. */
 GG_CHECKED int gg_claims_finish(struct gg_claims_child *child, struct gg_error *err);

@@ -29,29 +29,36 @@ static bool of_synapse(const struct gg_role *role)
     return true;
 }
 
-static int check_against_all(const char *const *folder_options, const char *base, struct gg_error *err)
+static int check_role(const struct gg_plugins *all, struct gg_role *mine, struct gg_error *err)
 {
-    struct gg_plugins *all = gg_plugins_new(folder_options);
-    gg_plugins_open_installed(all, NULL, NULL);
-    struct gg_role *mine = gg_plugins_find(all, base);
     int rc = 0;
     for (size_t i = 0; mine != NULL && rc == 0 && i < all->n; i++)
         if (all->roles[i] != mine)
             rc = gg_claims_check_pair(all, mine, all->roles[i], !of_synapse(mine) || !of_synapse(all->roles[i]), err);
+    return rc;
+}
+
+static int check_against_all(const char *const *folder_options, const struct gg_plugins *opened, struct gg_error *err)
+{
+    struct gg_plugins *all = gg_plugins_new(folder_options);
+    int rc = 0;
+    gg_plugins_open_installed(all, NULL, NULL);
+    for (size_t i = 0; rc == 0 && i < opened->n; i++)
+        rc = check_role(all, gg_plugins_find(all, opened->roles[i]->desc.name), err);
     return rc; /* the process ends: nothing is freed */
 }
 
-static GG_NORETURN void run_child(int fd, const char *const *folder_options, const char *base)
+static GG_NORETURN void run_child(int fd, const char *const *folder_options, const struct gg_plugins *opened)
 {
     struct gg_error err = GG_ERROR_INIT;
-    if (check_against_all(folder_options, base, &err) < 0) {
+    if (check_against_all(folder_options, opened, &err) < 0) {
         ssize_t n = write(fd, err.message, strlen(err.message));
         _exit(n < 0);
     }
     _exit(0);
 }
 
-struct gg_claims_child *gg_claims_start(const char *const *folder_options, const char *base)
+struct gg_claims_child *gg_claims_start(const char *const *folder_options, const struct gg_plugins *opened)
 {
     int fds[2];
     struct gg_claims_child *child = calloc(1, sizeof(*child));
@@ -63,7 +70,7 @@ struct gg_claims_child *gg_claims_start(const char *const *folder_options, const
     fflush(NULL); /* the child must not write what is buffered here a second time */
     child->pid = fork();
     if (child->pid == 0)
-        run_child(fds[1], folder_options, base);
+        run_child(fds[1], folder_options, opened);
     close(fds[1]);
     child->fd = fds[0];
     return child;

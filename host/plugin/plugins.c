@@ -92,14 +92,17 @@ static int open_file(struct gg_plugins *plugins, const char *path, const char *b
 static int missing_file(struct gg_plugins *plugins, const char *base, const char *who, struct gg_error *err)
 {
     struct gg_buf installed = GG_BUF_INIT, folders = GG_BUF_INIT;
-    char package[GG_ROLE_MAX + 32];
+    char package[GG_ROLE_MAX + 64] = "";
     size_t n;
-    gg_role_package(base, package, sizeof(package));
+    if (strchr(base, '.') == NULL) { /* a role of Ganglion's own; plugins of others come from elsewhere */
+        memcpy(package, " (Debian package ", 17);
+        gg_role_package(base, package + 17, GG_ROLE_MAX + 32);
+        strcat(package, ")");
+    }
     gg_plugin_list_text(&installed, gg_plugin_installed(plugins->arena, plugins->folders, &n));
     gg_plugin_list_text(&folders, plugins->folders);
-    int rc = gg_fail(err, GG_E_NOT_FOUND,
-                     "%s needs %s.so (Debian package %s), which is not installed; installed roles: %s; looked in: %s", who,
-                     base, package, installed.data, folders.data);
+    int rc = gg_fail(err, GG_E_NOT_FOUND, "%s needs %s.so%s, which is not installed; looked in: %s; installed roles: %s",
+                     who, base, package, folders.data, installed.data);
     gg_buf_done(&installed);
     gg_buf_done(&folders);
     return rc;

@@ -124,8 +124,8 @@ static void add_variants(struct gg_planner *planner, const struct gg_catalog_ent
 
 static void plan_entry(struct gg_planner *planner, const struct gg_catalog_entry *entry, const struct gg_pool *main_pool)
 {
-    struct gg_pool *pool = gg_pools_for(planner, entry);
-    if (pool == NULL || !for_proxies(entry->route))
+    struct gg_pool *pool = for_proxies(entry->route) ? gg_pools_for(planner, entry) : NULL;
+    if (pool == NULL)
         return;
     add_rule(planner, entry->route, pool);
     if (pool == main_pool)
