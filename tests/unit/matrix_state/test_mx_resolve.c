@@ -1,0 +1,151 @@
+/* test_mx_resolve.c: state resolution of all versions, on forked rooms that Synapse has resolved
+ * (tests/data/resolve_cases.json, made by tests/differential/oracle_resolve.py), in every order of their states.
+ * MX_RESOLVE_CASES names a larger file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cases.h"
+#include <ganglion/map.h>
+
+struct room {
+    const struct mx_room_version *version;
+    struct gg_arena *arena;
+    struct mx_event **events;
+    struct gg_map *by_id;
+    size_t n;
+};
+
+static const struct mx_event *look_up(void *arg, struct gg_str event_id)
+{
+    return gg_map_get(((struct room *)arg)->by_id, event_id);
+}
+
+static void load(struct room *room, struct mx_json *events)
+{
+    room->n = events->n;
+    room->events = GG_NEW_ARRAY(room->arena, struct mx_event *, events->n);
+    room->by_id = gg_map_new(NULL);
+    for (uint32_t i = 0; i < events->n; i++) {
+        struct gg_error err = GG_ERROR_INIT;
+        struct mx_json *tree = events->items[i];
+        struct gg_str rejected = mx_json_text(mx_json_member(tree, "rejected"));
+        mx_json_remove(tree, "rejected");
+        room->events[i] = case_event(room->arena, tree, room->version, &err);
+        if (!room->events[i])
+            fail_msg("%s", err.message);
+        room->events[i]->meta.rejected = rejected;
+        gg_map_put(room->by_id, room->events[i]->event_id, room->events[i]);
+    }
+}
+
+static struct mx_state *state_of(const struct room *room, const struct mx_json *numbers)
+{
+    struct mx_state *state = mx_state_new();
+    for (uint32_t i = 0; i < numbers->n; i++) {
+        const struct mx_event *e = room->events[case_number(numbers->items[i])];
+        mx_state_set(state, e->type, e->state_key, e->event_id);
+    }
+    return state;
+}
+
+static bool print_difference(void *arg, const struct mx_state_entry *a, const struct mx_state_entry *b)
+{
+    const struct mx_state_entry *e = a ? a : b;
+    print_message("  (%.*s, %.*s): ours %.*s, Synapse %.*s\n", GG_FMT(e->type), GG_FMT(e->state_key), a ? (int)a->event_id.n : 4,
+                  a ? a->event_id.s : "none", b ? (int)b->event_id.n : 4, b ? b->event_id.s : "none");
+    return true;
+}
+
+/* Resolves with the maps rotated by `turn`, and turned around if `back`. */
+static bool resolves_to(struct room *room, struct mx_state *const *maps, size_t n, size_t turn, bool back,
+                        const struct mx_state *expected)
+{
+    const struct mx_state *order[8];
+    struct mx_resolve_io io = {.event = look_up, .arg = room};
+    struct mx_state *out = NULL;
+    struct gg_error err = GG_ERROR_INIT;
+    bool same;
+    for (size_t i = 0; i < n; i++)
+        order[i] = maps[back ? (2 * n - 1 - i - turn) % n : (i + turn) % n];
+    if (mx_resolve(room->version, order, n, &io, &out, &err) != 0)
+        fail_msg("%s", err.message);
+    same = mx_state_equal(out, expected);
+    if (!same)
+        mx_state_diff(out, expected, print_difference, NULL);
+    mx_state_unref(out);
+    return same;
+}
+
+static size_t resolve_room(const struct mx_json *c, const struct mx_room_version *version)
+{
+    struct room room = {.version = version, .arena = gg_arena_new()};
+    const struct mx_json *maps = mx_json_member(c, "maps");
+    struct mx_state *states[8], *expected;
+    size_t wrong = 0;
+    load(&room, mx_json_member(c, "events"));
+    expected = state_of(&room, mx_json_member(c, "resolved"));
+    for (uint32_t i = 0; i < maps->n; i++)
+        states[i] = state_of(&room, maps->items[i]);
+    for (size_t turn = 0; turn < maps->n && !wrong; turn++)
+        wrong += !resolves_to(&room, states, maps->n, turn, false, expected) ||
+                 !resolves_to(&room, states, maps->n, turn, true, expected);
+    for (uint32_t i = 0; i < maps->n; i++)
+        mx_state_unref(states[i]);
+    mx_state_unref(expected);
+    gg_map_free(room.by_id);
+    gg_arena_free(room.arena);
+    return wrong;
+}
+
+static void synapse_agrees(void **state)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct mx_json *all = read_cases(arena, "MX_RESOLVE_CASES", "resolve_cases.json");
+    size_t wrong = 0, resolved = 0;
+    assert_int_equal(all->n, 12);
+    for (uint32_t i = 0; i < all->n; i++) {
+        const struct mx_room_version *version = mx_room_version_find(mx_json_text(mx_json_member(all->items[i], "version")));
+        const struct mx_json *rooms = mx_json_member(all->items[i], "rooms");
+        for (uint32_t k = 0; k < rooms->n; k++) {
+            size_t bad = resolve_room(rooms->items[k], version);
+            if (bad)
+                print_message("version %s, room %u differs\n", version->id, k);
+            wrong += bad;
+        }
+        resolved += rooms->n;
+    }
+    print_message("%zu rooms, %zu resolved otherwise\n", resolved, wrong);
+    assert_int_equal(wrong, 0);
+    gg_arena_free(arena);
+}
+
+static void nothing_to_resolve(void **state)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    struct mx_resolve_io io = {.event = look_up};
+    const struct mx_room_version *version = mx_room_version_find(GG_STR("12"));
+    struct mx_state *one = mx_state_new(), *same = mx_state_new(), *out;
+    const struct mx_state *maps[] = {one, same};
+    mx_state_set(one, GG_STR("t"), GG_STR(""), GG_STR("$a"));
+    mx_state_set(same, GG_STR("t"), GG_STR(""), GG_STR("$a"));
+    for (size_t n = 0; n <= 2; n++) {
+        assert_int_equal(mx_resolve(version, maps, n, &io, &out, &err), 0);
+        assert_int_equal(mx_state_count(out), n > 0);
+        mx_state_unref(out);
+    }
+    mx_state_unref(one);
+    mx_state_unref(same);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(synapse_agrees),
+        cmocka_unit_test(nothing_to_resolve),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
