@@ -19,8 +19,10 @@ static struct gg_config *config_of(const char *more)
     char text[600];
     struct gg_config *config;
     struct gg_error err = GG_ERROR_INIT;
-    snprintf(text, sizeof text, "server_name: example.org\nreport_stats: false\nbcrypt_rounds: 4\n"
-             "database: {name: psycopg2, args: {dbname: x}}\n%s", more);
+    snprintf(text, sizeof text,
+             "server_name: example.org\nreport_stats: false\nbcrypt_rounds: 4\n"
+             "database: {name: psycopg2, args: {dbname: x}}\n%s",
+             more);
     if (gg_config_load_text(text, tables, &config, &err))
         fail_msg("%s", err.message);
     return config;

@@ -6,73 +6,25 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <ganglion/base.h>
 
-#include "schema/schema.h"
+#include "../schema_db.h"
 
-static char database[64];
-static PGconn *admin, *db;
-
-static PGconn *connect_to(const char *dbname)
-{
-    const char *keys[] = {"dbname", "dbname", "options", NULL};
-    const char *values[] = {getenv("GANGLION_TEST_PG"), dbname, "-c client_min_messages=warning", NULL};
-    PGconn *conn = PQconnectdbParams(keys, values, 1);
-    if (PQstatus(conn) != CONNECTION_OK)
-        fail_msg("%s", PQerrorMessage(conn));
-    return conn;
-}
-
-static PGresult *run(PGconn *conn, const char *sql)
-{
-    PGresult *res = PQexec(conn, sql);
-    ExecStatusType status = PQresultStatus(res);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
-        fail_msg("%s\nin: %.200s", PQerrorMessage(conn), sql);
-    return res;
-}
-
-static bool have_server(void)
-{
-    if (getenv("GANGLION_TEST_PG"))
-        return true;
-    if (getenv("GANGLION_TEST_REQUIRE"))
-        fail_msg("GANGLION_TEST_PG is not set");
-    print_message("skipped: GANGLION_TEST_PG is not set\n");
-    return false;
-}
+static struct schema_db test;
 
 static int set_up(void **state)
 {
-    if (!have_server())
-        return 0;
-    admin = connect_to(NULL);
-    snprintf(database, sizeof database, "schema_test_%d", (int)getpid());
-    char sql[256];
-    snprintf(sql, sizeof sql, "CREATE DATABASE %s ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
-             database);
-    PQclear(run(admin, sql));
-    db = connect_to(database);
-    for (const struct mx_schema_file *file = mx_schema_files; file->name; file++)
-        PQclear(run(db, file->sql));
+    schema_db_make(&test, "schema_test");
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    if (!admin)
-        return 0;
-    PQfinish(db);
-    char sql[256];
-    snprintf(sql, sizeof sql, "DROP DATABASE %s", database);
-    PQclear(run(admin, sql));
-    PQfinish(admin);
+    schema_db_drop(&test);
     return 0;
 }
 
@@ -113,12 +65,12 @@ static void row_text(const PGresult *res, int row, char *out, size_t size)
 
 static void same_catalogue(const char *what)
 {
-    if (!db)
+    if (!test.db)
         skip();
     char name[64], got[2048];
     snprintf(name, sizeof name, "schema-%s.sql", what);
     char *sql = slurp(name);
-    PGresult *res = run(db, sql);
+    PGresult *res = schema_db_run(test.db, sql);
     snprintf(name, sizeof name, "schema-%s.tsv", what);
     char *want = slurp(name), *cursor = want;
     next_line(&cursor); /* the header */
@@ -157,9 +109,9 @@ static void other_objects(void **state)
 
 static void deltas(void **state)
 {
-    if (!db)
+    if (!test.db)
         skip();
-    PGresult *res = run(db, "SELECT version, file FROM applied_schema_deltas ORDER BY version, file");
+    PGresult *res = schema_db_run(test.db, "SELECT version, file FROM applied_schema_deltas ORDER BY version, file");
     char *want = slurp("schema-deltas.tsv"), *cursor = want, got[256];
     next_line(&cursor);
     assert_int_equal(PQntuples(res), 132);
@@ -186,7 +138,7 @@ static void check_seed(const char *kind, const char *object, const char *values)
         snprintf(sql, sizeof sql,
                  "SELECT count(*) FROM %s WHERE 'last_value=' || last_value || ' is_called=' || is_called = '%s'",
                  object, values);
-    PGresult *res = run(db, sql);
+    PGresult *res = schema_db_run(test.db, sql);
     if (strcmp(PQgetvalue(res, 0, 0), "1") != 0)
         fail_msg("%s %s is not (%s)", kind, object, values);
     PQclear(res);
@@ -194,7 +146,7 @@ static void check_seed(const char *kind, const char *object, const char *values)
 
 static void seed(void **state)
 {
-    if (!db)
+    if (!test.db)
         skip();
     char *want = slurp("schema-seed.tsv"), *cursor = want, *line;
     next_line(&cursor);
@@ -210,7 +162,7 @@ static void seed(void **state)
 
 static bool refused(const char *sql)
 {
-    PGresult *res = PQexec(db, sql);
+    PGresult *res = PQexec(test.db, sql);
     bool failed = PQresultStatus(res) == PGRES_FATAL_ERROR;
     PQclear(res);
     return failed;
@@ -218,43 +170,35 @@ static bool refused(const char *sql)
 
 static void triggers_guard_ordering(void **state)
 {
-    if (!db)
+    if (!test.db)
         skip();
-    PQclear(run(db, "BEGIN; INSERT INTO rooms (room_id) VALUES ('!r'); INSERT INTO events (topological_ordering, "
-                    "event_id, type, room_id, processed, outlier, stream_ordering) "
-                    "VALUES (1, '$e', 't', '!r', true, false, 7); COMMIT"));
+    PQclear(schema_db_run(test.db,
+                          "BEGIN; INSERT INTO rooms (room_id) VALUES ('!r'); INSERT INTO events (topological_ordering, "
+                          "event_id, type, room_id, processed, outlier, stream_ordering) "
+                          "VALUES (1, '$e', 't', '!r', true, false, 7); COMMIT"));
     assert_true(refused("INSERT INTO current_state_events (event_id, room_id, type, state_key, event_stream_ordering) "
                         "VALUES ('$e', '!r', 't', '', 8)"));
     assert_false(refused("INSERT INTO current_state_events (event_id, room_id, type, state_key, event_stream_ordering)"
                          " VALUES ('$e', '!r', 't', '', 7)"));
 }
 
-static const char *value_of(const char *sql)
-{
-    static char value[64];
-    PGresult *res = run(db, sql);
-    snprintf(value, sizeof value, "%s", PQntuples(res) ? PQgetvalue(res, 0, 0) : "none");
-    PQclear(res);
-    return value;
-}
-
 static void read_write_locks(void **state)
 {
-    if (!db)
+    if (!test.db)
         skip();
 #define LOCK(write_, token_)                                                                                           \
     "INSERT INTO worker_read_write_locks (lock_name, lock_key, instance_name, write_lock, token, last_renewed_ts) "    \
     "VALUES ('n', 'k', 'i', " write_ ", '" token_ "', 1)"
     const char *mode = "SELECT token FROM worker_read_write_locks_mode WHERE lock_name = 'n' AND lock_key = 'k'";
-    PQclear(run(db, LOCK("false", "a")));
-    PQclear(run(db, LOCK("false", "b")));
+    PQclear(schema_db_run(test.db, LOCK("false", "a")));
+    PQclear(schema_db_run(test.db, LOCK("false", "b")));
     assert_true(refused(LOCK("true", "c")));
-    assert_string_equal(value_of(mode), "a");
-    PQclear(run(db, "DELETE FROM worker_read_write_locks WHERE token = 'a'"));
-    assert_string_equal(value_of(mode), "b");
-    PQclear(run(db, "DELETE FROM worker_read_write_locks WHERE token = 'b'"));
-    assert_string_equal(value_of(mode), "none");
-    PQclear(run(db, LOCK("true", "c")));
+    assert_string_equal(schema_db_value(test.db, mode), "a");
+    PQclear(schema_db_run(test.db, "DELETE FROM worker_read_write_locks WHERE token = 'a'"));
+    assert_string_equal(schema_db_value(test.db, mode), "b");
+    PQclear(schema_db_run(test.db, "DELETE FROM worker_read_write_locks WHERE token = 'b'"));
+    assert_string_equal(schema_db_value(test.db, mode), "none");
+    PQclear(schema_db_run(test.db, LOCK("true", "c")));
     assert_true(refused(LOCK("true", "d")));
     assert_true(refused(LOCK("false", "e")));
 }
