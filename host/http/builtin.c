@@ -1,5 +1,6 @@
 /* What the server answers by itself: OPTIONS, /health, /ready, the metrics. */
 #include "http/conn.h"
+#include "http/forward.h"
 #include "metrics/metrics.h"
 
 static void reply_metrics(struct gg_request *rq)
@@ -22,6 +23,11 @@ static void reply_ready(struct gg_request *rq)
     gg_reply_buf(rq, ready ? 200 : 503, &out);
 }
 
+static void reply_forward(struct gg_request *rq)
+{
+    gg_reply_text(rq, 200, "application/json", GG_STR("{\"ganglion\":true}"));
+}
+
 static const struct {
     const char *path;
     uint32_t resources; /* the listener must have one of them */
@@ -30,6 +36,7 @@ static const struct {
     {"/ready", GG_RES_HEALTH, reply_ready},
     {"/metrics", GG_RES_METRICS, reply_metrics},
     {"/_synapse/metrics", GG_RES_METRICS, reply_metrics},
+    {GG_FORWARD_PATH, GG_RES_REPLICATION, reply_forward},
 };
 
 bool gg_builtin_path(struct gg_str path, uint32_t resources)

@@ -414,5 +414,4 @@ void gg_http_stop(struct gg_server *server)
     if (server->sweep != NULL)
         gg_timer_stop(server->sweep);
     server->sweep = NULL;
-    gg_forward_stop(server->forwarder);
 }

@@ -23,6 +23,7 @@ struct gg_client_request {
     bool public_only;              /* apply the configured address deny list to the peer */
     bool insecure;                 /* do not check the certificate (internal TLS hops) */
     const char *ca_file;           /* NULL: the system's */
+    uint32_t max_redirects;        /* 0: a redirect is an answer like any other */
 };
 
 struct gg_client_answer {
@@ -30,6 +31,7 @@ struct gg_client_answer {
     struct gg_str body;            /* in the arena */
     struct gg_str content_type;
     bool connected;                /* false when the failure came before any byte was sent */
+    struct gg_str head;            /* status line and headers as they came; in the arena */
 };
 
 /* 0 whenever an HTTP answer came, whatever its status. GG_E_UNAVAILABLE: could
@@ -38,6 +40,9 @@ struct gg_client_answer {
 GG_API GG_YIELDS GG_CHECKED int gg_client_fetch(struct gg_host *host, const struct gg_client_request *request,
                                                 struct gg_arena *arena, struct gg_client_answer *out,
                                                 struct gg_error *err);
+
+/* A header of the answer, in the arena; NULL: absent. */
+GG_API const char *gg_client_header(const struct gg_client_answer *answer, struct gg_arena *arena, const char *name);
 
 #ifdef __cplusplus
 }
