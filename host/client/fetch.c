@@ -227,8 +227,7 @@ static void set_options(struct call *call, struct curl_slist *headers)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     else
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method != NULL ? request->method : "GET");
-    if (request->public_only) /* a proxy would hide the address that is to be checked */
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not from the environment: it would hide the address to be checked */
     if (request->unix_socket != NULL)
         curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request->unix_socket);
     if (request->ca_file != NULL)

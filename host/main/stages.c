@@ -1,6 +1,7 @@
 /* The stages of a process's start, as a table, and their undoing. */
 #include "main/stages.h"
 
+#include "client/client.h"
 #include "config/config.h"
 #include "config/topology.h"
 #include "http/server.h"
@@ -86,6 +87,7 @@ static void stop_parts(struct gg_run *run)
         gg_scope_end(host->scope);
     else
         gg_warn(&logger, "%zu fibers did not end in time", gg_scope_count(host->scope));
+    gg_client_stop(host);
     gg_db_free(host->db);
     host->server = NULL;
     host->db = NULL;
