@@ -3,6 +3,11 @@
 #include "config/internal.h"
 
 #define PYTHON "it tunes Python's runtime"
+#define PRIVATE_RANGES                                                                                                 \
+    "['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', "                               \
+    "'192.0.0.0/24', '169.254.0.0/16', '192.88.99.0/24', '198.18.0.0/15', '192.0.2.0/24', "                            \
+    "'198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/4', '::1/128', 'fe80::/10', 'fc00::/7', "                         \
+    "'2001:db8::/32', 'ff00::/8', 'fec0::/10']"
 #define NOT_BUILT(what_) "not built yet: " what_
 
 const struct gg_config_key gg_host_keys[] = {
@@ -117,6 +122,10 @@ const struct gg_config_key gg_host_keys[] = {
     {"caches.sync_response_cache_duration", GG_C_DURATION, GG_HONOURED, "2m",
      "How long a sync answer is kept for a retry."},
     {"caches.track_memory_usage", GG_C_BOOL, GG_IGNORED, "false", "Account sizes.", "sizes are always accounted"},
+    {"synctl_cache_factor", GG_C_NUMBER, GG_IGNORED, .doc = "Factor that synctl set.",
+     .why = "use caches.global_factor"},
+    {"synctl_cache_factors", GG_C_MAP, GG_IGNORED, .doc = "Factors that synctl set.",
+     .why = "use caches.per_cache_factors"},
     {"event_cache_size", GG_C_SIZE, GG_HONOURED, "10K", "Entries of the event cache."},
 
     /* going out */
@@ -124,15 +133,13 @@ const struct gg_config_key gg_host_keys[] = {
      .why = NOT_BUILT("requests would go out directly, not through the proxy")},
     {"https_proxy", GG_C_TEXT, GG_REFUSED, .doc = "Forward proxy for https.",
      .why = NOT_BUILT("requests would go out directly, not through the proxy")},
-    {"ip_range_blacklist", GG_C_TEXTS, GG_HONOURED,
-     "['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', "
-     "'169.254.0.0/16', '192.88.99.0/24', '198.18.0.0/15', '192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24', "
-     "'224.0.0.0/4', '::1/128', 'fe80::/10', 'fc00::/7', '2001:db8::/32', 'ff00::/8', 'fec0::/10']",
-     "Addresses that requests to foreign hosts must not reach.", .old = "federation_ip_range_blacklist"},
-    {"ip_range_whitelist", GG_C_TEXTS, GG_HONOURED, "[]", "Exceptions to `ip_range_blacklist`."},
     {"no_proxy_hosts", GG_C_TEXTS, GG_IGNORED, .doc = "Hosts that need no proxy.", .why = NOT_BUILT("forward proxies")},
     {"user_agent_suffix", GG_C_TEXT, GG_IGNORED, .doc = "Appended to the User-Agent of outgoing requests.",
      .why = NOT_BUILT("outgoing requests")},
+
+    {"ip_range_blacklist", GG_C_TEXTS, GG_HONOURED, PRIVATE_RANGES,
+     "Addresses that requests to hosts named by users must not reach."},
+    {"ip_range_whitelist", GG_C_TEXTS, .doc = "Exceptions to ip_range_blacklist."},
 
     /* log, metrics, tracing */
     {"log_config", GG_C_TEXT,

@@ -60,6 +60,25 @@ static int check_range(const struct gg_config *config, const char *key, int64_t 
                    key, (long long)least, (long long)most);
 }
 
+static int check_profiles(const struct gg_config *config, struct gg_error *err)
+{
+    static const char key[] = "limit_profile_requests_to_users_who_share_rooms";
+
+    if (!gg_config_bool(config, key) || gg_config_bool(config, "require_auth_for_profile_requests"))
+        return 0;
+    return gg_fail(err, GG_E_INVALID, "%s: `%s` needs `require_auth_for_profile_requests`",
+                   gg_node_where(gg_config_node(config, key)), key);
+}
+
+static int check_lifetime(const struct gg_config *config, const char *key, struct gg_error *err)
+{
+    if (!gg_config_set(config, "session_lifetime") || !gg_config_set(config, key) ||
+        gg_config_int(config, key) <= gg_config_int(config, "session_lifetime"))
+        return 0;
+    return gg_fail(err, GG_E_INVALID, "%s: `%s` must not exceed `session_lifetime`",
+                   gg_node_where(gg_config_node(config, key)), key);
+}
+
 int mx_config_check(const struct gg_config *config, struct gg_error *err)
 {
     int status = check_server_name(config, err);
@@ -67,6 +86,10 @@ int mx_config_check(const struct gg_config *config, struct gg_error *err)
     status = status ? status : check_base_url(config, err);
     status = status ? status : check_registration(config, err);
     status = status ? status : check_room_version(config, err);
+    status = status ? status : check_profiles(config, err);
+    status = status ? status : check_lifetime(config, "nonrefreshable_access_token_lifetime", err);
+    status = status ? status : check_lifetime(config, "refreshable_access_token_lifetime", err);
+    status = status ? status : check_lifetime(config, "refresh_token_lifetime", err);
     status = status ? status : check_range(config, "bcrypt_rounds", 4, 31, err);
     return status ? status : check_range(config, "filter_timeline_limit", -1, INT32_MAX, err);
 }

@@ -27,8 +27,6 @@ static const char *const switched_on[] = {
     "experimental_features: {msc3861: {enabled: true}}|experimental_features.msc3861",
     "registration_requires_token: true",
     "registrations_require_3pid: [email]",
-    "session_lifetime: 1d",
-    "nonrefreshable_access_token_lifetime: 1d",
     "delete_stale_devices_after: 1y",
     "account_threepid_delegates: {email: https://x}|account_threepid_delegates.email",
     "account_validity: {enabled: true, period: 6w}|account_validity.enabled",
@@ -42,8 +40,6 @@ static const char *const switched_on[] = {
     "saml2_config: {config_path: f.py}|saml2_config.config_path",
     "jwt_config: {enabled: true, secret: s}|jwt_config.enabled",
     "limit_usage_by_mau: true",
-    "require_auth_for_profile_requests: true",
-    "limit_profile_requests_to_users_who_share_rooms: true",
     "limit_remote_rooms: {enabled: true}|limit_remote_rooms.enabled",
     "allow_per_room_profiles: false",
     "block_non_admin_invites: true",
@@ -52,11 +48,6 @@ static const char *const switched_on[] = {
     "retention: {enabled: true}|retention.enabled",
     "enable_ephemeral_messages: true",
     "federation_domain_whitelist: [friend.example]",
-    "password_config: {enabled: false}|password_config.enabled",
-    "password_config: {enabled: only_for_reauth}|password_config.enabled",
-    "password_config: {localdb_enabled: false}|password_config.localdb_enabled",
-    "enable_set_displayname: false",
-    "enable_set_avatar_url: false",
     "alias_creation_rules: [{action: deny}]",
     "room_list_publication_rules: [{action: allow}]",
     "encryption_enabled_by_default_for_room_type: all",
@@ -197,6 +188,10 @@ static void test_checks(void **state)
     check_fails("server_name: a\npublic_baseurl: ftp://x\n", "must begin with https:// or http://");
     check_fails("server_name: a\npublic_baseurl: https://x/?y\n", "no query");
     check_fails("server_name: a\ndefault_room_version: '99'\n", "there is no room version `99`");
+    check_fails("server_name: a\nlimit_profile_requests_to_users_who_share_rooms: true\n",
+                "`limit_profile_requests_to_users_who_share_rooms` needs `require_auth_for_profile_requests`");
+    check_fails("server_name: a\nsession_lifetime: 1h\nnonrefreshable_access_token_lifetime: 2h\n",
+                "`nonrefreshable_access_token_lifetime` must not exceed `session_lifetime`");
     check_fails("server_name: a\nbcrypt_rounds: 99\n", "`bcrypt_rounds` must be from 4 to 31");
 }
 
