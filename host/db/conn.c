@@ -113,6 +113,12 @@ static void op_ended(struct gg_conn *conn, struct gg_op *op)
     conn->n_sent--;
     op->stage = GG_OP_ENDED;
     conn->owner->ended(conn, op);
+    conn->ended_at = gg_now_ms();
+}
+
+int64_t gg_conn_busy_ms(const struct gg_conn *conn, const struct gg_op *op)
+{
+    return gg_now_ms() - (conn->ended_at > op->sent_at ? conn->ended_at : op->sent_at);
 }
 
 /* An error that makes the connection useless beyond this statement. */

@@ -47,7 +47,7 @@ struct gg_conn {
     size_t n_sent;
     uint64_t *prepared; /* a bit for each variant */
     size_t n_prepared;  /* words */
-    int64_t progress_at;
+    int64_t progress_at, ended_at; /* the last answer of any kind; the last statement that ended */
     bool unsynced;      /* something was sent since the last Sync */
     bool lost;          /* of no use any more */
     bool fatal;         /* the server said why, at the first of `sent`: what follows was not run */
@@ -82,6 +82,9 @@ GG_YIELDS GG_CHECKED int gg_conn_drain(struct gg_conn *conn, struct gg_error *er
 /* Has an idle connection died meanwhile? */
 bool gg_conn_dead(struct gg_conn *conn);
 void gg_conn_lose(struct gg_conn *conn, const char *why);
+/* How long the server was busy with the statement that ends now, as far as can be
+ * told: answers of one group come together, so its first one bears the whole time. */
+int64_t gg_conn_busy_ms(const struct gg_conn *conn, const struct gg_op *op);
 /* How long a sent statement may go without any answer before the connection counts as lost. */
 int64_t gg_conn_patience(const struct gg_conn *conn);
 

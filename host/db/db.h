@@ -90,6 +90,8 @@ void gg_pool_purge(struct gg_db *db); /* closes the idle ones */
 /* ---- stats.c ---- */
 
 void gg_db_count_query(const struct gg_variant *variant, int64_t ms, const char *outcome);
+/* Warns if ms is a lot. n statements were sent together, so their results came together. */
+void gg_db_log_slow(const char *name, size_t n, const struct gg_variant *last, int64_t ms);
 void gg_db_count_txn(const char *name, int64_t ms, const char *outcome);
 void gg_db_count_retry(const char *name, const char *why);
 

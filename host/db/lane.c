@@ -219,8 +219,9 @@ static void on_ended(struct gg_conn *conn, struct gg_op *op)
     struct gg_db_lane *lane = call->lane;
     bool failed = op->failed && !call->done;
     call->held = false;
-    if (!call->done)
-        gg_db_count_query(op->variant, gg_now_ms() - op->sent_at, failed ? "error" : NULL);
+    int64_t ms = gg_conn_busy_ms(conn, op);
+    gg_db_count_query(op->variant, ms, failed ? "error" : NULL);
+    gg_db_log_slow(is_write(lane) ? "write" : "read", 1, op->variant, ms);
     if (!call->waited)
         call_free(call);
     else if (!call->done && (op->aborted || (failed && may_run_again(conn, op))) && call->tries++ < MAX_TRIES)
@@ -503,7 +504,7 @@ static int call_result(struct call *call, PGresult **result_out, struct gg_error
 int gg_lanes_run(struct gg_db *db, size_t kind, const struct gg_stmt *stmt, const struct gg_param *params, size_t n,
                  PGresult **result_out, struct gg_error *err)
 {
-    struct gg_db_lane *lane;
+    struct gg_db_lane *lane = NULL;
     struct gg_variant *variant = gg_stmts_get(db->stmts, stmt, params, n, err);
     if (!variant)
         return err->code;

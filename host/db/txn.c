@@ -33,6 +33,11 @@ struct gg_txn {
     struct gg_error err;
     char sqlstate[6];
     struct gg_op *commit; /* sent and not answered */
+    struct {
+        int64_t began;
+        size_t n;
+        const struct gg_variant *last; /* before COMMIT */
+    } group;              /* what was sent since the last wait */
     bool in_doubt;
 };
 
@@ -81,7 +86,7 @@ static void on_result(struct gg_conn *conn, struct gg_op *op, PGresult *result)
 static void on_ended(struct gg_conn *conn, struct gg_op *op)
 {
     struct gg_txn *txn = conn->self;
-    gg_db_count_query(op->variant, gg_now_ms() - op->sent_at, op->failed ? "error" : NULL);
+    gg_db_count_query(op->variant, gg_conn_busy_ms(conn, op), op->failed ? "error" : NULL);
     if (txn->commit == op)
         txn->commit = NULL;
     free(op_of(op));
@@ -131,6 +136,10 @@ static int send_op(struct gg_txn *txn, const struct gg_stmt *stmt, const struct 
         free(own);
         return txn->conn->lost ? take_loss(txn, err) : rc;
     }
+    if (txn->group.n++ == 0)
+        txn->group.began = own->op.sent_at;
+    if (stmt != &commit_stmt || !txn->group.last)
+        txn->group.last = variant;
     if (stmt == &commit_stmt)
         txn->commit = &own->op;
     return 0;
@@ -150,7 +159,12 @@ static GG_YIELDS int settle(struct gg_txn *txn, struct gg_error *err)
 {
     struct gg_error lost = GG_ERROR_INIT;
     gg_conn_sync(txn->conn);
-    if (gg_conn_drain(txn->conn, &lost))
+    int rc = gg_conn_drain(txn->conn, &lost);
+    if (txn->group.n)
+        gg_db_log_slow(txn->owner.name, txn->group.n, txn->group.last, gg_now_ms() - txn->group.began);
+    txn->group.n = 0;
+    txn->group.last = NULL;
+    if (rc)
         return take_loss(txn, err);
     if (!txn->failed)
         return 0;

@@ -571,7 +571,8 @@ static void test_lane_in_txn(void **state)
         skip();
     pid_t pid = fork();
     if (pid == 0) {
-        freopen("/dev/null", "w", stderr);
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(1);
         signal(SIGABRT, SIG_DFL);
         gg_loop_run(NULL, lane_in_txn_main, NULL);
         _exit(0);
