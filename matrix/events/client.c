@@ -1,11 +1,11 @@
 /* client.c: events as clients see them (client-server "Room event format"), spliced out of the stored bytes. */
 #include "internal.h"
 
-/* What leaves unsigned is for us alone, is computed anew, or travels elsewhere in an answer. */
-static const char *const hidden_unsigned[] = {"age_ts", "age", "transaction_id", "invite_room_state", "knock_room_state"};
+/* What clients see of unsigned. Nothing else: a remote server must not put words (m.relations, membership) into it. */
+static const char *const shown_unsigned[] = {"prev_content", "prev_sender", "replaces_state", "redacted_because", "redacted_by"};
 /* Top-level members that servers need; or that we write ourselves. */
-static const char *const hidden[] = {"auth_events", "prev_events", "hashes",   "signatures", "depth",   "origin",
-                                     "prev_state",  "unsigned",    "event_id", "room_id",    "redacts"};
+static const char *const hidden[] = {"auth_events", "prev_events", "hashes",   "signatures", "depth",
+                                     "origin",      "prev_state",  "unsigned", "event_id",   "room_id"};
 
 static bool is_one_of(struct gg_str key, const char *const *names, size_t n)
 {
@@ -40,43 +40,38 @@ static void text_member(struct gg_buf *out, bool *first, const char *key, struct
     gg_buf_json_string(out, text);
 }
 
-/* Transaction ids are for the device that sent the event (client-server "Local echo"). */
+/* Transaction ids are for the device that sent the event (client-server "Local echo"); old rows know its token. */
 static bool own_device(const struct mx_event *e, const struct mx_client_format *f)
 {
-    return e->meta.txn_id.s && e->meta.device_id.s && f->user_id.s && f->device_id.s &&
-           gg_str_eq(e->sender, f->user_id) && gg_str_eq(e->meta.device_id, f->device_id);
+    if (!f->user_id.s || !gg_str_eq(e->sender, f->user_id))
+        return false;
+    if (e->meta.device_id.s)
+        return f->device_id.s && gg_str_eq(e->meta.device_id, f->device_id);
+    return e->meta.token_id && e->meta.token_id == f->token_id;
 }
 
-static void write_unsigned(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f, bool *first)
+static void write_unsigned(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f)
 {
-    struct mx_json_iter it = mx_json_iter(e->unsigned_);
-    size_t start = out->n;
     int64_t age_ts;
-    bool none = true;
-    if (!*first)
-        gg_buf_char(out, ',');
-    gg_buf_lit(out, "\"unsigned\":{");
-    while (it.object && mx_json_next(&it)) {
-        if (!is_one_of(it.key, hidden_unsigned, GG_COUNT(hidden_unsigned)))
+    bool none = true, own = own_device(e, f);
+    gg_buf_lit(out, ",\"unsigned\":{");
+    for (struct mx_json_iter it = mx_json_iter(e->unsigned_); mx_json_next(&it);) {
+        if (is_one_of(it.key, shown_unsigned, GG_COUNT(shown_unsigned))) {
             copy_member(out, &none, it.key, it.value);
-        else if (f->now_ms && mx_json_key_is(it.key, "age_ts") && mx_json_i64(it.value, &age_ts)) {
+        } else if (f->now_ms && mx_json_key_is(it.key, "age_ts") && mx_json_i64(it.value, &age_ts)) {
             comma(out, &none);
             gg_buf_lit(out, "\"age\":");
             gg_buf_i64(out, f->now_ms - age_ts);
         }
     }
-    if (own_device(e, f))
+    if (own && e->meta.txn_id.s)
         text_member(out, &none, "transaction_id", e->meta.txn_id);
+    if (own && e->meta.delay_id.s)
+        text_member(out, &none, "org.matrix.msc4140.delay_id", e->meta.delay_id);
     if (f->extra_unsigned.n) {
         comma(out, &none);
         gg_buf_str(out, f->extra_unsigned);
     }
-    if (none) { /* nothing to say: take the key back */
-        out->n = start;
-        out->data[start] = '\0';
-        return;
-    }
-    *first = false;
     gg_buf_char(out, '}');
 }
 
@@ -84,25 +79,24 @@ static void write_unsigned(struct gg_buf *out, const struct mx_event *e, const s
  * served in both. */
 static void write_redaction_content(struct gg_buf *out, const struct mx_event *e)
 {
-    if (!e->redacts.s || e->version->redacts_in_content || mx_json_get(e->content, "redacts").s) {
-        gg_buf_str(out, e->content);
-        return;
-    }
-    bool first = true;
+    bool first = false;
     gg_buf_char(out, '{');
-    text_member(out, &first, "redacts", e->redacts);
+    gg_buf_lit(out, "\"redacts\":");
+    gg_buf_json_string(out, e->redacts);
     for (struct mx_json_iter it = mx_json_iter(e->content); mx_json_next(&it);)
-        copy_member(out, &first, it.key, it.value);
+        if (!mx_json_key_is(it.key, "redacts"))
+            copy_member(out, &first, it.key, it.value);
     gg_buf_char(out, '}');
 }
 
 static void write_members(struct gg_buf *out, const struct mx_event *e, bool *first)
 {
-    bool redaction = gg_str_is(e->type, "m.room.redaction");
+    bool to_content = e->redacts.s && !e->version->redacts_in_content;
+    bool to_top = e->redacts.s && e->version->redacts_in_content;
     for (struct mx_json_iter it = mx_json_iter(e->json); mx_json_next(&it);) {
-        if (is_one_of(it.key, hidden, GG_COUNT(hidden)))
+        if (is_one_of(it.key, hidden, GG_COUNT(hidden)) || (to_top && mx_json_key_is(it.key, "redacts")))
             continue;
-        if (redaction && mx_json_key_is(it.key, "content")) {
+        if (to_content && mx_json_key_is(it.key, "content")) {
             comma(out, first);
             gg_buf_lit(out, "\"content\":");
             write_redaction_content(out, e);
@@ -110,7 +104,7 @@ static void write_members(struct gg_buf *out, const struct mx_event *e, bool *fi
             copy_member(out, first, it.key, it.value);
         }
     }
-    if (redaction && e->redacts.s)
+    if (to_top)
         text_member(out, first, "redacts", e->redacts);
 }
 
@@ -123,14 +117,14 @@ static void write_all(struct gg_buf *out, const struct mx_event *e, const struct
     text_member(out, &first, "event_id", e->event_id);
     if (!f->without_room_id && e->room_id.s)
         text_member(out, &first, "room_id", e->room_id);
-    write_unsigned(out, e, f, &first);
+    write_unsigned(out, e, f);
     gg_buf_char(out, '}');
 }
 
 void mx_event_write_client(struct gg_buf *out, const struct mx_event *event, const struct mx_client_format *format)
 {
     struct gg_buf whole = GG_BUF_INIT;
-    if (!format->fields) {
+    if (!format->n_fields) {
         write_all(out, event, format);
         return;
     }

@@ -58,13 +58,15 @@ static const struct {
     {"m.room.redaction", "redacts", SINCE_11},
 };
 
-static struct mx_json *signed_only(struct mx_json *invite, struct gg_arena *arena)
+/* An object without "signed" stays as an empty one, as with Synapse; it counts for the event id. */
+static struct mx_json *signed_only(const struct mx_json *invite, struct gg_arena *arena)
 {
     struct mx_json *copy, *proof = mx_json_member(invite, "signed");
-    if (!proof)
+    if (invite->kind != MX_JSON_OBJECT)
         return NULL;
     copy = mx_json_object(arena);
-    mx_json_set(copy, arena, "signed", proof);
+    if (proof)
+        mx_json_set(copy, arena, "signed", proof);
     return copy;
 }
 

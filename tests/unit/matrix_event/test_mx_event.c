@@ -241,7 +241,7 @@ static void clients_see_their_form(void **state)
 {
     struct mx_event *e = load("10",
                               "\"state_key\":\"k\",\"origin\":\"domain\",\"content\":{\"body\":\"x\",\"a.b\":{\"c\":1,\"d\":2}},"
-                              "\"unsigned\":{\"age_ts\":400,\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\","
+                              "\"unsigned\":{\"age_ts\":400,\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\",\"m.relations\":{},"
                               "\"invite_room_state\":[1]}",
                               "{\"txn_id\":\"t1\",\"device_id\":\"DEV\"}");
     static const struct gg_str fields[] = {{"type", 4}, {"content.a\\.b.c", 14}, {"content.none", 12}, {"unsigned", 8}};
@@ -264,7 +264,13 @@ static void clients_see_their_form(void **state)
     e = load("10", "\"unsigned\":{\"age_ts\":400}", "{}");
     f = (struct mx_client_format){0};
     assert_string_equal(client(e, &f), "{\"content\":{},\"event_id\":\"$id\",\"origin_server_ts\":1,\"room_id\":\"!r:domain\","
-                                       "\"sender\":\"@u:domain\",\"type\":\"t\"}");
+                                       "\"sender\":\"@u:domain\",\"type\":\"t\",\"unsigned\":{}}");
+    mx_event_unref(e);
+    e = load("10", "", "{\"txn_id\":\"t\",\"token_id\":5}");
+    f = (struct mx_client_format){.user_id = GG_STR("@u:domain"), .device_id = GG_STR("DEV"), .token_id = 5};
+    assert_non_null(strstr(client(e, &f), "\"transaction_id\":\"t\""));
+    f.token_id = 6;
+    assert_null(strstr(client(e, &f), "transaction_id"));
     mx_event_unref(e);
 }
 
@@ -272,7 +278,7 @@ static void redacts_is_served_in_both_places(void **state)
 {
     static const char expected[] = "{\"content\":{\"reason\":\"r\",\"redacts\":\"$x\"},\"event_id\":\"$id\",\"origin_server_ts\":1,"
                                    "\"redacts\":\"$x\",\"room_id\":\"!r:domain\",\"sender\":\"@u:domain\","
-                                   "\"type\":\"m.room.redaction\"}";
+                                   "\"type\":\"m.room.redaction\",\"unsigned\":{}}";
     struct mx_client_format f = {0};
     struct mx_event *e = load("10", "\"type\":\"m.room.redaction\",\"redacts\":\"$x\",\"content\":{\"reason\":\"r\"}", "{}");
     assert_true(gg_str_is(e->redacts, "$x"));

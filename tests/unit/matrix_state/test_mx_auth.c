@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "cases.h"
+#include "../cases.h"
 
 struct room_state {
     struct mx_event **events;

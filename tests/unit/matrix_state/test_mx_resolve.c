@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "cases.h"
+#include "../cases.h"
 #include <ganglion/map.h>
 
 struct room {

@@ -105,11 +105,12 @@ GG_API GG_CHECKED int mx_event_build(const struct mx_event_template *t, const ch
 struct mx_client_format {
     int64_t now_ms;              /* for unsigned.age; 0: no age */
     struct gg_str user_id, device_id; /* transaction ids are shown to their own device only; s NULL: nobody's */
+    int64_t token_id;            /* of the same device; old events know their device by it; 0: none */
     bool without_room_id;        /* inside /sync */
-    const struct gg_str *fields; /* event_fields of a filter; NULL: all */
+    const struct gg_str *fields; /* event_fields of a filter; none: all */
     size_t n_fields;
-    /* age_ts, invite_room_state and knock_room_state are left out of unsigned; the last two have places of their own in
-     * answers. */
+    /* Of unsigned are shown: age, prev_content, prev_sender, replaces_state, redacted_because, redacted_by and what is
+     * given here (invite_room_state and knock_room_state have places of their own in answers). */
     struct gg_str extra_unsigned; /* members to add to unsigned, JSON text without braces; s NULL or n 0: none */
 };
 /* Appends the event in the client-server format (version 2: no hashes, signatures, auth_events, ...) by splicing the

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* The file that `variable` names, or tests/data/<name>. */
-static struct mx_json *read_cases(struct gg_arena *arena, const char *variable, const char *name)
+static inline struct mx_json *read_cases(struct gg_arena *arena, const char *variable, const char *name)
 {
     const char *path = getenv(variable);
     struct gg_error err = GG_ERROR_INIT;
@@ -27,13 +27,13 @@ static struct mx_json *read_cases(struct gg_arena *arena, const char *variable, 
     return out;
 }
 
-static void drop_event(void *event)
+static inline void drop_event(void *event)
 {
     mx_event_unref(event);
 }
 
 /* An event of a tree, held by the arena; NULL and err when its format is refused. */
-static struct mx_event *case_event(struct gg_arena *arena, const struct mx_json *tree, const struct mx_room_version *version,
+static inline struct mx_event *case_event(struct gg_arena *arena, const struct mx_json *tree, const struct mx_room_version *version,
                                    struct gg_error *err)
 {
     struct gg_buf text = GG_BUF_INIT;
@@ -47,7 +47,7 @@ static struct mx_event *case_event(struct gg_arena *arena, const struct mx_json 
     return e;
 }
 
-static int64_t case_number(const struct mx_json *v)
+static inline int64_t case_number(const struct mx_json *v)
 {
     int64_t n = -1;
     if (v && v->kind == MX_JSON_NUMBER)
