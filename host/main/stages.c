@@ -8,6 +8,8 @@
 #include "log/log.h"
 #include "main/daemon.h"
 #include "plugin/migrate.h"
+#include "repl/ids.h"
+#include "repl/repl.h"
 
 #include <ganglion/db.h>
 #include <ganglion/fiber.h>
@@ -88,6 +90,7 @@ static void stop_parts(struct gg_run *run)
     else
         gg_warn(&logger, "%zu fibers did not end in time", gg_scope_count(host->scope));
     gg_client_stop(host);
+    gg_repl_free(host);
     gg_db_free(host->db);
     host->server = NULL;
     host->db = NULL;
@@ -144,6 +147,20 @@ static int start_services(struct gg_run *run, struct gg_error *err)
 static void stop_services(struct gg_run *run)
 {
     gg_host_stop_services(run->setup.host);
+}
+
+static int start_positions(struct gg_run *run, struct gg_error *err)
+{
+    struct gg_host *host = run->setup.host;
+    struct gg_streams *streams = gg_streams_of(host);
+    /* Without streams the tables that count their ids need not be there. */
+    return gg_streams_count(streams) > 0 ? gg_streams_load(streams, host->db, err) : 0;
+}
+
+/* After services, whose last words may still move a position. */
+static void stop_positions(struct gg_run *run)
+{
+    gg_streams_stop(gg_streams_of(run->setup.host));
 }
 
 static int start_replicated(struct gg_run *run, struct gg_error *err)
@@ -210,6 +227,7 @@ static const struct stage stages[] = {
     {"database", start_database, NULL},
     {"schema", start_schema, NULL},
     {"services", start_services, stop_services},
+    {"positions", start_positions, stop_positions},
     {"replicated", start_replicated, NULL},
     {"plugins", start_plugins, stop_plugins},
     {"listening", start_listening, stop_listening},

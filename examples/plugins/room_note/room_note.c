@@ -17,7 +17,7 @@
 
 #define MAX_WAITING 10000 /* events that were announced and are not counted yet */
 
-static struct gg_logger logger = {"com.example.app.room_note"};
+static struct gg_logger logger = {.name = "com.example.app.room_note"};
 
 struct note {
     struct mx_server *server;

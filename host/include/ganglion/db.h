@@ -52,21 +52,22 @@ struct gg_param {
 };
 #define GG_NULL_I64 INT64_MIN
 
-static inline struct gg_param gg_p_null(void) { struct gg_param p = {0}; p.type = GG_P_NULL; return p; }
+static inline struct gg_param gg_p_zero(void) { struct gg_param p; memset(&p, 0, sizeof(p)); return p; } /* all of it, in C and C++ */
+static inline struct gg_param gg_p_null(void) { struct gg_param p = gg_p_zero(); p.type = GG_P_NULL; return p; }
 static inline struct gg_param gg_p_str(struct gg_str s) /* s.s NULL: SQL NULL */
-{ struct gg_param p = {0}; p.type = s.s ? GG_P_TEXT : GG_P_NULL; p.text = s; return p; }
+{ struct gg_param p = gg_p_zero(); p.type = s.s ? GG_P_TEXT : GG_P_NULL; p.text = s; return p; }
 static inline struct gg_param gg_p_text(const char *s) { return gg_p_str(gg_str(s)); }
-static inline struct gg_param gg_p_i64(int64_t v) { struct gg_param p = {0}; p.type = GG_P_I64; p.i64 = v; return p; }
-static inline struct gg_param gg_p_i32(int32_t v) { struct gg_param p = {0}; p.type = GG_P_I32; p.i64 = v; return p; }
-static inline struct gg_param gg_p_bool(bool v) { struct gg_param p = {0}; p.type = GG_P_BOOL; p.i64 = v; return p; }
+static inline struct gg_param gg_p_i64(int64_t v) { struct gg_param p = gg_p_zero(); p.type = GG_P_I64; p.i64 = v; return p; }
+static inline struct gg_param gg_p_i32(int32_t v) { struct gg_param p = gg_p_zero(); p.type = GG_P_I32; p.i64 = v; return p; }
+static inline struct gg_param gg_p_bool(bool v) { struct gg_param p = gg_p_zero(); p.type = GG_P_BOOL; p.i64 = v; return p; }
 static inline struct gg_param gg_p_bytes(struct gg_str s)
-{ struct gg_param p = {0}; p.type = s.s ? GG_P_BYTES : GG_P_NULL; p.text = s; return p; }
+{ struct gg_param p = gg_p_zero(); p.type = s.s ? GG_P_BYTES : GG_P_NULL; p.text = s; return p; }
 static inline struct gg_param gg_p_texts(const struct gg_str *v, size_t n)
-{ struct gg_param p = {0}; p.type = GG_P_TEXTS; p.texts = v; p.n = (uint32_t)n; return p; }
+{ struct gg_param p = gg_p_zero(); p.type = GG_P_TEXTS; p.texts = v; p.n = (uint32_t)n; return p; }
 static inline struct gg_param gg_p_i64s(const int64_t *v, size_t n)
-{ struct gg_param p = {0}; p.type = GG_P_I64S; p.i64s = v; p.n = (uint32_t)n; return p; }
+{ struct gg_param p = gg_p_zero(); p.type = GG_P_I64S; p.i64s = v; p.n = (uint32_t)n; return p; }
 static inline struct gg_param gg_p_bools(const bool *v, size_t n)
-{ struct gg_param p = {0}; p.type = GG_P_BOOLS; p.bools = v; p.n = (uint32_t)n; return p; }
+{ struct gg_param p = gg_p_zero(); p.type = GG_P_BOOLS; p.bools = v; p.n = (uint32_t)n; return p; }
 
 #define GG_PARAMS(...) ((const struct gg_param[]){__VA_ARGS__}), \
                        (sizeof((const struct gg_param[]){__VA_ARGS__}) / sizeof(struct gg_param))
