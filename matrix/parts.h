@@ -1,0 +1,27 @@
+/* matrix/parts.h: the parts of the Matrix library that a process is made of, in the order in which they are made.
+ *
+ * Each part's file defines its two functions; matrix/server.c lists them in one table. Private to the library. */
+#ifndef MATRIX_PARTS_H
+#define MATRIX_PARTS_H
+
+#include <ganglion/matrix/server.h>
+
+struct mx_part {
+    const char *name;
+    /* Makes the part inside load(): registers followers, methods, jobs; does no I/O. */
+    int (*make)(struct mx_server *server, struct gg_error *err);
+    /* The database is up and the schema checked (in a fiber); NULL: nothing to do. */
+    int (*start)(struct mx_server *server, struct gg_error *err);
+    void (*stop)(struct mx_server *server); /* in a fiber; NULL: nothing to do */
+    void (*free)(struct mx_server *server);
+};
+
+extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_part_persister;
+
+/* Registers every stream of the deployment and fills the members of server (matrix/streams/streams.c). */
+void mx_streams_register(struct mx_server *server);
+
+/* What the store, the heads and the persister hang into server->parts. */
+enum { MX_PART_STORE = 0 };
+
+#endif
