@@ -1,0 +1,83 @@
+/* matrix/persist/commit.c: group commit: a committer takes every plan that waits and writes them together. When that
+ * fails each room is tried alone, so that a bad event fails alone. */
+#include "writer.h"
+
+static void end_plan(struct mx_plan *plan, int status, const struct gg_error *err, const char *sqlstate)
+{
+    plan->status = status;
+    if (status)
+        plan->err = *err;
+    memcpy(plan->sqlstate, sqlstate, sizeof(plan->sqlstate));
+    plan->done = true;
+    gg_cond_broadcast(&plan->ended);
+}
+
+/* Failures that say something of the rows, not of the database's health. */
+static bool is_about_rows(int status, const char *sqlstate)
+{
+    return status == GG_E_CONFLICT || status == GG_E_NOT_FOUND || status == GG_E_INVALID || status == GG_E_LIMIT ||
+           strncmp(sqlstate, "23", 2) == 0 || strncmp(sqlstate, "22", 2) == 0 || strncmp(sqlstate, "P0", 2) == 0 ||
+           strncmp(sqlstate, "54", 2) == 0 || strncmp(sqlstate, "40", 2) == 0;
+}
+
+static size_t take_plans(struct mx_persister *p, struct mx_plan **plans, size_t max)
+{
+    size_t n = 0, events = 0;
+    while (n < max && !gg_list_empty(&p->plans)) {
+        struct mx_plan *plan = GG_CONTAINER(p->plans.next, struct mx_plan, in_commit);
+        if (n && events + plan->n > MX_COMMIT_EVENTS)
+            break;
+        gg_list_remove(&plan->in_commit);
+        events += plan->n;
+        plans[n++] = plan;
+    }
+    return n;
+}
+
+static void write_together(struct mx_persister *p, struct mx_plan **plans, size_t n)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    char sqlstate[6] = "";
+    int status = mx_write_plans(p, plans, n, sqlstate, &err);
+    if (status && n > 1 && is_about_rows(status, sqlstate)) {
+        for (size_t i = 0; i < n; i++)
+            write_together(p, plans + i, 1); /* one level: n is 1 there */
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        end_plan(plans[i], status, &err, sqlstate);
+}
+
+static void committer(void *arg)
+{
+    struct mx_persister *p = arg;
+    struct mx_plan *plans[MX_COMMIT_EVENTS];
+    gg_shield_begin();
+    for (size_t n; (n = take_plans(p, plans, MX_COMMIT_EVENTS));)
+        write_together(p, plans, n);
+    gg_shield_end();
+    p->n_committers--;
+}
+
+int mx_commit_plan(struct mx_plan *plan, struct gg_error *err)
+{
+    struct mx_persister *p = plan->persister;
+    plan->done = false;
+    gg_cond_init(&plan->ended);
+    gg_list_push(&p->plans, &plan->in_commit);
+    if (p->n_committers < MX_COMMITTERS) {
+        p->n_committers++;
+        if (!gg_spawn(p->scope, "persist commit", committer, p)) {
+            p->n_committers--;
+            gg_list_remove(&plan->in_commit);
+            return gg_fail(err, GG_E_UNAVAILABLE, "shutting down");
+        }
+    }
+    gg_shield_begin();
+    while (!plan->done)
+        (void)gg_cond_wait(&plan->ended, GG_FOREVER);
+    gg_shield_end();
+    if (plan->status)
+        *err = plan->err;
+    return plan->status;
+}

@@ -1,0 +1,282 @@
+/* matrix/persist/write.c: one transaction for the plans of many rooms: ids, locks, rows, outcome. */
+#include <ganglion/log.h>
+#include <ganglion/metrics.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "announce.h"
+#include "fill.h"
+#include "writer.h"
+
+static struct gg_logger logger = {"ganglion.persist"};
+
+static struct gg_metric metric_events = {"synapse_storage_events_persisted_events", "Events that were written", GG_COUNTER, {0}};
+static struct gg_metric metric_commits = {"ganglion_persist_commits", "Transactions that wrote events", GG_COUNTER, {"result"}};
+
+/* The rooms must be there, and stay. */
+static const struct gg_stmt lock_rooms = {
+    "SELECT room_id, pg_current_xact_id()::text FROM rooms WHERE room_id = ANY($1) ORDER BY room_id FOR SHARE",
+    GG_LANE_POINT};
+
+/* The state groups that the events name must be there, and a pending deletion of them is put off; both hold until the
+ * rows that name them are committed. This is Synapse's state_groups_persisting bracket in the same transaction: its
+ * deleter locks the pending rows and deletes groups, so one of us waits for, or fails on, the other. */
+static const struct gg_stmt lock_groups = {
+    "WITH bump AS (UPDATE state_groups_pending_deletion SET sequence_number = DEFAULT, insertion_ts = $2"
+    " WHERE state_group = ANY($1) RETURNING 1),"
+    " held AS (SELECT id FROM state_groups WHERE id = ANY($1) FOR KEY SHARE)"
+    " SELECT (SELECT count(*) FROM held), (SELECT count(*) FROM bump)",
+    GG_LANE_POINT};
+
+static const struct gg_stmt uncensor = {
+    "UPDATE redactions SET have_censored = false WHERE redacts = ANY($1) RETURNING redacts", GG_LANE_POINT};
+
+static const struct gg_stmt outcome_of = {"SELECT pg_xact_status($1::text::xid8)", GG_LANE_POINT};
+
+struct ids {
+    int64_t *all;      /* of every try, since each must be finished */
+    size_t n, cap;
+    size_t n_last;     /* of the last try: the end of all */
+};
+
+struct commit {
+    struct mx_persister *persister;
+    struct mx_server *server;
+    struct mx_plan **plans;
+    size_t n;
+    struct gg_arena *arena;
+    struct ids events, backfill;
+    struct mx_forget forget;
+    struct gg_str *rooms;
+    size_t n_rooms;
+    int64_t *groups;
+    size_t n_groups;
+    struct gg_str xid;          /* of the last try */
+};
+
+/* ---- ids ---- */
+
+static int draw(struct commit *c, struct gg_stream *stream, struct ids *ids, size_t n, struct gg_txn *txn,
+                struct gg_error *err)
+{
+    ids->n_last = 0;
+    if (!n)
+        return 0;
+    if (ids->n + n > ids->cap) {
+        ids->cap = (ids->n + n) * 2;
+        int64_t *more = GG_NEW_ARRAY(c->arena, int64_t, ids->cap);
+        if (ids->n)
+            memcpy(more, ids->all, ids->n * sizeof(*more));
+        ids->all = more;
+    }
+    int status = gg_stream_allocate(stream, txn, n, ids->all + ids->n, err);
+    if (!status) {
+        ids->n += n;
+        ids->n_last = n;
+    }
+    return status;
+}
+
+static bool takes_id(const struct mx_planned *p)
+{
+    return p->fate == MX_FATE_NEW || p->fate == MX_FATE_EX_OUTLIER;
+}
+
+static size_t count_ids(const struct commit *c, bool backfilled)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->plans[i]->backfilled != backfilled)
+            continue;
+        for (size_t k = 0; k < c->plans[i]->n; k++)
+            n += takes_id(&c->plans[i]->events[k]);
+        n += c->plans[i]->wants_state_id;
+    }
+    return n;
+}
+
+/* Every plan gets its ids in order: a room's events are consecutive. */
+static void hand_out(struct commit *c)
+{
+    const int64_t *live = c->events.all + c->events.n - c->events.n_last;
+    const int64_t *back = c->backfill.all + c->backfill.n - c->backfill.n_last;
+    for (size_t i = 0; i < c->n; i++) {
+        struct mx_plan *plan = c->plans[i];
+        const int64_t **next = plan->backfilled ? &back : &live;
+        for (size_t k = 0; k < plan->n; k++)
+            if (takes_id(&plan->events[k]))
+                plan->events[k].stream = *(*next)++;
+        if (plan->wants_state_id)
+            plan->state_id = *(*next)++;
+    }
+}
+
+/* ---- the transaction ---- */
+
+static int by_str(const void *a, const void *b)
+{
+    return gg_str_cmp(*(const struct gg_str *)a, *(const struct gg_str *)b);
+}
+
+static int by_i64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Rooms and groups, each once and sorted: two transactions lock in one order. */
+static void find_locks(struct commit *c)
+{
+    size_t total = 0, n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        total += c->plans[i]->n * 2;
+    c->rooms = GG_NEW_ARRAY(c->arena, struct gg_str, c->n);
+    c->groups = GG_NEW_ARRAY(c->arena, int64_t, total + 1);
+    for (size_t i = 0; i < c->n; i++) {
+        c->rooms[c->n_rooms++] = c->plans[i]->room_id;
+        for (size_t k = 0; k < c->plans[i]->n; k++) {
+            const struct mx_persist_item *item = c->plans[i]->events[k].item;
+            if (item->group)
+                c->groups[n++] = item->group;
+            if (item->group_before)
+                c->groups[n++] = item->group_before;
+        }
+    }
+    qsort(c->rooms, c->n_rooms, sizeof(*c->rooms), by_str);
+    qsort(c->groups, n, sizeof(*c->groups), by_i64);
+    for (size_t i = 0; i < n; i++)
+        if (!c->n_groups || c->groups[c->n_groups - 1] != c->groups[i])
+            c->groups[c->n_groups++] = c->groups[i];
+}
+
+static int lock(struct commit *c, struct gg_txn *txn, struct gg_error *err)
+{
+    struct gg_rows *rooms, *groups = NULL;
+    int status = gg_txn_queue_rows(txn, &lock_rooms, GG_PARAMS(gg_p_texts(c->rooms, c->n_rooms)), c->arena, &rooms, err);
+    if (!status && c->n_groups)
+        status = gg_txn_queue_rows(txn, &lock_groups,
+                                   GG_PARAMS(gg_p_i64s(c->groups, c->n_groups), gg_p_i64(gg_wall_ms())), c->arena,
+                                   &groups, err);
+    if (!status)
+        status = draw(c, c->server->events, &c->events, count_ids(c, false), txn, err);
+    if (!status)
+        status = draw(c, c->server->backfill, &c->backfill, count_ids(c, true), txn, err);
+    if (!status && c->forget.n)
+        status = mx_forget_write(&c->forget, txn, err);
+    if (!status)
+        status = gg_txn_flush(txn, err);
+    if (status)
+        return status;
+    if (gg_rows_count(rooms) != c->n_rooms)
+        return gg_refuse(err, 404, "M_NOT_FOUND", "Unknown room");
+    c->xid = gg_rows_str(rooms, 0, 1);
+    if (groups && gg_rows_i64(groups, 0, 0) != (int64_t)c->n_groups)
+        return gg_fail(err, GG_E_CONFLICT, "a state group of the event was deleted meanwhile");
+    hand_out(c);
+    return 0;
+}
+
+/* Redactions that came before what they redact. */
+static int queue_uncensor(struct commit *c, struct gg_txn *txn, struct gg_rows **rows, struct gg_error *err)
+{
+    size_t total = 0, n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        total += c->plans[i]->n;
+    struct gg_str *ids = GG_NEW_ARRAY(c->arena, struct gg_str, total + 1);
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->plans[i]->n; k++)
+            if (c->plans[i]->events[k].fate == MX_FATE_NEW && !c->plans[i]->events[k].local)
+                ids[n++] = c->plans[i]->events[k].event->event_id;
+    return n ? gg_txn_queue_rows(txn, &uncensor, GG_PARAMS(gg_p_texts(ids, n)), c->arena, rows, err) : 0;
+}
+
+static void take_redacted(struct commit *c, const struct gg_rows *rows)
+{
+    for (size_t r = 0; r < gg_rows_count(rows); r++)
+        for (size_t i = 0; i < c->n; i++)
+            for (size_t k = 0; k < c->plans[i]->n; k++)
+                if (gg_str_eq(c->plans[i]->events[k].event->event_id, gg_rows_str(rows, r, 0)))
+                    c->plans[i]->events[k].redacted_before = true;
+}
+
+static int write_all(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    struct commit *c = arg;
+    struct mx_rowset tables[MX_T_COUNT];
+    struct gg_rows *redacted = NULL;
+    int status = lock(c, txn, err);
+    if (status)
+        return status;
+    for (size_t t = 0; t < MX_T_COUNT; t++)
+        mx_rowset_begin(&tables[t], &mx_tables[t], c->arena);
+    for (size_t i = 0; i < c->n; i++)
+        mx_fill_plan(tables, c->plans[i], c->arena);
+    for (size_t t = 0; t < MX_T_COUNT && !status; t++)
+        status = mx_rowset_queue(&tables[t], txn, err);
+    if (!status)
+        status = queue_uncensor(c, txn, &redacted, err);
+    if (!status)
+        status = gg_txn_flush(txn, err);
+    if (!status && redacted)
+        take_redacted(c, redacted);
+    return status;
+}
+
+/* COMMIT was sent and the connection was lost: the transaction's id tells what became of it. */
+static int look_up_outcome(struct commit *c, struct gg_error *err)
+{
+    for (int64_t pause = 20;; pause = pause < 1000 ? pause * 2 : 1000) {
+        struct gg_rows *rows;
+        struct gg_error again = GG_ERROR_INIT;
+        int status = gg_db_read(c->server->db, &outcome_of, GG_PARAMS(gg_p_str(c->xid)), c->arena, &rows, &again);
+        if (!status && !gg_str_is(gg_rows_str(rows, 0, 0), "in progress")) {
+            bool committed = gg_str_is(gg_rows_str(rows, 0, 0), "committed");
+            gg_warn(&logger, "a commit was in doubt: %s", committed ? "it was done" : "it was not");
+            return committed ? 0 : gg_fail(err, GG_E_UNAVAILABLE, "the database was lost before the commit");
+        }
+        if (status && status != GG_E_UNAVAILABLE && status != GG_E_CLOSED && status != GG_E_TIMEOUT &&
+            status != GG_E_IN_DOUBT && status != GG_E_IO)
+            gg_warn(&logger, "asking for the outcome of a commit: %s", again.message);
+        gg_shield_begin();
+        int slept = gg_sleep(pause);
+        gg_shield_end();
+        if (slept)
+            return gg_fail(err, GG_E_UNAVAILABLE, "the outcome of a commit is not known");
+    }
+}
+
+static void finish_ids(struct commit *c, bool committed)
+{
+    size_t live = committed ? c->events.n - c->events.n_last : c->events.n;
+    size_t back = committed ? c->backfill.n - c->backfill.n_last : c->backfill.n;
+    if (live)
+        gg_stream_finish(c->server->events, c->events.all, live);
+    if (back)
+        gg_stream_finish(c->server->backfill, c->backfill.all, back);
+    mx_forget_end(&c->forget, committed);
+    if (committed)
+        mx_announce(c->server, c->plans, c->n, c->events.all + live, c->events.n_last, c->backfill.all + back,
+                    c->backfill.n_last, c->arena);
+}
+
+int mx_write_plans(struct mx_persister *p, struct mx_plan **plans, size_t n, char *sqlstate, struct gg_error *err)
+{
+    struct commit c = {.persister = p, .server = p->server, .plans = plans, .n = n, .arena = gg_arena_new()};
+    size_t n_events = 0;
+    mx_forget_begin(&c.forget, c.server, c.arena);
+    for (size_t i = 0; i < n; i++) {
+        mx_fill_forget(&c.forget, plans[i]);
+        n_events += plans[i]->n;
+    }
+    find_locks(&c);
+    int status = gg_db_txn(c.server->db, "persist_events", 0, write_all, &c, err);
+    snprintf(sqlstate, 6, "%s", status ? gg_db_sqlstate() : "");
+    if (status == GG_E_IN_DOUBT)
+        status = look_up_outcome(&c, err);
+    finish_ids(&c, status == 0);
+    gg_metric_add(&metric_commits, 1, GG_LABELS(status ? "failed" : "done"));
+    if (!status)
+        gg_metric_add(&metric_events, (double)n_events, NULL);
+    gg_arena_free(c.arena);
+    return status;
+}
