@@ -8,8 +8,9 @@
 #include "log/log.h"
 #include "main/daemon.h"
 #include "plugin/migrate.h"
+#include "repl/calls.h"
 #include "repl/ids.h"
-#include "repl/repl.h"
+#include "repl/lines.h"
 
 #include <ganglion/db.h>
 #include <ganglion/fiber.h>
@@ -112,6 +113,8 @@ static int start_load(struct gg_run *run, struct gg_error *err)
     rc = gg_claims_each(run->setup.plugins, add_route, host, err);
     if (rc < 0)
         gg_plugins_unload(run->setup.plugins);
+    for (size_t i = 0; rc == 0 && i < run->setup.plugins->n; i++)
+        gg_repl_serve(host, run->setup.plugins->roles[i]->methods, run->setup.plugins->roles[i]->self);
     return rc;
 }
 
@@ -149,23 +152,31 @@ static void stop_services(struct gg_run *run)
     gg_host_stop_services(run->setup.host);
 }
 
-static int start_positions(struct gg_run *run, struct gg_error *err)
+static int start_replicated(struct gg_run *run, struct gg_error *err)
 {
     struct gg_host *host = run->setup.host;
-    struct gg_streams *streams = gg_streams_of(host);
-    /* Without streams the tables that count their ids need not be there. */
-    return gg_streams_count(streams) > 0 ? gg_streams_load(streams, host->db, err) : 0;
+    int rc = gg_streams_load(gg_streams_of(host), host->db, err);
+    if (rc == 0)
+        rc = gg_calls_add_routes(host, err);
+    if (rc == 0)
+        rc = gg_host_services_replicated(host, err);
+    return rc;
 }
 
-/* After services, whose last words may still move a position. */
-static void stop_positions(struct gg_run *run)
+static void stop_replicated(struct gg_run *run)
 {
+    gg_calls_stop(run->setup.host);
     gg_streams_stop(gg_streams_of(run->setup.host));
 }
 
-static int start_replicated(struct gg_run *run, struct gg_error *err)
+static int start_lines(struct gg_run *run, struct gg_error *err)
 {
-    return gg_host_services_replicated(run->setup.host, err);
+    return gg_lines_start(run->setup.host, err);
+}
+
+static void stop_lines(struct gg_run *run)
+{
+    gg_lines_stop(run->setup.host);
 }
 
 static int start_plugins(struct gg_run *run, struct gg_error *err)
@@ -227,10 +238,10 @@ static const struct stage stages[] = {
     {"database", start_database, NULL},
     {"schema", start_schema, NULL},
     {"services", start_services, stop_services},
-    {"positions", start_positions, stop_positions},
-    {"replicated", start_replicated, NULL},
+    {"replicated", start_replicated, stop_replicated},
     {"plugins", start_plugins, stop_plugins},
     {"listening", start_listening, stop_listening},
+    {"lines", start_lines, stop_lines},
     {"running", start_running, stop_running},
 };
 

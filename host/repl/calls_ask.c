@@ -1,9 +1,8 @@
 /* repl/calls_ask.c: asking another process (facts replication 8.1 to 8.3). */
 #include "client/internal.h"
-#include "repl/calls_internal.h"
-
 #include "config/topology.h"
 #include "main/host.h"
+#include "repl/calls_internal.h"
 
 #include <ganglion/log.h>
 #include <stdlib.h>
@@ -11,6 +10,17 @@
 static struct gg_logger logger = {.name = "ganglion.replication"};
 
 enum { HEADERS_MS = 60000, CONNECT_TRIES = 7 };
+
+/* The secret that every replication listener of the deployment asks for; NULL-ended headers in the arena, or NULL. */
+static const char *const *headers_for(const struct gg_host *host, struct gg_arena *arena)
+{
+    const char *secret = gg_topology_secret(host->config);
+    if (secret == NULL)
+        return NULL;
+    const char **headers = GG_NEW_ARRAY(arena, const char *, 2);
+    headers[0] = gg_arena_printf(arena, "Authorization: Bearer %s", secret);
+    return headers;
+}
 
 /* ---- here, without HTTP ---- */
 
@@ -154,7 +164,9 @@ static int call(struct gg_host *host, const char *instance, const char *method, 
     struct gg_internal_answer answer;
     write_path(&path, method, args, (served->method->flags & GG_METHOD_TXN) != 0);
     write_body(host, &text, body);
-    struct gg_internal_request request = {.peer = peer, .method = "POST", .target = path.data, .body = gg_buf_view(&text)};
+    struct gg_internal_request request = {.peer = peer, .method = "POST", .target = path.data, .body = gg_buf_view(&text),
+                                          .headers = headers_for(host, arena),
+                                          .repeatable = (served->method->flags & GG_METHOD_TXN) != 0};
     int rc = fetch(host, instance, &request, arena, &answer, err);
     if (rc == 0)
         rc = read_answer(host, instance, &answer, answer_out, err);
@@ -210,7 +222,8 @@ int gg_calls_fetch_stream(struct gg_host *host, const char *instance, const char
         return 0; /* nobody to ask: what it said is gone */
     const char *target = gg_arena_printf(arena, "/_synapse/replication/get_repl_stream_updates/%s?from_token=%lld&upto_token=%lld",
                                          stream, (long long)from, (long long)to);
-    struct gg_internal_request request = {.peer = peer, .method = "GET", .target = target};
+    struct gg_internal_request request = {.peer = peer, .method = "GET", .target = target, .headers = headers_for(host, arena),
+                                          .repeatable = true};
     struct gg_internal_answer answer;
     json_t *body = NULL;
     int rc = gg_internal_fetch(host, &request, arena, &answer, err);

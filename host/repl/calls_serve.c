@@ -4,6 +4,7 @@
  * fiber of its own to its end, whether or not the caller still waits: the caller will ask again with the same id. */
 #include "http/server.h"
 #include "repl/calls_internal.h"
+#include "repl/ids.h"
 
 #include "config/topology.h"
 #include "main/host.h"
@@ -216,7 +217,7 @@ static struct answer *start(struct gg_served *served, struct gg_request *rq, con
     run->target = gg_arena_strdup(run->arena, gg_request_target(rq));
     run->args = GG_NEW_ARRAY(run->arena, const char *, served->method->n_args + 1);
     for (uint32_t i = 0; i < served->method->n_args; i++) {
-        char name[8];
+        char name[16];
         (void)snprintf(name, sizeof(name), "a%u", i);
         run->args[i] = gg_arena_strdup(run->arena, gg_request_param(rq, name));
     }

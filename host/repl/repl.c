@@ -2,7 +2,9 @@
 #include "repl/repl.h"
 
 #include "main/host.h"
+#include "repl/calls.h"
 #include "repl/ids.h"
+#include "repl/lines.h"
 #include "repl/locks.h"
 
 #include <stdlib.h>
@@ -23,6 +25,8 @@ void gg_repl_free(struct gg_host *host)
 {
     if (!host->repl)
         return;
+    gg_lines_free(host->repl->lines);
+    gg_calls_free(host->repl->calls);
     gg_locks_free(host->repl->locks);
     gg_streams_free(host->repl->streams);
     free(host->repl);
