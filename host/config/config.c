@@ -226,15 +226,14 @@ static void settle(struct gg_config *config, struct gg_value *value)
         gg_config_read_secret(config, value);
 }
 
-static void declare_one(struct gg_config *config, const struct gg_config_key *key)
+static int declare_one(struct gg_config *config, const struct gg_config_key *key, struct gg_error *err)
 {
     struct gg_value *known = (struct gg_value *)gg_map_get(config->values, gg_str(key->path));
 
-    if (known) {
-        if (known->key.type != key->type)
-            gg_config_find(config, GG_FINDING_ERROR, "the key `%s` is declared twice with different types", key->path);
-        return;
-    }
+    if (known && known->key.type == key->type)
+        return 0;
+    if (known)
+        return gg_fail(err, GG_E_CONFLICT, "the key `%s` is declared twice with different types", key->path);
     struct gg_value *value = GG_NEW(config->arena, struct gg_value);
     value->key = *key;
     value->key.path = gg_arena_strdup(config->arena, key->path);
@@ -243,6 +242,7 @@ static void declare_one(struct gg_config *config, const struct gg_config_key *ke
     config->tail = &value->next;
     remember_prefixes(config, value->key.path);
     settle(config, value);
+    return 0;
 }
 
 int gg_config_declare(struct gg_config *config, const struct gg_config_key *table, size_t entry_size,
@@ -255,10 +255,11 @@ int gg_config_declare(struct gg_config *config, const struct gg_config_key *tabl
 
         memcpy(&key, at, size);
         if (!key.path)
-            break;
-        declare_one(config, &key);
+            return 0;
+        int status = declare_one(config, &key, err);
+        if (status)
+            return status;
     }
-    return gg_config_verdict(config, err);
 }
 
 /* ---- loading ---- */

@@ -41,9 +41,10 @@ extern const struct gg_config_key gg_host_keys[]; /* keys.c: what the host itsel
 
 /* *out is set also when it fails, so that its findings can be printed. */
 GG_CHECKED int gg_config_read(const struct gg_config_source *source, struct gg_config **out, struct gg_error *err);
-/* Adds a table and checks the values that it declares. entry_size: sizeof the
- * entry as the table's owner was compiled. A path that another table declared
- * with the same type is fine. */
+/* Adds a table and checks the values that it declares; what is wrong with them becomes
+ * findings, which gg_config_finish reports, so that one run names every problem.
+ * entry_size: sizeof the entry as the table's owner was compiled. A path that another
+ * table declared with the same type is fine, with another type GG_E_CONFLICT. */
 GG_CHECKED int gg_config_declare(struct gg_config *config, const struct gg_config_key *table, size_t entry_size,
                                  struct gg_error *err);
 GG_CHECKED int gg_config_finish(struct gg_config *config, struct gg_error *err);

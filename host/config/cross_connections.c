@@ -33,9 +33,9 @@ static void compare(struct gg_survey *survey, PGconn *connection, unsigned total
         gg_survey_say(survey, GG_FINDING_NOTE, "the database did not say how many connections it allows");
     else if (total > (unsigned long)(most - kept))
         gg_survey_say(survey, GG_FINDING_WARNING,
-                          "all processes together may open %u database connections, but the server allows %ld "
-                          "(max_connections %ld less %ld reserved): raise it, or lower `database.args.cp_max`",
-                          total, most - kept, most, kept);
+                      "all processes together may open %u database connections, but the server allows %ld "
+                      "(max_connections %ld less %ld reserved): raise it, or lower `database.args.cp_max`",
+                      total, most - kept, most, kept);
 }
 
 void gg_survey_check_connections(struct gg_survey *survey, bool offline)

@@ -27,15 +27,15 @@ static bool same_list(const struct gg_config *a, const struct gg_config *b, cons
     return n == m;
 }
 
-static void check_twice(struct gg_survey *survey, const struct checked_duty *duty,
-                        const struct gg_surveyed *first, const struct gg_surveyed *second)
+static void check_twice(struct gg_survey *survey, const struct checked_duty *duty, const struct gg_surveyed *first,
+                        const struct gg_surveyed *second)
 {
     if (strcmp(duty->name, "media_repository") == 0)
         return; /* any number may serve */
     if (duty->shared && same_list(first->config, second->config, duty->name))
         return;
-    gg_survey_say(survey, GG_FINDING_ERROR, "`%s` and `%s` both think that they are the one that %s",
-                      first->name, second->name, duty->what);
+    gg_survey_say(survey, GG_FINDING_ERROR, "`%s` and `%s` both think that they are the one that %s", first->name,
+                  second->name, duty->what);
 }
 
 static void check_duty(struct gg_survey *survey, const struct checked_duty *duty)
@@ -53,8 +53,8 @@ static void check_duty(struct gg_survey *survey, const struct checked_duty *duty
             first = process;
     }
     if (!first)
-        gg_survey_say(survey, survey->whole ? duty->missing : GG_FINDING_NOTE,
-                          "no process of these files %s", duty->what);
+        gg_survey_say(survey, survey->whole ? duty->missing : GG_FINDING_NOTE, "no process of these files %s",
+                      duty->what);
 }
 
 void gg_survey_check_duties(struct gg_survey *survey)

@@ -28,18 +28,18 @@ static void check_place(struct gg_survey *survey, const struct gg_surveyed *proc
             continue;
         if (topo->listeners[i].tls != peer->tls)
             gg_survey_say(survey, GG_FINDING_ERROR,
-                              "%s: the replication listener of `%s` %s TLS, but `instance_map` says otherwise",
-                              topo->listeners[i].where, process->name, topo->listeners[i].tls ? "has" : "has no");
+                          "%s: the replication listener of `%s` %s TLS, but `instance_map` says otherwise",
+                          topo->listeners[i].where, process->name, topo->listeners[i].tls ? "has" : "has no");
         return;
     }
     if (peer->path)
         gg_survey_say(survey, GG_FINDING_ERROR,
-                          "`instance_map` has `%s` at %s, but it has no replication listener there", process->name,
-                          peer->path);
+                      "`instance_map` has `%s` at %s, but it has no replication listener there", process->name,
+                      peer->path);
     else
         gg_survey_say(survey, GG_FINDING_ERROR,
-                          "`instance_map` has `%s` on port %u, but it has no replication listener there", process->name,
-                          peer->port);
+                      "`instance_map` has `%s` on port %u, but it has no replication listener there", process->name,
+                      peer->port);
 }
 
 /* Whatever one process believes about another must be true. */
@@ -61,7 +61,7 @@ static void check_writer(struct gg_survey *survey, const struct gg_value *value,
     if (!writer || has_replication(writer) || (!writer->file && survey->n == 1))
         return;
     gg_survey_say(survey, GG_FINDING_ERROR, "%s: `%s` is named by `%s`, but has no replication listener",
-                      gg_node_where(value->node), name, value->key.path);
+                  gg_node_where(value->node), name, value->key.path);
 }
 
 static void check_writers(struct gg_survey *survey, const struct gg_surveyed *process)
@@ -96,10 +96,9 @@ static void check_pair(struct gg_survey *survey, const struct gg_surveyed *a, co
             const struct gg_listener *mine = &a->config->topo.listeners[i], *other = &b->config->topo.listeners[j];
 
             if (collide(mine, other))
-                gg_survey_say(
-                    survey, GG_FINDING_WARNING,
-                    "`%s` (%s) and `%s` (%s) listen on the same %s: that works on different machines only", a->name,
-                    mine->where, b->name, other->where, mine->path ? "path" : "port");
+                gg_survey_say(survey, GG_FINDING_WARNING,
+                              "`%s` (%s) and `%s` (%s) listen on the same %s: that works on different machines only",
+                              a->name, mine->where, b->name, other->where, mine->path ? "path" : "port");
         }
 }
 

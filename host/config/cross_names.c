@@ -12,8 +12,8 @@ static void check_unique(struct gg_survey *survey)
         for (size_t j = 0; j < i; j++)
             if (strcmp(survey->processes[i].name, survey->processes[j].name) == 0)
                 gg_survey_say(survey, GG_FINDING_ERROR, "%s and %s have the same worker_name `%s`",
-                                  file_of(&survey->processes[j]), file_of(&survey->processes[i]),
-                                  survey->processes[i].name);
+                              file_of(&survey->processes[j]), file_of(&survey->processes[i]),
+                              survey->processes[i].name);
 }
 
 static void check_started(struct gg_survey *survey, const char *where, const char *what, const char *name)
@@ -21,7 +21,7 @@ static void check_started(struct gg_survey *survey, const char *where, const cha
     if (gg_survey_find(survey, name))
         return;
     gg_survey_say(survey, survey->whole ? GG_FINDING_ERROR : GG_FINDING_NOTE,
-                      "%s: `%s` names `%s`, which none of the files starts", where, what, name);
+                  "%s: `%s` names `%s`, which none of the files starts", where, what, name);
 }
 
 /* Every key whose value is names of processes. */
@@ -50,7 +50,7 @@ static void check_instance_map(struct gg_survey *survey, const struct gg_surveye
     for (size_t i = 0; i < n; i++)
         if (!gg_survey_find(survey, peers[i].name))
             gg_survey_say(survey, survey->whole ? GG_FINDING_WARNING : GG_FINDING_NOTE,
-                              "`instance_map` has `%s`, which none of the files starts", peers[i].name);
+                          "`instance_map` has `%s`, which none of the files starts", peers[i].name);
 }
 
 /* What all processes must agree on belongs in a shared file. */
@@ -71,11 +71,10 @@ static void check_shared(struct gg_survey *survey, const struct gg_surveyed *pro
         const struct gg_entry *entry = gg_node_entry(process->config->root, keys[i]);
 
         if (entry && strncmp(entry->where, process->file, n) == 0 && entry->where[n] == ':')
-            gg_survey_say(
-                survey, GG_FINDING_WARNING,
-                "%s: `%s` stands in a worker's own file; every process must agree on it, so it belongs in "
-                "a shared one",
-                entry->where, keys[i]);
+            gg_survey_say(survey, GG_FINDING_WARNING,
+                          "%s: `%s` stands in a worker's own file; every process must agree on it, so it belongs in "
+                          "a shared one",
+                          entry->where, keys[i]);
     }
 }
 

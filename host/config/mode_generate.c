@@ -3,11 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]"
 
 enum { SECRET_LENGTH = 50 };
+
+/* Absolute where that can be: a service manager starts elsewhere. */
+static const char *absolute(struct gg_arena *arena, const char *folder)
+{
+    char *full = realpath(folder, NULL);
+    const char *path = gg_arena_strdup(arena, full ? full : folder);
+
+    free(full);
+    return path;
+}
 
 static const char *folder_of(struct gg_arena *arena, const char *path)
 {
@@ -67,8 +78,9 @@ static void add_listeners(struct gg_buf *out, const struct gg_generate_options *
 
 static void add_all(struct gg_buf *out, const struct gg_generate_options *options, struct gg_arena *arena)
 {
-    const char *directory = options->config_directory ? options->config_directory : folder_of(arena, options->path);
-    const char *data = options->data_directory ? options->data_directory : ".";
+    const char *given = options->config_directory ? options->config_directory : folder_of(arena, options->path);
+    const char *directory = absolute(arena, given);
+    const char *data = absolute(arena, options->data_directory ? options->data_directory : ".");
     const char *name = options->server_name;
 
     gg_buf_lit(out, "# Configuration of a Matrix homeserver; docs/config.md lists every key.\n\nserver_name: ");
