@@ -10,9 +10,8 @@ enum { DEFAULT_CONNECTIONS = 10 };
 static unsigned connections_of(const struct gg_surveyed *process)
 {
     const struct gg_db_options *options = gg_topology_database(process->config);
-    int64_t lanes = gg_config_int(process->config, "ganglion.database_lanes");
 
-    return (options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS) + (unsigned)lanes;
+    return (options->max_connections ? options->max_connections : DEFAULT_CONNECTIONS) + options->lanes;
 }
 
 /* SHOW of a number; -1: it could not be asked. */

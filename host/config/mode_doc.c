@@ -4,7 +4,7 @@
 static const char head[] =
     "# Configuration keys\n"
     "\n"
-    "This page is made from the tables of keys in the sources by tests/unit/config/test_config_doc.c; do not edit it.\n"
+    "This page is made from the tables of keys in the sources (`ganglion --config-doc`); do not edit it.\n"
     "\n"
     "Each key of Synapse has a verdict:\n"
     "\n"

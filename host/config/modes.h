@@ -46,7 +46,7 @@ struct gg_generate_options {
  * owner only. Side files come with the reading that follows (see above). */
 GG_CHECKED int gg_mode_generate_config(const struct gg_generate_options *options, bool *made_out, struct gg_error *err);
 
-/* ---- docs/config.md (written by tests/unit/config/test_config_doc.c) ---- */
+/* ---- --config-doc: docs/config.md, which tests/unit/config/test_config_doc.c holds to the tables ---- */
 
 struct gg_doc_section {
     const char *title;

@@ -166,6 +166,18 @@ static void read_statement_timeout(struct gg_config *config, const struct gg_nod
                        node->where);
 }
 
+static void read_lanes(struct gg_config *config)
+{
+    enum { MOST = 64 };
+    int64_t lanes = gg_config_int(config, "ganglion.database_lanes");
+
+    if (lanes >= 1 && lanes <= MOST)
+        config->topo.database.lanes = (unsigned)lanes;
+    else
+        gg_config_find(config, GG_FINDING_ERROR, "%s: `ganglion.database_lanes` must be from 1 to %d",
+                       gg_node_where(gg_config_node(config, "ganglion.database_lanes")), MOST);
+}
+
 static void build_database(struct gg_config *config)
 {
     static const char *const known[] = {"name",        "args", "txn_limit", "allow_unsafe_locale", "statement_timeout",
@@ -183,6 +195,7 @@ static void build_database(struct gg_config *config)
                        locale->where);
     config->topo.unsafe_locale = gg_node_bool(locale);
     read_statement_timeout(config, section);
+    read_lanes(config);
     read_arguments(config, section);
 }
 

@@ -79,8 +79,8 @@ static void test_no_key_stands_twice(void **state)
 static void test_docs_are_up_to_date(void **state)
 {
     static const struct gg_doc_section sections[] = {
-        {"Processes, listeners and services", gg_host_keys},
-        {"Life cycle and proxy", gg_main_keys},
+        {"The host", gg_host_keys},
+        {"The process", gg_main_keys},
         {"Matrix", mx_config_keys},
         {NULL, NULL},
     };

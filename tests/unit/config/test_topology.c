@@ -351,6 +351,7 @@ static void test_database(void **state)
     assert_string_equal(db->conninfo, "dbname='a\\'b\\\\' host='h' port='5433' password='123'");
     assert_int_equal(db->max_connections, 20);
     assert_int_equal(db->statement_timeout_ms, 600000);
+    assert_int_equal(db->lanes, 2);
     assert_string_equal(db->application_name, "master");
     assert_true(gg_topology_unsafe_locale(config));
     gg_config_free(config);
@@ -358,6 +359,9 @@ static void test_database(void **state)
                        "[main, state]}}\n");
     assert_int_equal(gg_topology_database(config)->statement_timeout_ms, 0);
     gg_config_free(config);
+    assert_refused(MINIMAL "ganglion: {database_lanes: 0}\n", "`ganglion.database_lanes` must be from 1 to 64");
+    assert_refused(MINIMAL "ip_range_blacklist: ['10.0.0.0/33']\n", "`10.0.0.0/33` is no range of addresses");
+    assert_refused(MINIMAL "ip_range_whitelist: [host]\n", "`host` is no range of addresses");
     assert_refused(HEAD "database: {name: sqlite3}\n", "SQLite is not supported");
     assert_refused(HEAD "database: {args: {database: x}}\n", "SQLite is not supported");
     assert_refused(HEAD "database: {name: mysql}\n", "unsupported database type `mysql`");
