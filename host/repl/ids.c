@@ -212,16 +212,21 @@ static void wake_waiters(struct gg_stream *stream)
 
 static GG_YIELDS int wait_for(struct gg_stream *stream, const char *instance, int64_t token, int64_t deadline)
 {
-    struct waiter w = {.instance = instance, .token = token};
-    if (has_reached(stream, &w))
+    struct waiter now = {.instance = instance, .token = token};
+    if (has_reached(stream, &now))
         return 0;
+    struct waiter *w = calloc(1, sizeof(*w));
+    GG_ASSERT(w != NULL);
+    *w = now;
     int rc = 0;
-    gg_cond_init(&w.cond);
-    gg_list_push(&stream->waiters, &w.link);
-    while (!w.reached && rc == 0)
-        rc = gg_cond_wait(&w.cond, deadline);
-    gg_list_remove(&w.link);
-    return w.reached ? 0 : rc;
+    gg_cond_init(&w->cond);
+    gg_list_push(&stream->waiters, &w->link);
+    while (!w->reached && rc == 0)
+        rc = gg_cond_wait(&w->cond, deadline);
+    gg_list_remove(&w->link);
+    rc = w->reached ? 0 : rc;
+    free(w);
+    return rc;
 }
 
 int gg_stream_wait(struct gg_stream *stream, const char *instance, int64_t token, int64_t deadline)

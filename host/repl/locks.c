@@ -47,7 +47,7 @@ struct gg_lock {
     struct gg_list link; /* gg_locks.held */
     struct gg_locks *locks;
     char *name, *key, token[TOKEN + 1];
-    bool shared; /* which table */
+    int kind;    /* enum gg_lock_kind */
     bool taken;  /* else it is being tried */
     bool announced;
 };
@@ -82,15 +82,32 @@ static GG_YIELDS int take_plain(struct gg_locks *locks, const struct gg_lock *lo
     return rc;
 }
 
-/* The tables' triggers and constraints say no by violating a key; two who come at
- * the same moment may also collide in the trigger. */
+/* One statement in a transaction of its own. The triggers of the shared table can
+ * make two of these wait for each other until the server's deadlock check, so they
+ * stay off the connections that all single writes share. */
+struct single {
+    const struct gg_stmt *stmt;
+    const struct gg_param *params;
+    size_t n;
+};
+
+static int single_body(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    const struct single *s = arg;
+    return gg_txn_queue(txn, s->stmt, s->params, s->n, err);
+}
+
+/* The constraints say no by violating a key; a deadlock with somebody who comes or
+ * goes at the same moment is a no as well. */
 static GG_YIELDS int take_shared(struct gg_locks *locks, const struct gg_lock *lock, bool write, bool *got,
                                  struct gg_error *err)
 {
-    int rc = gg_db_write(locks->options.db, &shared_take,
-                         GG_PARAMS(gg_p_text(lock->name), gg_p_text(lock->key), gg_p_text(locks->options.instance_id),
-                                   gg_p_text(lock->token), gg_p_i64(gg_wall_ms()), gg_p_bool(write)),
-                         NULL, NULL, err);
+    const struct gg_param params[] = {gg_p_text(lock->name),  gg_p_text(lock->key),
+                                      gg_p_text(locks->options.instance_id), gg_p_text(lock->token),
+                                      gg_p_i64(gg_wall_ms()), gg_p_bool(write)};
+    struct single single = {&shared_take, params, GG_COUNT(params)};
+    int rc = gg_db_txn(locks->options.db, "acquire_read_write_lock", GG_TXN_READ_COMMITTED | GG_TXN_NO_RETRY,
+                       single_body, &single, err);
     *got = rc == 0;
     return rc == GG_E_CONFLICT ? 0 : rc;
 }
@@ -111,7 +128,7 @@ static struct gg_lock *lock_new(struct gg_locks *locks, int kind, const char *na
     lock->name = strdup(name);
     lock->key = strdup(key);
     GG_ASSERT(lock->name && lock->key);
-    lock->shared = kind != GG_LOCK_PLAIN;
+    lock->kind = kind;
     lock->announced = announced;
     gg_random_text(lock->token, TOKEN, GG_LETTERS);
     gg_list_init(&lock->link);
@@ -120,12 +137,20 @@ static struct gg_lock *lock_new(struct gg_locks *locks, int kind, const char *na
 
 static void keeper_main(void *arg);
 
-/* A plain lock that this process holds: the row alone would let it be taken again. */
-static bool held_here(const struct gg_locks *locks, const char *name, const char *key)
+static bool is_shared(const struct gg_lock *lock) /* which table */
+{
+    return lock->kind != GG_LOCK_PLAIN;
+}
+
+/* Would it conflict with one that this process holds, takes or gives back? For a
+ * plain lock the row would not say so (it bears our name); for the others it saves
+ * a statement that could only fail. */
+static bool conflicts_here(const struct gg_locks *locks, int kind, const char *name, const char *key)
 {
     GG_LIST_EACH (it, &locks->held) {
         const struct gg_lock *lock = GG_CONTAINER(it, struct gg_lock, link);
-        if (!lock->shared && strcmp(lock->name, name) == 0 && strcmp(lock->key, key) == 0)
+        if (is_shared(lock) == (kind != GG_LOCK_PLAIN) && (kind != GG_LOCK_READ || lock->kind != GG_LOCK_READ) &&
+            strcmp(lock->name, name) == 0 && strcmp(lock->key, key) == 0)
             return true;
     }
     return false;
@@ -138,21 +163,18 @@ int gg_locks_try(struct gg_locks *locks, int kind, const char *name, const char 
     *lock_out = NULL;
     if (locks->stopping)
         return gg_fail(err, GG_E_CLOSED, "the process is about to end");
-    if (kind == GG_LOCK_PLAIN && held_here(locks, name, key))
+    if (conflicts_here(locks, kind, name, key))
         return 0;
     if (!locks->keeper)
         locks->keeper = gg_spawn_joinable(locks->options.scope, "repl.locks", keeper_main, locks);
     struct gg_lock *lock = lock_new(locks, kind, name, key, announced);
-    if (kind == GG_LOCK_PLAIN) /* held from now on, so that nobody here tries beside us */
-        gg_list_push(&locks->held, &lock->link);
+    gg_list_push(&locks->held, &lock->link);
     int rc = kind == GG_LOCK_PLAIN ? take_plain(locks, lock, &got, err)
                                    : take_shared(locks, lock, kind == GG_LOCK_WRITE, &got, err);
     if (!got) {
         lock_free(lock);
         return rc;
     }
-    gg_list_remove(&lock->link);
-    gg_list_push(&locks->held, &lock->link);
     lock->taken = true;
     *lock_out = lock;
     return 0;
@@ -215,10 +237,12 @@ void gg_lock_release(struct gg_lock *lock)
     struct gg_locks *locks = lock->locks;
     if (lock->announced && locks->options.announce)
         locks->options.announce(locks->options.self, lock->name, lock->key);
+    const struct gg_param params[] = {gg_p_text(lock->name), gg_p_text(lock->key), gg_p_text(lock->token)};
+    struct single single = {&release[is_shared(lock)], params, GG_COUNT(params)};
     gg_shield_begin();
-    int rc = gg_db_write(locks->options.db, &release[lock->shared],
-                         GG_PARAMS(gg_p_text(lock->name), gg_p_text(lock->key), gg_p_text(lock->token)), NULL, NULL,
-                         &err);
+    int rc = is_shared(lock) ? gg_db_txn(locks->options.db, "release_read_write_lock", GG_TXN_READ_COMMITTED,
+                                         single_body, &single, &err)
+                             : gg_db_write(locks->options.db, single.stmt, params, single.n, NULL, NULL, &err);
     gg_shield_end();
     if (rc)
         gg_warn(&logger, "the lock %s was not released and will go stale: %s", lock->name, err.message);
@@ -239,7 +263,7 @@ static size_t held_columns(const struct gg_locks *locks, bool shared, struct gg_
         column[i] = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
     GG_LIST_EACH (it, &locks->held) {
         const struct gg_lock *lock = GG_CONTAINER(it, struct gg_lock, link);
-        if (lock->shared != shared || !lock->taken)
+        if (is_shared(lock) != shared || !lock->taken)
             continue;
         column[0][used] = gg_arena_str(arena, gg_str(lock->name));
         column[1][used] = gg_arena_str(arena, gg_str(lock->key));
