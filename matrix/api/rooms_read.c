@@ -1,0 +1,458 @@
+/* matrix/api/rooms_read.c: the client-server endpoints that read rooms (routes are in rooms_routes.c). */
+#include "api/rooms.h"
+
+#include "rooms/access.h"
+#include "rooms/history.h"
+
+#include <ganglion/config.h>
+
+static struct gg_str param(struct gg_request *rq, const char *name)
+{
+    const char *value = gg_request_param(rq, name);
+    return value != NULL ? gg_str(value) : (struct gg_str){0};
+}
+
+static struct mx_client_format format_for(struct gg_request *rq)
+{
+    const struct mx_requester *requester = mx_requester_of(rq);
+    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id)};
+    if (requester->device_id != NULL)
+        format.device_id = gg_str(requester->device_id);
+    return format;
+}
+
+static int access_of(struct gg_request *rq, struct mx_access *access, struct gg_error *err)
+{
+    return mx_room_access(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), param(rq, "room_id"),
+                          gg_request_arena(rq), access, err);
+}
+
+static void write_events(struct gg_buf *buf, const struct mx_event *const *events, size_t n, const struct mx_client_format *format)
+{
+    bool first = true;
+    gg_buf_char(buf, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (events[i] == NULL)
+            continue;
+        if (!first)
+            gg_buf_char(buf, ',');
+        first = false;
+        mx_event_write_client(buf, events[i], format);
+    }
+    gg_buf_char(buf, ']');
+}
+
+/* ---- state ---- */
+
+/* The events of a state map (of one type, or of all), held by the arena. */
+static int load_state(struct gg_request *rq, const struct mx_state *state, const char *type, const struct mx_event ***out,
+                      size_t *n_out, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, mx_state_count(state) + 1);
+    struct mx_state_entry entry;
+    size_t n = 0;
+    for (size_t i = 0; type != NULL ? mx_state_next_of(state, gg_str(type), &i, &entry) : mx_state_next(state, &i, &entry);)
+        ids[n++] = entry.event_id;
+    *out = GG_NEW_ARRAY(arena, const struct mx_event *, n + 1);
+    *n_out = n;
+    return mx_store_events(mx_server_of_request(rq), ids, n, false, arena, *out, err);
+}
+
+int mx_api_get_state_all(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_access access;
+    const struct mx_event **events;
+    size_t n;
+    int rc = access_of(rq, &access, err);
+    if (rc == 0)
+        rc = load_state(rq, access.state, NULL, &events, &n, err);
+    if (rc != 0)
+        return rc;
+    struct mx_client_format format = format_for(rq);
+    struct gg_buf buf = GG_BUF_INIT;
+    write_events(&buf, events, n, &format);
+    return gg_reply_buf(rq, 200, &buf);
+}
+
+int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_access access;
+    const struct mx_event *event;
+    struct gg_str key = param(rq, "state_key");
+    const char *style = gg_request_query(rq, "format");
+    int rc = access_of(rq, &access, err);
+    if (rc != 0)
+        return rc;
+    struct gg_str id = mx_state_get(access.state, param(rq, "event_type"), key.s != NULL ? key : GG_STR(""));
+    if (id.s == NULL)
+        return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
+    rc = mx_store_event(mx_server_of_request(rq), id, gg_request_arena(rq), &event, err);
+    if (rc != 0)
+        return rc;
+    struct gg_buf buf = GG_BUF_INIT;
+    if (style != NULL && strcmp(style, "event") == 0) {
+        struct mx_client_format format = format_for(rq);
+        mx_event_write_client(&buf, event, &format);
+    } else {
+        gg_buf_str(&buf, event->content);
+    }
+    return gg_reply_buf(rq, 200, &buf);
+}
+
+/* ---- members ---- */
+
+static const struct gg_stmt last_before = {
+    "SELECT event_id FROM events WHERE room_id = $1 AND stream_ordering <= $2 AND NOT outlier AND rejection_reason IS NULL "
+    "ORDER BY stream_ordering DESC LIMIT 1", GG_LANE_POINT};
+
+/* The state at a /sync position: after the last event of the room at or before it. */
+static int state_at(struct gg_request *rq, const char *at, struct mx_access *access, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct mx_token token;
+    struct gg_rows *rows;
+    int rc = mx_token_parse(server, at, &token, err);
+    int64_t stream = rc == 0 ? mx_position_max(&token.room.at) : 0;
+    if (stream > access->until)
+        stream = access->until;
+    if (rc == 0)
+        rc = gg_db_read(server->db, &last_before, GG_PARAMS(gg_p_text(gg_request_param(rq, "room_id")), gg_p_i64(stream)), arena, &rows, err);
+    if (rc == 0 && gg_rows_count(rows) == 0)
+        return gg_refuse(err, 404, "M_NOT_FOUND", "No event of the room at that position");
+    return rc != 0 ? rc : mx_store_state_after(server, gg_rows_str(rows, 0, 0), arena, &access->state, err);
+}
+
+int mx_api_members(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const char *at = gg_request_query(rq, "at"), *is = gg_request_query(rq, "membership");
+    const char *is_not = gg_request_query(rq, "not_membership");
+    struct mx_access access;
+    const struct mx_event **events;
+    size_t n;
+    int rc = access_of(rq, &access, err);
+    if (rc == 0 && at != NULL)
+        rc = state_at(rq, at, &access, err);
+    if (rc == 0)
+        rc = load_state(rq, access.state, "m.room.member", &events, &n, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < n; i++)
+        if (events[i] != NULL && ((is != NULL && !gg_str_is(events[i]->membership, is)) ||
+                                  (is_not != NULL && gg_str_is(events[i]->membership, is_not))))
+            events[i] = NULL;
+    struct mx_client_format format = format_for(rq);
+    struct gg_buf buf = GG_BUF_INIT;
+    gg_buf_lit(&buf, "{\"chunk\":");
+    write_events(&buf, events, n, &format);
+    gg_buf_char(&buf, '}');
+    return gg_reply_buf(rq, 200, &buf);
+}
+
+static void write_text_or_null(struct gg_buf *buf, struct gg_str json)
+{
+    if (mx_json_is_string(json))
+        gg_buf_str(buf, json);
+    else
+        gg_buf_lit(buf, "null");
+}
+
+int mx_api_joined_members(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_access access;
+    const struct mx_event **events;
+    size_t n;
+    int rc = mx_room_access_joined(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), param(rq, "room_id"),
+                                   gg_request_arena(rq), &access, err);
+    if (rc == 0)
+        rc = load_state(rq, access.state, "m.room.member", &events, &n, err);
+    if (rc != 0)
+        return rc;
+    struct gg_buf buf = GG_BUF_INIT;
+    bool first = true;
+    gg_buf_lit(&buf, "{\"joined\":{");
+    for (size_t i = 0; i < n; i++) {
+        if (events[i] == NULL || !gg_str_is(events[i]->membership, "join"))
+            continue;
+        if (!first)
+            gg_buf_char(&buf, ',');
+        first = false;
+        gg_buf_json_string(&buf, events[i]->state_key);
+        gg_buf_lit(&buf, ":{\"avatar_url\":");
+        write_text_or_null(&buf, mx_json_get(events[i]->content, "avatar_url"));
+        gg_buf_lit(&buf, ",\"display_name\":");
+        write_text_or_null(&buf, mx_json_get(events[i]->content, "displayname"));
+        gg_buf_char(&buf, '}');
+    }
+    gg_buf_lit(&buf, "}}");
+    return gg_reply_buf(rq, 200, &buf);
+}
+
+int mx_api_joined_rooms(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const struct mx_user_room *rooms;
+    size_t n;
+    int rc = mx_heads_rooms_of(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), gg_request_arena(rq), &rooms, &n, err);
+    if (rc != 0)
+        return rc;
+    struct gg_buf buf = GG_BUF_INIT;
+    bool first = true;
+    gg_buf_lit(&buf, "{\"joined_rooms\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (!gg_str_is(rooms[i].membership, "join"))
+            continue;
+        if (!first)
+            gg_buf_char(&buf, ',');
+        first = false;
+        gg_buf_json_string(&buf, rooms[i].room_id);
+    }
+    gg_buf_lit(&buf, "]}");
+    return gg_reply_buf(rq, 200, &buf);
+}
+
+/* ---- history ---- */
+
+static void write_room_token(struct gg_buf *buf, const char *key, const struct mx_room_token *at)
+{
+    struct mx_token token = {.room = *at};
+    gg_buf_printf(buf, "\"%s\":\"", key);
+    mx_token_write(buf, &token);
+    gg_buf_char(buf, '"');
+}
+
+static const struct gg_stmt newest_depth = {
+    "SELECT topological_ordering FROM events WHERE room_id = $1 AND stream_ordering <= $2 AND NOT outlier "
+    "ORDER BY stream_ordering DESC LIMIT 1", GG_LANE_POINT};
+
+/* Where paging starts without a `from`: the newest event backwards (as a "t" position, so that a page has the same
+ * neighbours whenever it is asked for), the beginning forwards. */
+static int default_start(struct gg_request *rq, const struct mx_access *access, bool backwards, struct mx_room_token *out,
+                         struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct mx_token now;
+    struct gg_rows *rows;
+    *out = (struct mx_room_token){.depth = -1};
+    if (!backwards)
+        return 0;
+    int rc = mx_token_now(server, &now, err);
+    if (rc != 0)
+        return rc;
+    int64_t stream = mx_position_max(&now.room.at) < access->until ? mx_position_max(&now.room.at) : access->until;
+    rc = gg_db_read(server->db, &newest_depth, GG_PARAMS(gg_p_text(gg_request_param(rq, "room_id")), gg_p_i64(stream)),
+                    gg_request_arena(rq), &rows, err);
+    if (rc != 0)
+        return rc;
+    out->depth = gg_rows_count(rows) > 0 ? gg_rows_i64(rows, 0, 0) : 0;
+    out->at.min = stream;
+    return 0;
+}
+
+static int read_page_query(struct gg_request *rq, const struct mx_access *access, struct mx_page_query *q,
+                           struct mx_filter *filter, struct mx_room_token *to, struct gg_error *err)
+{
+    const char *dir = gg_request_query(rq, "dir"), *from = gg_request_query(rq, "from"), *end = gg_request_query(rq, "to");
+    const char *json = gg_request_query(rq, "filter");
+    int64_t limit;
+    struct mx_token token;
+    if (dir != NULL && strcmp(dir, "f") != 0 && strcmp(dir, "b") != 0)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter 'dir' must be one of ['b', 'f']");
+    q->backwards = dir != NULL && dir[0] == 'b';
+    int rc = gg_request_query_i64(rq, "limit", 10, &limit, err);
+    if (rc == 0 && limit < 0)
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must not be negative");
+    if (rc == 0 && json != NULL)
+        rc = mx_json_check(gg_str(json), 100, err);
+    if (rc == 0)
+        rc = mx_filter_parse(json != NULL ? gg_str(json) : (struct gg_str){0}, gg_request_arena(rq), filter, err);
+    if (rc != 0)
+        return rc;
+    q->limit = limit > 1000 ? 1000 : (size_t)limit;
+    q->filter = filter;
+    if (from == NULL || from[0] == '\0') {
+        rc = default_start(rq, access, q->backwards, &q->from, err);
+    } else {
+        rc = mx_token_parse(mx_server_of_request(rq), from, &token, err);
+        q->from = token.room;
+    }
+    if (rc == 0 && end != NULL) {
+        rc = mx_token_parse(mx_server_of_request(rq), end, &token, err);
+        *to = token.room;
+        q->to = to;
+    }
+    return rc;
+}
+
+/* The member events of the page's senders, once each, as they were at the page's last event. */
+static int lazy_members(struct gg_request *rq, const struct mx_access *access, const struct mx_event *const *events, size_t n,
+                        const struct mx_event ***out, size_t *n_out, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    size_t m = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct gg_str id = mx_state_get(access->state, GG_STR("m.room.member"), events[i]->sender);
+        bool have = id.s == NULL;
+        for (size_t k = 0; k < m && !have; k++)
+            have = gg_str_eq(ids[k], id);
+        if (!have)
+            ids[m++] = id;
+    }
+    *out = GG_NEW_ARRAY(arena, const struct mx_event *, m + 1);
+    *n_out = m;
+    return mx_store_events(mx_server_of_request(rq), ids, m, false, arena, *out, err);
+}
+
+int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_access access;
+    struct mx_filter filter;
+    struct mx_room_token to;
+    struct mx_page_query q = {.room_id = param(rq, "room_id")};
+    struct mx_page page;
+    const struct mx_event **members = NULL;
+    size_t n_members = 0;
+    int rc = access_of(rq, &access, err);
+    if (rc == 0)
+        rc = read_page_query(rq, &access, &q, &filter, &to, err);
+    if (rc == 0)
+        rc = mx_history_page(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), &access, &q, gg_request_arena(rq), &page, err);
+    if (rc == 0 && filter.lazy_members)
+        rc = lazy_members(rq, &access, page.events, page.n, &members, &n_members, err);
+    if (rc != 0)
+        return rc;
+    struct mx_client_format format = format_for(rq);
+    struct gg_buf buf = GG_BUF_INIT;
+    gg_buf_lit(&buf, "{\"chunk\":");
+    write_events(&buf, page.events, page.n, &format);
+    gg_buf_char(&buf, ',');
+    write_room_token(&buf, "start", &q.from);
+    if (page.n > 0 || page.more) {
+        gg_buf_char(&buf, ',');
+        write_room_token(&buf, "end", &page.end);
+    }
+    if (filter.lazy_members && page.n > 0) {
+        gg_buf_lit(&buf, ",\"state\":");
+        write_events(&buf, members, n_members, &format);
+    }
+    gg_buf_char(&buf, '}');
+    return gg_reply_buf(rq, 200, &buf);
+}
+
+/* ---- one event and what is around it ---- */
+
+static int visible_event(struct gg_request *rq, struct mx_access *access, const struct mx_event **out, struct gg_error *err)
+{
+    bool visible = false;
+    int rc = access_of(rq, access, err);
+    if (rc == 0)
+        rc = mx_store_event(mx_server_of_request(rq), param(rq, "event_id"), gg_request_arena(rq), out, err);
+    if (rc == GG_E_NOT_FOUND)
+        return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
+    if (rc == 0 && gg_str_eq((*out)->room_id, param(rq, "room_id")) && (*out)->meta.rejected.s == NULL &&
+        !(*out)->meta.outlier && !(*out)->meta.soft_failed)
+        rc = mx_events_visible(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), access, out, 1,
+                               gg_request_arena(rq), &visible, err);
+    if (rc == 0 && !visible)
+        rc = gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
+    return rc;
+}
+
+int mx_api_event(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_access access;
+    const struct mx_event *event;
+    int rc = visible_event(rq, &access, &event, err);
+    if (rc != 0)
+        return rc;
+    struct mx_client_format format = format_for(rq);
+    struct gg_buf buf = GG_BUF_INIT;
+    mx_event_write_client(&buf, event, &format);
+    return gg_reply_buf(rq, 200, &buf);
+}
+
+struct around {
+    struct mx_page before, after;
+    const struct mx_event **state;
+    size_t n_state;
+};
+
+static int read_around(struct gg_request *rq, const struct mx_access *access, const struct mx_event *event, size_t limit,
+                       const struct mx_filter *filter, struct around *out, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct mx_page_query q = {.room_id = event->room_id, .backwards = true, .limit = limit / 2, .filter = filter,
+                              .from = {.depth = event->depth, .at = {.min = event->meta.stream_ordering - 1}}};
+    int rc = mx_history_page(server, user_id, access, &q, arena, &out->before, err);
+    q.backwards = false;
+    q.limit = limit - limit / 2;
+    q.from.at.min = event->meta.stream_ordering;
+    if (rc == 0)
+        rc = mx_history_page(server, user_id, access, &q, arena, &out->after, err);
+    const struct mx_event *last = out->after.n > 0 ? out->after.events[out->after.n - 1] : event;
+    struct mx_access at = *access;
+    if (rc == 0)
+        rc = mx_store_state_after(server, last->event_id, arena, &at.state, err);
+    if (rc != 0)
+        return rc;
+    return load_state(rq, at.state, NULL, &out->state, &out->n_state, err);
+}
+
+/* With lazy members: only those who sent something that is shown. */
+static void drop_members(struct around *a, const struct mx_event *event)
+{
+    for (size_t i = 0; i < a->n_state; i++) {
+        const struct mx_event *s = a->state[i];
+        if (s == NULL || !gg_str_is(s->type, "m.room.member"))
+            continue;
+        bool wanted = gg_str_eq(s->state_key, event->sender);
+        for (size_t k = 0; k < a->before.n && !wanted; k++)
+            wanted = gg_str_eq(s->state_key, a->before.events[k]->sender);
+        for (size_t k = 0; k < a->after.n && !wanted; k++)
+            wanted = gg_str_eq(s->state_key, a->after.events[k]->sender);
+        if (!wanted)
+            a->state[i] = NULL;
+    }
+}
+
+int mx_api_context(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_access access;
+    const struct mx_event *event;
+    struct mx_filter filter;
+    struct around a = {0};
+    int64_t limit;
+    const char *json = gg_request_query(rq, "filter");
+    int rc = gg_request_query_i64(rq, "limit", 10, &limit, err);
+    if (rc == 0 && json != NULL)
+        rc = mx_json_check(gg_str(json), 100, err);
+    if (rc == 0)
+        rc = mx_filter_parse(json != NULL ? gg_str(json) : (struct gg_str){0}, gg_request_arena(rq), &filter, err);
+    if (rc == 0)
+        rc = visible_event(rq, &access, &event, err);
+    if (rc == 0)
+        rc = read_around(rq, &access, event, limit < 0 ? 0 : limit > 100 ? 100 : (size_t)limit, &filter, &a, err);
+    if (rc != 0)
+        return rc;
+    if (filter.lazy_members)
+        drop_members(&a, event);
+    struct mx_client_format format = format_for(rq);
+    struct gg_buf buf = GG_BUF_INIT;
+    gg_buf_lit(&buf, "{\"event\":");
+    mx_event_write_client(&buf, event, &format);
+    gg_buf_lit(&buf, ",\"events_before\":");
+    write_events(&buf, a.before.events, a.before.n, &format);
+    gg_buf_lit(&buf, ",\"events_after\":");
+    write_events(&buf, a.after.events, a.after.n, &format);
+    gg_buf_lit(&buf, ",\"state\":");
+    write_events(&buf, a.state, a.n_state, &format);
+    gg_buf_char(&buf, ',');
+    write_room_token(&buf, "start", &a.before.end);
+    gg_buf_char(&buf, ',');
+    write_room_token(&buf, "end", &a.after.end);
+    gg_buf_char(&buf, '}');
+    return gg_reply_buf(rq, 200, &buf);
+}

@@ -1,0 +1,59 @@
+/* matrix/api/rooms_routes.c: the room endpoints of the client-server API, in every spelling that Synapse and the seed
+ * know (facts http-api.md, section 1). */
+#include "api/rooms.h"
+
+#include <ganglion/matrix/api.h>
+
+#define CLIENT "/_matrix/client/(api/v1|r0|v3|unstable)"
+#define ROOM CLIENT "/rooms/{room_id}"
+
+#define READ(path_, handler_, ...) \
+    {.method = "GET", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
+     .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
+#define WRITE(method_, path_, handler_, ...) \
+    {.method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
+     .max_body = 128 * 1024, .pool = "events", .balance = "room", __VA_ARGS__}
+
+const struct gg_route mx_routes_rooms[] = {
+    {.method = "POST", .path = CLIENT "/createRoom", .handler = mx_api_create_room, .resource = "client",
+     .auth = GG_AUTH_USER, .max_body = 1024 * 1024, .limiter = "rc_room_creation", .doc = "a new room"},
+    {.method = "PUT", .path = CLIENT "/createRoom/{txn_id}", .handler = mx_api_create_room, .resource = "client",
+     .auth = GG_AUTH_USER, .max_body = 1024 * 1024, .limiter = "rc_room_creation", .doc = "a new room (old form)"},
+
+    WRITE("POST", CLIENT "/join/{room_identifier}", mx_api_join, .limiter = "rc_joins.local", .doc = "join by id or alias"),
+    WRITE("PUT", CLIENT "/join/{room_identifier}/{txn_id}", mx_api_join, .limiter = "rc_joins.local", .doc = "join (old form)"),
+    WRITE("POST", ROOM "/join", mx_api_join_room, .limiter = "rc_joins.local", .doc = "join"),
+    WRITE("POST", ROOM "/leave", mx_api_leave, .doc = "leave, or reject an invite"),
+    WRITE("POST", ROOM "/invite", mx_api_invite, .limiter = "rc_invites.per_issuer", .doc = "invite a user"),
+    WRITE("POST", ROOM "/kick", mx_api_kick, .doc = "remove a user"),
+    WRITE("POST", ROOM "/ban", mx_api_ban, .doc = "ban a user"),
+    WRITE("POST", ROOM "/unban", mx_api_unban, .doc = "lift a ban"),
+    WRITE("PUT", ROOM "/join/{txn_id}", mx_api_join_room, .limiter = "rc_joins.local", .doc = "join (old form)"),
+    WRITE("PUT", ROOM "/leave/{txn_id}", mx_api_leave, .doc = "leave (old form)"),
+    WRITE("PUT", ROOM "/invite/{txn_id}", mx_api_invite, .limiter = "rc_invites.per_issuer", .doc = "invite (old form)"),
+    WRITE("PUT", ROOM "/kick/{txn_id}", mx_api_kick, .doc = "remove (old form)"),
+    WRITE("PUT", ROOM "/ban/{txn_id}", mx_api_ban, .doc = "ban (old form)"),
+    WRITE("PUT", ROOM "/unban/{txn_id}", mx_api_unban, .doc = "lift a ban (old form)"),
+    WRITE("POST", ROOM "/forget", mx_api_forget, .doc = "forget a room"),
+    WRITE("PUT", ROOM "/forget/{txn_id}", mx_api_forget, .doc = "forget (old form)"),
+
+    WRITE("PUT", ROOM "/send/{event_type}/{txn_id}", mx_api_send, .limiter = "rc_message", .doc = "send a message event"),
+    WRITE("POST", ROOM "/send/{event_type}", mx_api_send, .limiter = "rc_message", .doc = "send without transaction id"),
+    WRITE("PUT", ROOM "/state/{event_type}/{state_key}", mx_api_put_state, .limiter = "rc_message", .doc = "send a state event"),
+    WRITE("PUT", ROOM "/state/{event_type}/", mx_api_put_state, .limiter = "rc_message", .doc = "with an empty state key"),
+    WRITE("PUT", ROOM "/state/{event_type}", mx_api_put_state, .limiter = "rc_message", .doc = "with an empty state key"),
+    WRITE("PUT", ROOM "/redact/{event_id}/{txn_id}", mx_api_redact, .limiter = "rc_message", .doc = "redact an event"),
+    WRITE("POST", ROOM "/redact/{event_id}", mx_api_redact, .limiter = "rc_message", .doc = "redact without transaction id"),
+
+    READ(ROOM "/state", mx_api_get_state_all, .doc = "current state"),
+    READ(ROOM "/state/{event_type}/{state_key}", mx_api_get_state, .doc = "one state event's content"),
+    READ(ROOM "/state/{event_type}/", mx_api_get_state, .doc = "with an empty state key"),
+    READ(ROOM "/state/{event_type}", mx_api_get_state, .doc = "with an empty state key"),
+    READ(ROOM "/members", mx_api_members, .doc = "member events"),
+    READ(ROOM "/joined_members", mx_api_joined_members, .doc = "who is joined, with profiles"),
+    READ(ROOM "/messages", mx_api_messages, .pool = "events", .balance = "room", .doc = "pages of history"),
+    READ(ROOM "/context/{event_id}", mx_api_context, .doc = "an event and what is around it"),
+    READ(ROOM "/event/{event_id}", mx_api_event, .doc = "one event"),
+    READ(CLIENT "/joined_rooms", mx_api_joined_rooms, .doc = "rooms that the caller is joined to"),
+    {0},
+};

@@ -1,0 +1,126 @@
+/* matrix/filter/filter.c: event filters, compiled and asked. */
+#include "filter/filter.h"
+
+static int read_list(struct gg_str json, const char *key, struct gg_arena *arena, struct mx_filter_list *out,
+                     struct gg_error *err)
+{
+    struct gg_str value = mx_json_get(json, key);
+    *out = (struct mx_filter_list){0};
+    if (value.s == NULL || gg_str_is(value, "null"))
+        return 0;
+    if (!mx_json_is_array(value))
+        return gg_refuse(err, 400, "M_BAD_JSON", "Filter: %s must be a list of strings", key);
+    struct gg_str *v = GG_NEW_ARRAY(arena, struct gg_str, mx_json_length(value) + 1);
+    struct mx_json_iter it = mx_json_iter(value);
+    while (mx_json_next(&it)) {
+        if (!mx_json_is_string(it.value))
+            return gg_refuse(err, 400, "M_BAD_JSON", "Filter: %s must be a list of strings", key);
+        v[out->n++] = gg_arena_str(arena, mx_json_string(it.value, arena));
+    }
+    out->v = v;
+    return 0;
+}
+
+static int read_bool(struct gg_str json, const char *key, bool *out, struct gg_error *err)
+{
+    struct gg_str value = mx_json_get(json, key);
+    *out = gg_str_is(value, "true");
+    if (value.s == NULL || *out || gg_str_is(value, "false"))
+        return 0;
+    return gg_refuse(err, 400, "M_BAD_JSON", "Filter: %s must be true or false", key);
+}
+
+static int read_limit(struct gg_str json, int64_t *out, struct gg_error *err)
+{
+    struct gg_str value = mx_json_get(json, "limit");
+    *out = -1;
+    if (value.s == NULL)
+        return 0;
+    if (!mx_json_i64(value, out) || *out < 0)
+        return gg_refuse(err, 400, "M_BAD_JSON", "Filter: limit must be a whole number, not below 0");
+    return 0;
+}
+
+int mx_filter_parse(struct gg_str json, struct gg_arena *arena, struct mx_filter *out, struct gg_error *err)
+{
+    *out = (struct mx_filter)MX_FILTER_ALL;
+    if (json.s == NULL)
+        return 0;
+    if (!mx_json_is_object(json))
+        return gg_refuse(err, 400, "M_BAD_JSON", "Filter: must be an object");
+    const struct {
+        const char *key;
+        struct mx_filter_list *list;
+    } lists[] = {{"types", &out->types},       {"not_types", &out->not_types}, {"senders", &out->senders},
+                 {"not_senders", &out->not_senders}, {"rooms", &out->rooms},   {"not_rooms", &out->not_rooms}};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < GG_COUNT(lists); i++)
+        rc = read_list(json, lists[i].key, arena, lists[i].list, err);
+    if (rc == 0)
+        rc = read_limit(json, &out->limit, err);
+    if (rc == 0)
+        rc = read_bool(json, "lazy_load_members", &out->lazy_members, err);
+    if (rc == 0)
+        rc = read_bool(json, "include_redundant_members", &out->redundant_members, err);
+    if (rc == 0)
+        rc = read_bool(json, "unread_thread_notifications", &out->unread_threads, err);
+    bool url;
+    if (rc == 0 && mx_json_get(json, "contains_url").s != NULL) {
+        rc = read_bool(json, "contains_url", &url, err);
+        out->contains_url = url;
+    }
+    return rc;
+}
+
+/* "*" stands for any run of characters (in types). Iterative: the patterns are a client's. */
+static bool glob(struct gg_str pattern, struct gg_str text)
+{
+    size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
+    while (t < text.n) {
+        if (p < pattern.n && pattern.s[p] == '*') {
+            star = p++;
+            mark = t;
+        } else if (p < pattern.n && pattern.s[p] == text.s[t]) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.s[p] == '*')
+        p++;
+    return p == pattern.n;
+}
+
+static bool holds(const struct mx_filter_list *list, struct gg_str text, bool globs)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (globs ? glob(list->v[i], text) : gg_str_eq(list->v[i], text))
+            return true;
+    return false;
+}
+
+static bool passes(const struct mx_filter_list *wanted, const struct mx_filter_list *unwanted, struct gg_str text, bool globs)
+{
+    return !holds(unwanted, text, globs) && (wanted->v == NULL || holds(wanted, text, globs));
+}
+
+bool mx_filter_type(const struct mx_filter *filter, struct gg_str type)
+{
+    return passes(&filter->types, &filter->not_types, type, true);
+}
+
+bool mx_filter_room(const struct mx_filter *filter, struct gg_str room_id)
+{
+    return passes(&filter->rooms, &filter->not_rooms, room_id, false);
+}
+
+bool mx_filter_event(const struct mx_filter *filter, const struct mx_event *event)
+{
+    if (!mx_filter_type(filter, event->type) || !passes(&filter->senders, &filter->not_senders, event->sender, false))
+        return false;
+    return filter->contains_url < 0 || filter->contains_url == mx_json_is_string(mx_json_get(event->content, "url"));
+}

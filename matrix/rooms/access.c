@@ -1,0 +1,174 @@
+/* matrix/rooms/access.c: who may read what of a room (client-server API, "Room History Visibility"). */
+#include "rooms/access.h"
+
+/* ---- the room as a whole ---- */
+
+static int visibility_of(struct mx_server *server, const struct mx_state *state, struct gg_arena *arena, struct gg_str *out,
+                         const struct mx_event **event_out, struct gg_error *err)
+{
+    *out = GG_STR("shared"); /* the default where the room does not say */
+    *event_out = NULL;
+    struct gg_str id = mx_state_get(state, GG_STR("m.room.history_visibility"), GG_STR(""));
+    if (id.s == NULL)
+        return 0;
+    int rc = mx_store_event(server, id, arena, event_out, err);
+    if (rc != 0)
+        return rc;
+    struct gg_str value = mx_json_string(mx_json_get((*event_out)->content, "history_visibility"), arena);
+    if (gg_str_is(value, "world_readable") || gg_str_is(value, "invited") || gg_str_is(value, "joined"))
+        *out = value;
+    return 0;
+}
+
+static const struct gg_stmt ever_joined = {
+    "SELECT 1 FROM room_memberships WHERE user_id = $1 AND room_id = $2 AND membership = 'join' LIMIT 1", GG_LANE_POINT};
+
+/* Those who left see the room as it was when they left. */
+static int former_member(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct mx_access *access,
+                         struct gg_error *err)
+{
+    struct gg_str id = mx_state_get(access->head->state, GG_STR("m.room.member"), user_id);
+    const struct mx_event *leave;
+    struct gg_rows *rows;
+    int rc = mx_store_event(server, id, arena, &leave, err);
+    if (rc == 0)
+        rc = gg_db_read(server->db, &ever_joined, GG_PARAMS(gg_p_str(user_id), gg_p_str(access->head->room_id)), arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    access->ever_joined = gg_rows_count(rows) > 0;
+    access->until = leave->meta.stream_ordering;
+    return mx_store_state_after(server, leave->event_id, arena, &access->state, err);
+}
+
+static int forbidden(struct gg_str user_id, struct gg_str room_id, struct gg_error *err)
+{
+    return gg_refuse(err, 403, "M_FORBIDDEN", "User %.*s not in room %.*s, and room previews are disabled", GG_FMT(user_id),
+                     GG_FMT(room_id));
+}
+
+int mx_room_access(struct mx_server *server, struct gg_str user_id, struct gg_str room_id, struct gg_arena *arena,
+                   struct mx_access *out, struct gg_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    out->until = INT64_MAX;
+    int rc = mx_heads_get(server, room_id, arena, &out->head, err);
+    if (rc == GG_E_NOT_FOUND)
+        return forbidden(user_id, room_id, err);
+    if (rc == 0)
+        rc = mx_heads_membership(server, out->head, user_id, arena, &out->membership, err);
+    if (rc != 0)
+        return rc;
+    out->state = out->head->state;
+    out->joined = out->ever_joined = gg_str_is(out->membership, "join");
+    if (out->joined)
+        return 0;
+    if (gg_str_is(out->membership, "leave") || gg_str_is(out->membership, "ban")) {
+        rc = former_member(server, user_id, arena, out, err);
+        if (rc != 0 || out->ever_joined)
+            return rc;
+    }
+    struct gg_str visibility;
+    const struct mx_event *event;
+    rc = visibility_of(server, out->head->state, arena, &visibility, &event, err);
+    if (rc != 0)
+        return rc;
+    out->peeking = gg_str_is(visibility, "world_readable");
+    out->state = out->head->state;
+    out->until = INT64_MAX;
+    return out->peeking ? 0 : forbidden(user_id, room_id, err);
+}
+
+int mx_room_access_joined(struct mx_server *server, struct gg_str user_id, struct gg_str room_id, struct gg_arena *arena,
+                          struct mx_access *out, struct gg_error *err)
+{
+    int rc = mx_room_access(server, user_id, room_id, arena, out, err);
+    if (rc == 0 && !out->joined)
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "User %.*s not in room %.*s", GG_FMT(user_id), GG_FMT(room_id));
+    return rc;
+}
+
+/* ---- one event ---- */
+
+/* The most that a pair of memberships (before and after the user's own member event) allows. */
+static bool any_is(struct gg_str a, struct gg_str b, const char *what)
+{
+    return gg_str_is(a, what) || gg_str_is(b, what);
+}
+
+struct at_event {
+    struct gg_str visibility, visibility_before;
+    struct gg_str membership, membership_before;
+};
+
+static struct gg_str previous(const struct mx_event *event, const char *key, struct gg_arena *arena)
+{
+    return mx_json_string(mx_json_get(mx_json_get(event->unsigned_, "prev_content"), key), arena);
+}
+
+static int look_at(struct mx_server *server, struct gg_str user_id, const struct mx_event *event, struct gg_arena *arena,
+                   struct at_event *at, struct gg_error *err)
+{
+    memset(at, 0, sizeof(*at));
+    const struct mx_state *state;
+    const struct mx_event *visibility, *member;
+    int rc = mx_store_state_after(server, event->event_id, arena, &state, err);
+    if (rc == 0)
+        rc = visibility_of(server, state, arena, &at->visibility, &visibility, err);
+    if (rc != 0)
+        return rc;
+    struct gg_str id = mx_state_get(state, GG_STR("m.room.member"), user_id);
+    if (id.s != NULL) {
+        rc = mx_store_event(server, id, arena, &member, err);
+        if (rc != 0)
+            return rc;
+        at->membership = member->membership;
+    }
+    if (mx_event_is(event, "m.room.history_visibility", ""))
+        at->visibility_before = previous(event, "history_visibility", arena);
+    if (gg_str_is(event->type, "m.room.member") && gg_str_eq(event->state_key, user_id))
+        at->membership_before = previous(event, "membership", arena);
+    return 0;
+}
+
+static bool may_see(const struct mx_access *access, const struct at_event *at)
+{
+    if (any_is(at->visibility, at->visibility_before, "world_readable") || any_is(at->membership, at->membership_before, "join"))
+        return true;
+    if (any_is(at->visibility, at->visibility_before, "shared") && access->ever_joined)
+        return true;
+    return any_is(at->visibility, at->visibility_before, "invited") && any_is(at->membership, at->membership_before, "invite") &&
+           access->ever_joined;
+}
+
+/* In most rooms history has been "shared" (or better) from the first day: then a member may see everything, and no
+ * state need be read. The first history_visibility event replaces nothing; before it the default is "shared" too. */
+static int all_visible(struct mx_server *server, const struct mx_access *access, struct gg_arena *arena, bool *all,
+                       struct gg_error *err)
+{
+    struct gg_str visibility;
+    const struct mx_event *event;
+    *all = false;
+    if (!access->joined)
+        return 0;
+    int rc = visibility_of(server, access->head->state, arena, &visibility, &event, err);
+    if (rc == 0 && (gg_str_is(visibility, "shared") || gg_str_is(visibility, "world_readable")))
+        *all = event == NULL || mx_json_get(event->unsigned_, "replaces_state").s == NULL;
+    return rc;
+}
+
+int mx_events_visible(struct mx_server *server, struct gg_str user_id, const struct mx_access *access,
+                      const struct mx_event *const *events, size_t n, struct gg_arena *arena, bool *visible,
+                      struct gg_error *err)
+{
+    bool all;
+    int rc = all_visible(server, access, arena, &all, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        visible[i] = all && events[i] != NULL;
+        if (all || events[i] == NULL)
+            continue;
+        struct at_event at;
+        rc = look_at(server, user_id, events[i], arena, &at, err);
+        visible[i] = rc == 0 && events[i]->meta.stream_ordering <= access->until && may_see(access, &at);
+    }
+    return rc;
+}

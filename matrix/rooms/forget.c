@@ -1,0 +1,58 @@
+/* matrix/rooms/forget.c: a user forgets a room (facts: tables room_memberships, sliding_sync_membership_snapshots). */
+#include "rooms/forget.h"
+
+#include "cache/invalidate.h"
+
+#include <ganglion/matrix/heads.h>
+
+static const struct gg_stmt forget_memberships = {
+    "UPDATE room_memberships SET forgotten = 1 WHERE user_id = $1 AND room_id = $2", 0};
+static const struct gg_stmt forget_snapshot = {
+    "UPDATE sliding_sync_membership_snapshots SET forgotten = 1 WHERE user_id = $1 AND room_id = $2", 0};
+
+struct forget {
+    struct mx_server *server;
+    struct gg_str user_id, room_id;
+};
+
+static int forget_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    struct forget *f = arg;
+    const struct gg_str both[] = {f->user_id, f->room_id};
+    int rc = gg_txn_queue(txn, &forget_memberships, GG_PARAMS(gg_p_str(f->user_id), gg_p_str(f->room_id)), err);
+    if (rc == 0)
+        rc = gg_txn_queue(txn, &forget_snapshot, GG_PARAMS(gg_p_str(f->user_id), gg_p_str(f->room_id)), err);
+    if (rc == 0)
+        rc = mx_caches_invalidate(f->server, txn, "did_forget", (struct gg_str[]){f->user_id, f->room_id}, 2, err);
+    if (rc == 0)
+        rc = mx_caches_invalidate(f->server, txn, "get_forgotten_rooms_for_user", both, 1, err);
+    if (rc == 0)
+        rc = mx_caches_invalidate(f->server, txn, "get_sliding_sync_rooms_for_user_from_membership_snapshots", both, 1, err);
+    return rc;
+}
+
+static const struct gg_stmt membership_now = {
+    "SELECT membership FROM local_current_membership WHERE user_id = $1 AND room_id = $2", GG_LANE_POINT};
+
+int mx_room_forget(struct mx_server *server, struct gg_str user_id, struct gg_str room_id, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &membership_now, GG_PARAMS(gg_p_str(user_id), gg_p_str(room_id)), arena, &rows, err);
+    if (rc != 0)
+        goto out;
+    struct gg_str membership = gg_rows_count(rows) > 0 ? gg_rows_str(rows, 0, 0) : (struct gg_str){0};
+    if (membership.s == NULL) {
+        rc = gg_refuse(err, 400, "M_UNKNOWN", "User %.*s not in room %.*s", GG_FMT(user_id), GG_FMT(room_id));
+        goto out;
+    }
+    if (!gg_str_is(membership, "leave") && !gg_str_is(membership, "ban")) {
+        rc = gg_refuse(err, 400, "M_UNKNOWN", "User %.*s in room %.*s", GG_FMT(user_id), GG_FMT(room_id));
+        goto out;
+    }
+    struct forget f = {server, user_id, room_id};
+    rc = gg_db_txn(server->db, "forget_room", 0, forget_txn, &f, err);
+out:
+    gg_arena_free(arena);
+    return rc;
+}

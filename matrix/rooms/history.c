@@ -1,0 +1,132 @@
+/* matrix/rooms/history.c: pages of a room's history.
+ *
+ * History order is (topological_ordering, stream_ordering). A "t" position bounds both, a live position ("s", "m")
+ * bounds the stream ordering alone, as Synapse reads them. */
+#include "rooms/history.h"
+
+#define COLUMNS "SELECT event_id, topological_ordering, stream_ordering, instance_name FROM events "
+#define WHERE "WHERE room_id = $1 AND NOT outlier AND rejection_reason IS NULL "
+#define BACKWARDS "ORDER BY topological_ordering DESC, stream_ordering DESC LIMIT $4"
+#define FORWARDS "ORDER BY topological_ordering, stream_ordering LIMIT $4"
+
+/* [backwards][from is a "t" position]; $2 depth, $3 stream */
+static const struct gg_stmt page_stmts[2][2] = {
+    {{COLUMNS WHERE "AND stream_ordering > $3 AND $2::bigint IS NOT NULL " FORWARDS, GG_LANE_SCAN},
+     {COLUMNS WHERE "AND (topological_ordering, stream_ordering) > ($2::bigint, $3::bigint) " FORWARDS, GG_LANE_SCAN}},
+    {{COLUMNS WHERE "AND stream_ordering <= $3 AND $2::bigint IS NOT NULL " BACKWARDS, GG_LANE_SCAN},
+     {COLUMNS WHERE "AND (topological_ordering, stream_ordering) <= ($2::bigint, $3::bigint) " BACKWARDS, GG_LANE_SCAN}},
+};
+
+struct row {
+    struct gg_str event_id, instance;
+    int64_t depth, stream;
+};
+
+/* Where a page ends that has been read up to and with this row. */
+static struct mx_room_token after_row(const struct row *row, bool backwards)
+{
+    struct mx_room_token token = {.depth = row->depth, .at = {.min = backwards ? row->stream - 1 : row->stream}};
+    return token;
+}
+
+static bool past_end(struct mx_server *server, const struct mx_page_query *q, const struct row *row)
+{
+    if (q->to == NULL)
+        return false;
+    if (q->to->depth < 0) {
+        bool included = mx_position_includes(server, &q->to->at, gg_str_eq(row->instance, (struct gg_str){0}) ? "master" : row->instance.s,
+                                             row->stream);
+        return q->backwards ? included : !included;
+    }
+    bool after = row->depth > q->to->depth || (row->depth == q->to->depth && row->stream > q->to->at.min);
+    return q->backwards ? !after : after;
+}
+
+/* A live position with several writers holds some events above its minimum and not others. */
+static bool before_start(struct mx_server *server, const struct mx_page_query *q, const struct row *row)
+{
+    if (q->from.depth >= 0 || q->from.at.n_ahead == 0)
+        return false;
+    bool included = mx_position_includes(server, &q->from.at, row->instance.s != NULL ? row->instance.s : "master", row->stream);
+    return q->backwards ? !included : included;
+}
+
+static int read_rows(struct mx_server *server, const struct mx_page_query *q, const struct mx_room_token *from, size_t limit,
+                     struct gg_arena *arena, struct row **out, size_t *n_out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int64_t stream = q->backwards ? mx_position_max(&from->at) : from->at.min;
+    int rc = gg_db_read(server->db, &page_stmts[q->backwards][from->depth >= 0],
+                        GG_PARAMS(gg_p_str(q->room_id), gg_p_i64(from->depth), gg_p_i64(stream), gg_p_i64((int64_t)limit)),
+                        arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    *n_out = gg_rows_count(rows);
+    *out = GG_NEW_ARRAY(arena, struct row, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++)
+        (*out)[i] = (struct row){gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 3), gg_rows_i64(rows, i, 1), gg_rows_i64(rows, i, 2)};
+    return 0;
+}
+
+/* Of the rows read: loads, filters, and appends to the page until it is full. *used_out: rows that it consumed. */
+static int take(struct mx_server *server, struct gg_str user_id, const struct mx_access *access, const struct mx_page_query *q,
+                const struct row *rows, size_t n, struct gg_arena *arena, struct mx_page *page, size_t *used_out,
+                struct gg_error *err)
+{
+    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    const struct mx_event **events = GG_NEW_ARRAY(arena, const struct mx_event *, n + 1);
+    bool *visible = GG_NEW_ARRAY(arena, bool, n + 1);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = rows[i].event_id;
+    int rc = mx_store_events(server, ids, n, false, arena, events, err);
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const struct mx_event *e = events[i];
+        bool wanted = e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !before_start(server, q, &rows[i]) &&
+                      (q->filter == NULL || mx_filter_event(q->filter, e));
+        events[i] = wanted ? e : NULL;
+        visible[i] = wanted;
+    }
+    if (rc == 0 && access != NULL)
+        rc = mx_events_visible(server, user_id, access, events, n, arena, visible, err);
+    size_t i = 0;
+    for (; rc == 0 && i < n && page->n < q->limit; i++)
+        if (events[i] != NULL && visible[i])
+            page->events[page->n++] = events[i];
+    *used_out = i;
+    return rc;
+}
+
+enum { MAX_ROUNDS = 20 }; /* a filter that lets little pass must not make one request read a whole room */
+
+int mx_history_page(struct mx_server *server, struct gg_str user_id, const struct mx_access *access,
+                    const struct mx_page_query *q, struct gg_arena *arena, struct mx_page *out, struct gg_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    out->events = GG_NEW_ARRAY(arena, const struct mx_event *, q->limit + 1);
+    out->end = q->from;
+    out->more = true;
+    for (int round = 0; round < MAX_ROUNDS && out->more && out->n < q->limit; round++) {
+        size_t want = (q->limit - out->n) + (round > 0 ? 50 : 0), n, used;
+        struct row *rows;
+        int rc = read_rows(server, q, &out->end, want + 1, arena, &rows, &n, err);
+        if (rc != 0)
+            return rc;
+        out->more = n > want;
+        if (out->more)
+            n--;
+        for (size_t i = 0; i < n; i++) {
+            if (past_end(server, q, &rows[i])) {
+                n = i;
+                out->more = false;
+            }
+        }
+        if (n == 0)
+            break;
+        rc = take(server, user_id, access, q, rows, n, arena, out, &used, err);
+        if (rc != 0)
+            return rc;
+        out->more = out->more || used < n;
+        out->end = after_row(&rows[used - 1], q->backwards);
+    }
+    return 0;
+}

@@ -1,0 +1,62 @@
+/* matrix/storage/directory.c: rows about rooms that the creating process writes itself, and aliases. */
+#include "storage/directory.h"
+
+#include "cache/invalidate.h"
+
+#include <ganglion/matrix/id.h>
+
+static const struct gg_stmt add_room = {
+    "INSERT INTO rooms (room_id, is_public, creator, room_version, has_auth_chain_index) VALUES ($1, $2, $3, $4, true)", 0};
+
+int mx_directory_add_room(struct mx_server *server, struct gg_str room_id, struct gg_str creator,
+                          const struct mx_room_version *version, bool is_public, struct gg_error *err)
+{
+    return gg_db_write(server->db, &add_room,
+                       GG_PARAMS(gg_p_str(room_id), gg_p_bool(is_public), gg_p_str(creator), gg_p_text(version->id)), NULL,
+                       NULL, err);
+}
+
+/* Both rows or none; the alias's uniqueness decides a race. */
+static const struct gg_stmt insert_alias = {
+    "INSERT INTO room_aliases (room_alias, room_id, creator) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", 0};
+static const struct gg_stmt insert_alias_server = {"INSERT INTO room_alias_servers (room_alias, server) VALUES ($1, $2)", 0};
+
+struct add_alias {
+    struct mx_server *server;
+    struct gg_str alias, room_id, creator;
+    struct gg_arena *arena;
+};
+
+static int add_alias_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    struct add_alias *a = arg;
+    struct gg_rows *rows;
+    int rc = gg_txn_exec(txn, &insert_alias, GG_PARAMS(gg_p_str(a->alias), gg_p_str(a->room_id), gg_p_str(a->creator)),
+                         a->arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    if (gg_rows_affected(rows) == 0)
+        return gg_refuse(err, 400, "M_ROOM_IN_USE", "Room alias %.*s already exists", GG_FMT(a->alias));
+    rc = gg_txn_queue(txn, &insert_alias_server, GG_PARAMS(gg_p_str(a->alias), gg_p_text(a->server->name)), err);
+    return rc != 0 ? rc : mx_caches_invalidate(a->server, txn, "get_aliases_for_room", &a->room_id, 1, err);
+}
+
+int mx_directory_add_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id, struct gg_str creator,
+                           struct gg_error *err)
+{
+    struct add_alias a = {server, alias, room_id, creator, gg_arena_new()};
+    int rc = gg_db_txn(server->db, "add_alias", 0, add_alias_txn, &a, err);
+    gg_arena_free(a.arena);
+    return rc;
+}
+
+static const struct gg_stmt find_alias = {"SELECT room_id FROM room_aliases WHERE room_alias = $1", GG_LANE_POINT};
+
+int mx_directory_find_alias(struct mx_server *server, struct gg_str alias, struct gg_arena *arena,
+                            struct gg_str *room_id_out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &find_alias, GG_PARAMS(gg_p_str(alias)), arena, &rows, err);
+    *room_id_out = rc == 0 && gg_rows_count(rows) > 0 ? gg_rows_str(rows, 0, 0) : (struct gg_str){0};
+    return rc;
+}

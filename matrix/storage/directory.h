@@ -1,0 +1,18 @@
+/* matrix/storage/directory.h: rows about rooms that the creating process writes itself, and aliases
+ * (tables rooms, room_aliases, room_alias_servers). */
+#ifndef MX_STORAGE_DIRECTORY_H
+#define MX_STORAGE_DIRECTORY_H
+
+#include <ganglion/matrix/server.h>
+
+/* The rooms row, before the room's first event. */
+GG_YIELDS GG_CHECKED int mx_directory_add_room(struct mx_server *server, struct gg_str room_id, struct gg_str creator,
+                                               const struct mx_room_version *version, bool is_public, struct gg_error *err);
+/* 409 M_ROOM_IN_USE (as 400, which clients expect) when the alias is taken. */
+GG_YIELDS GG_CHECKED int mx_directory_add_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id,
+                                                struct gg_str creator, struct gg_error *err);
+/* s NULL: no such alias. */
+GG_YIELDS GG_CHECKED int mx_directory_find_alias(struct mx_server *server, struct gg_str alias, struct gg_arena *arena,
+                                                 struct gg_str *room_id_out, struct gg_error *err);
+
+#endif
