@@ -1,8 +1,6 @@
 /* matrix/rooms/chain.c: a run of new events of one room, each built on the one before. */
 #include "rooms/chain.h"
 
-#include "persist/remote.h"
-
 #include <ganglion/buf.h>
 #include <ganglion/log.h>
 
@@ -43,7 +41,7 @@ int mx_chain_begin(struct mx_chain *chain, struct mx_server *server, const struc
 {
     memset(chain, 0, sizeof(*chain));
     const struct mx_head *head;
-    int rc = mx_heads_get(server, room_id, arena, &head, err);
+    int rc = mx_heads_extremities(server, room_id, arena, &head, err);
     if (rc == GG_E_NOT_FOUND)
         return unknown_room(requester, room_id, err);
     if (rc != 0)
@@ -261,7 +259,7 @@ int mx_chain_commit(struct mx_chain *chain, struct gg_str *ids_out, int64_t *las
     for (size_t i = 0; i < n; i++)
         items[i] = (struct mx_persist_item){.event = chain->events[i], .group = groups[i], .group_before = befores[i],
                                             .delta = delta_of(chain, chain->events[i])};
-    rc = mx_persist_anywhere(chain->server, chain->requester, chain->room_id, items, n, chain->arena, orderings, ids, err);
+    rc = mx_persist_remote(chain->server, chain->requester, chain->room_id, items, n, chain->arena, orderings, ids, err);
     if (rc != 0)
         return rc;
     if (ids_out != NULL)

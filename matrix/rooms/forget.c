@@ -1,9 +1,7 @@
 /* matrix/rooms/forget.c: a user forgets a room (facts: tables room_memberships, sliding_sync_membership_snapshots). */
 #include "rooms/forget.h"
 
-#include "cache/invalidate.h"
-
-#include <ganglion/matrix/heads.h>
+#include <ganglion/matrix/cache.h>
 
 static const struct gg_stmt forget_memberships = {
     "UPDATE room_memberships SET forgotten = 1 WHERE user_id = $1 AND room_id = $2", 0};
@@ -11,24 +9,24 @@ static const struct gg_stmt forget_snapshot = {
     "UPDATE sliding_sync_membership_snapshots SET forgotten = 1 WHERE user_id = $1 AND room_id = $2", 0};
 
 struct forget {
-    struct mx_server *server;
-    struct gg_str user_id, room_id;
+    struct gg_str user_and_room[2];
+    struct mx_forget caches;
 };
 
 static int forget_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
 {
     struct forget *f = arg;
-    const struct gg_str both[] = {f->user_id, f->room_id};
-    int rc = gg_txn_queue(txn, &forget_memberships, GG_PARAMS(gg_p_str(f->user_id), gg_p_str(f->room_id)), err);
+    const struct gg_str *key = f->user_and_room;
+    mx_forget_again(&f->caches);
+    int rc = gg_txn_queue(txn, &forget_memberships, GG_PARAMS(gg_p_str(key[0]), gg_p_str(key[1])), err);
     if (rc == 0)
-        rc = gg_txn_queue(txn, &forget_snapshot, GG_PARAMS(gg_p_str(f->user_id), gg_p_str(f->room_id)), err);
-    if (rc == 0)
-        rc = mx_caches_invalidate(f->server, txn, "did_forget", (struct gg_str[]){f->user_id, f->room_id}, 2, err);
-    if (rc == 0)
-        rc = mx_caches_invalidate(f->server, txn, "get_forgotten_rooms_for_user", both, 1, err);
-    if (rc == 0)
-        rc = mx_caches_invalidate(f->server, txn, "get_sliding_sync_rooms_for_user_from_membership_snapshots", both, 1, err);
-    return rc;
+        rc = gg_txn_queue(txn, &forget_snapshot, GG_PARAMS(gg_p_str(key[0]), gg_p_str(key[1])), err);
+    if (rc != 0)
+        return rc;
+    mx_forget_add(&f->caches, "did_forget", key, 2);
+    mx_forget_add(&f->caches, "get_forgotten_rooms_for_user", key, 1);
+    mx_forget_add(&f->caches, "get_sliding_sync_rooms_for_user_from_membership_snapshots", key, 1);
+    return mx_forget_write(&f->caches, txn, err);
 }
 
 static const struct gg_stmt membership_now = {
@@ -50,8 +48,10 @@ int mx_room_forget(struct mx_server *server, struct gg_str user_id, struct gg_st
         rc = gg_refuse(err, 400, "M_UNKNOWN", "User %.*s in room %.*s", GG_FMT(user_id), GG_FMT(room_id));
         goto out;
     }
-    struct forget f = {server, user_id, room_id};
+    struct forget f = {.user_and_room = {user_id, room_id}};
+    mx_forget_begin(&f.caches, server, arena);
     rc = gg_db_txn(server->db, "forget_room", 0, forget_txn, &f, err);
+    mx_forget_end(&f.caches, rc == 0);
 out:
     gg_arena_free(arena);
     return rc;

@@ -1,9 +1,7 @@
 /* matrix/storage/directory.c: rows about rooms that the creating process writes itself, and aliases. */
 #include "storage/directory.h"
 
-#include "cache/invalidate.h"
-
-#include <ganglion/matrix/id.h>
+#include <ganglion/matrix/cache.h>
 
 static const struct gg_stmt add_room = {
     "INSERT INTO rooms (room_id, is_public, creator, room_version, has_auth_chain_index) VALUES ($1, $2, $3, $4, true)", 0};
@@ -25,6 +23,7 @@ struct add_alias {
     struct mx_server *server;
     struct gg_str alias, room_id, creator;
     struct gg_arena *arena;
+    struct mx_forget forget;
 };
 
 static int add_alias_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
@@ -38,14 +37,15 @@ static int add_alias_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
     if (gg_rows_affected(rows) == 0)
         return gg_refuse(err, 400, "M_ROOM_IN_USE", "Room alias %.*s already exists", GG_FMT(a->alias));
     rc = gg_txn_queue(txn, &insert_alias_server, GG_PARAMS(gg_p_str(a->alias), gg_p_text(a->server->name)), err);
-    return rc != 0 ? rc : mx_caches_invalidate(a->server, txn, "get_aliases_for_room", &a->room_id, 1, err);
+    return rc != 0 ? rc : mx_caches_invalidate(&a->forget, a->server, txn, a->arena, "get_aliases_for_room", &a->room_id, 1, err);
 }
 
 int mx_directory_add_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id, struct gg_str creator,
                            struct gg_error *err)
 {
-    struct add_alias a = {server, alias, room_id, creator, gg_arena_new()};
+    struct add_alias a = {server, alias, room_id, creator, gg_arena_new(), {0}};
     int rc = gg_db_txn(server->db, "add_alias", 0, add_alias_txn, &a, err);
+    mx_forget_end(&a.forget, rc == 0);
     gg_arena_free(a.arena);
     return rc;
 }

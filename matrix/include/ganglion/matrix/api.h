@@ -8,5 +8,6 @@
 
 /* Routes of the client-server API. */
 GG_API extern const struct gg_route mx_routes_rooms[];
+GG_API extern const struct gg_route mx_routes_sync[];
 
 #endif

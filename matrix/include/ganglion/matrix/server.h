@@ -16,6 +16,8 @@ struct mx_caches;
 struct mx_accounts;
 struct mx_rooms;
 struct mx_typing;
+struct mx_instances;
+struct mx_changes;
 
 /* One for each process; made by mx_server_attach (called from every Matrix role's load()). Each part is made by the
  * file that owns it and is private to its folder but for its header. */
@@ -39,6 +41,8 @@ struct mx_server {
     struct mx_accounts *accounts;
     struct mx_rooms *rooms;
     struct mx_typing *typing;
+    struct mx_instances *instances;          /* numbers of writers in tokens */
+    struct mx_changes *room_changes;         /* which rooms moved since when */
     void *parts[16];                         /* of later issues */
 };
 

@@ -1,0 +1,112 @@
+/* matrix/api/sync.c: GET /sync: computes, and waits while there is nothing to say. */
+#include "sync/sync.h"
+
+#include <ganglion/fiber.h>
+#include <ganglion/matrix/api.h>
+#include <ganglion/matrix/notifier.h>
+
+enum { CATCH_UP_MS = 10000, MAX_TIMEOUT_MS = 24 * 3600 * 1000 };
+
+/* A token may come from a worker that is ahead of us: answering it at once would show the past. */
+static int catch_up(struct mx_server *server, const struct mx_token *since, struct gg_error *err)
+{
+    const struct {
+        struct gg_stream *stream;
+        int64_t position;
+    } waits[] = {{server->events, since->room.at.min},
+                 {server->receipts, since->receipts.min},
+                 {server->account_data, since->account_data}};
+    int64_t deadline = gg_deadline(CATCH_UP_MS);
+    for (size_t i = 0; i < GG_COUNT(waits); i++) {
+        if (gg_stream_upto(waits[i].stream) >= waits[i].position)
+            continue;
+        int rc = gg_stream_wait_upto(waits[i].stream, waits[i].position, deadline);
+        if (rc != 0 && rc != GG_E_TIMEOUT)
+            return gg_fail(err, rc, "waiting for the stream %s", gg_stream_def(waits[i].stream)->name);
+    }
+    return 0;
+}
+
+static int compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err)
+{
+    int rc = mx_token_now(sync->server, &sync->now, err);
+    return rc != 0 ? rc : mx_sync_compute(sync, rooms, n, err);
+}
+
+/* One look: *empty says whether there is a reason to wait for more. The waiter was set up before, so what comes while
+ * we look is not lost. */
+static int look(struct mx_sync *sync, struct gg_error *err)
+{
+    const struct mx_user_room *rooms;
+    size_t n;
+    sync->n = sync->n_data = 0;
+    int rc = mx_heads_rooms_of(sync->server, gg_str(sync->query->requester->user_id), sync->arena, &rooms, &n, err);
+    return rc != 0 ? rc : compute(sync, rooms, n, err);
+}
+
+static struct mx_waiter *begin_wait(struct mx_sync *sync, int *rc, struct gg_error *err)
+{
+    const struct mx_user_room *rooms;
+    size_t n, joined = 0;
+    struct gg_str user_id = gg_str(sync->query->requester->user_id);
+    *rc = mx_heads_rooms_of(sync->server, user_id, sync->arena, &rooms, &n, err);
+    if (*rc != 0)
+        return NULL;
+    struct gg_str *ids = GG_NEW_ARRAY(sync->arena, struct gg_str, n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (gg_str_is(rooms[i].membership, "join"))
+            ids[joined++] = rooms[i].room_id;
+    return mx_wait_begin(sync->server, user_id, ids, joined);
+}
+
+/* Each round has an arena of its own: a client that waits for minutes must not pile up what the rounds looked at. */
+static int round_trip(struct mx_server *server, const struct mx_sync_query *query, int64_t deadline, bool *again,
+                      struct gg_buf *out, struct gg_error *err)
+{
+    struct mx_sync sync = {.server = server, .query = query, .arena = gg_arena_new()};
+    struct mx_waiter *waiter = NULL;
+    int rc = 0;
+    bool may_wait = query->has_since && !query->full_state && gg_now_ms() < deadline;
+    *again = false;
+    if (may_wait)
+        waiter = begin_wait(&sync, &rc, err);
+    if (rc == 0)
+        rc = look(&sync, err);
+    if (rc == 0 && may_wait && mx_sync_empty(&sync)) {
+        int waited = mx_wait(waiter, deadline);
+        *again = waited == 0;
+        if (waited == GG_E_CANCELLED)
+            rc = gg_fail(err, waited, "the client went away");
+    }
+    if (rc == 0 && !*again)
+        mx_sync_write(&sync, out);
+    mx_wait_end(waiter);
+    gg_arena_free(sync.arena);
+    return rc;
+}
+
+static int handle_sync(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct mx_sync_query query;
+    struct gg_buf out = GG_BUF_INIT;
+    bool again = true;
+    int rc = mx_sync_read_query(rq, &query, err);
+    if (rc == 0 && query.has_since)
+        rc = catch_up(server, &query.since, err);
+    int64_t timeout = query.timeout_ms < 0 ? 0 : query.timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : query.timeout_ms;
+    int64_t deadline = gg_deadline(timeout);
+    while (rc == 0 && again)
+        rc = round_trip(server, &query, deadline, &again, &out, err);
+    if (rc == 0)
+        return gg_reply_buf(rq, 200, &out);
+    gg_buf_done(&out);
+    return rc;
+}
+
+const struct gg_route mx_routes_sync[] = {
+    {.method = "GET", .path = "/_matrix/client/(v2_alpha|r0|v3|unstable)/sync", .handler = handle_sync, .resource = "client",
+     .auth = GG_AUTH_GUEST, .flags = GG_ROUTE_CANCELLABLE | GG_ROUTE_LONG_POLL, .pool = "sync", .balance = "user",
+     .doc = "what the client has not seen yet"},
+    {0},
+};

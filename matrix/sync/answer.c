@@ -1,0 +1,164 @@
+/* matrix/sync/answer.c: the JSON of /sync, stored event bytes spliced into one buffer. Empty parts are left out. */
+#include "sync/sync.h"
+
+#include "userdata/typing.h"
+
+static struct mx_client_format format_of(const struct mx_sync *sync)
+{
+    const struct mx_requester *requester = sync->query->requester;
+    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id), .without_room_id = true,
+                                      .fields = sync->query->event_fields, .n_fields = sync->query->n_event_fields};
+    if (requester->device_id != NULL)
+        format.device_id = gg_str(requester->device_id);
+    return format;
+}
+
+static void write_events(struct mx_sync *sync, struct gg_buf *out, const struct mx_event *const *events, size_t n)
+{
+    struct mx_client_format format = format_of(sync);
+    bool pdu = gg_str_is(sync->query->event_format, "federation");
+    gg_buf_lit(out, "{\"events\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            gg_buf_char(out, ',');
+        if (pdu)
+            mx_event_write_pdu(out, events[i]);
+        else
+            mx_event_write_client(out, events[i], &format);
+    }
+    gg_buf_char(out, ']');
+}
+
+/* ---- account data ---- */
+
+static void write_data(struct gg_buf *out, const struct mx_data_row *rows, size_t n, const struct mx_filter *filter)
+{
+    bool first = true;
+    gg_buf_lit(out, "{\"events\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (!mx_filter_type(filter, rows[i].type))
+            continue;
+        if (!first)
+            gg_buf_char(out, ',');
+        first = false;
+        gg_buf_lit(out, "{\"type\":");
+        gg_buf_json_string(out, rows[i].type);
+        gg_buf_lit(out, ",\"content\":");
+        gg_buf_str(out, rows[i].content);
+        gg_buf_char(out, '}');
+    }
+    gg_buf_lit(out, "]}");
+}
+
+/* ---- ephemeral ---- */
+
+static void write_ephemeral(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
+{
+    const struct mx_filter *f = &sync->query->ephemeral;
+    bool typing = r->typing && mx_filter_type(f, GG_STR("m.typing"));
+    bool receipts = r->receipts.s != NULL && mx_filter_type(f, GG_STR("m.receipt"));
+    gg_buf_lit(out, ",\"ephemeral\":{\"events\":[");
+    if (typing) {
+        gg_buf_lit(out, "{\"type\":\"m.typing\",\"content\":{\"user_ids\":");
+        mx_typing_write(sync->server, r->room->room_id, out);
+        gg_buf_lit(out, "}}");
+    }
+    if (receipts) {
+        gg_buf_text(out, typing ? "," : "");
+        gg_buf_lit(out, "{\"type\":\"m.receipt\",\"content\":");
+        gg_buf_str(out, r->receipts);
+        gg_buf_char(out, '}');
+    }
+    gg_buf_lit(out, "]}");
+}
+
+/* ---- rooms ---- */
+
+static void write_prev_batch(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
+{
+    struct mx_token token = sync->now;
+    if (r->n_timeline > 0) {
+        token.room = (struct mx_room_token){.depth = -1, .at = {.min = r->prev_stream}};
+    }
+    gg_buf_lit(out, ",\"prev_batch\":\"");
+    mx_token_write(out, &token);
+    gg_buf_printf(out, "\",\"limited\":%s}", r->limited ? "true" : "false");
+}
+
+static void write_room(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
+{
+    gg_buf_json_string(out, r->room->room_id);
+    gg_buf_lit(out, ":{\"timeline\":");
+    write_events(sync, out, r->timeline, r->n_timeline);
+    write_prev_batch(sync, r, out);
+    gg_buf_lit(out, ",\"state\":");
+    write_events(sync, out, r->state, r->n_state);
+    gg_buf_lit(out, "},\"account_data\":");
+    write_data(out, r->data, r->n_data, &sync->query->room_data);
+    if (r->kind == MX_SYNC_JOIN)
+        write_ephemeral(sync, r, out);
+    gg_buf_char(out, '}');
+}
+
+/* An invited user sees the stripped state that came with the invite, and the invite itself last. */
+static void write_stripped(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
+{
+    bool invite = r->kind == MX_SYNC_INVITE;
+    struct mx_client_format format = format_of(sync);
+    struct gg_str given = mx_json_get(r->membership->unsigned_, invite ? "invite_room_state" : "knock_room_state");
+    struct mx_json_iter it = mx_json_iter(given);
+    gg_buf_json_string(out, r->room->room_id);
+    gg_buf_printf(out, ":{\"%s\":{\"events\":[", invite ? "invite_state" : "knock_state");
+    while (mx_json_is_array(given) && mx_json_next(&it)) {
+        gg_buf_str(out, it.value);
+        gg_buf_char(out, ',');
+    }
+    mx_event_write_client(out, r->membership, &format);
+    gg_buf_lit(out, "]}}");
+}
+
+static const struct {
+    uint8_t kind;
+    const char *name;
+} sections[] = {{MX_SYNC_JOIN, "join"}, {MX_SYNC_INVITE, "invite"}, {MX_SYNC_KNOCK, "knock"}, {MX_SYNC_LEAVE, "leave"}};
+
+static void write_rooms(struct mx_sync *sync, struct gg_buf *out)
+{
+    bool first_section = true;
+    for (size_t s = 0; s < GG_COUNT(sections); s++) {
+        bool first = true;
+        for (size_t i = 0; i < sync->n; i++) {
+            const struct mx_sync_room *r = &sync->rooms[i];
+            if (r->kind != sections[s].kind)
+                continue;
+            if (first)
+                gg_buf_printf(out, "%s\"%s\":{", first_section ? "" : ",", sections[s].name);
+            else
+                gg_buf_char(out, ',');
+            first = first_section = false;
+            if (r->membership != NULL)
+                write_stripped(sync, r, out);
+            else
+                write_room(sync, r, out);
+        }
+        if (!first)
+            gg_buf_char(out, '}');
+    }
+}
+
+void mx_sync_write(struct mx_sync *sync, struct gg_buf *out)
+{
+    gg_buf_lit(out, "{\"next_batch\":\"");
+    mx_token_write(out, &sync->now);
+    gg_buf_char(out, '"');
+    if (sync->n_data > 0) {
+        gg_buf_lit(out, ",\"account_data\":");
+        write_data(out, sync->data, sync->n_data, &sync->query->global_data);
+    }
+    if (sync->n > 0) {
+        gg_buf_lit(out, ",\"rooms\":{");
+        write_rooms(sync, out);
+        gg_buf_char(out, '}');
+    }
+    gg_buf_char(out, '}');
+}

@@ -1,0 +1,323 @@
+/* matrix/sync/room.c: timelines and state of the rooms of a sync, with a fixed number of reads however many rooms. */
+#include "sync/sync.h"
+
+#include "rooms/access.h"
+
+#include <ganglion/matrix/store.h>
+
+enum { DEFAULT_LIMIT = 10, MAX_LIMIT = 100, MAX_FILTERED = 300 };
+
+static size_t timeline_limit(const struct mx_sync_query *q)
+{
+    int64_t limit = q->timeline.limit < 0 ? DEFAULT_LIMIT : q->timeline.limit;
+    return limit > MAX_LIMIT ? MAX_LIMIT : (size_t)limit;
+}
+
+/* A filter may drop most of what is read: then more is read at once. */
+static size_t rows_to_read(const struct mx_sync_query *q)
+{
+    const struct mx_filter *f = &q->timeline;
+    bool filters = f->types.v || f->not_types.v || f->senders.v || f->not_senders.v || f->contains_url >= 0;
+    size_t limit = timeline_limit(q);
+    return filters && limit * 10 > limit + 1 ? (limit * 10 > MAX_FILTERED ? MAX_FILTERED : limit * 10) : limit + 1;
+}
+
+/* ---- timelines ---- */
+
+static const struct gg_stmt read_timelines = {
+    "SELECT r.i, e.event_id, e.stream_ordering, e.instance_name"
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS r (room_id, after, upto, i) CROSS JOIN LATERAL ("
+    " SELECT event_id, stream_ordering, instance_name FROM events WHERE room_id = r.room_id AND stream_ordering > r.after"
+    " AND stream_ordering <= r.upto AND NOT outlier AND rejection_reason IS NULL"
+    " ORDER BY stream_ordering DESC LIMIT $4) e ORDER BY r.i, e.stream_ordering", GG_LANE_SCAN};
+
+struct range_job {
+    struct mx_sync_room **rooms;
+    size_t n;
+};
+
+static struct range_job rooms_to_read(struct mx_sync *sync)
+{
+    struct range_job job = {GG_NEW_ARRAY(sync->arena, struct mx_sync_room *, sync->n + 1), 0};
+    for (size_t i = 0; i < sync->n; i++) {
+        struct mx_sync_room *r = &sync->rooms[i];
+        if ((r->kind == MX_SYNC_JOIN || r->kind == MX_SYNC_LEAVE) && (r->changed || r->full))
+            job.rooms[job.n++] = r;
+    }
+    return job;
+}
+
+static int read_ranges(struct mx_sync *sync, const struct range_job *job, struct gg_rows **out, struct gg_error *err)
+{
+    struct gg_str *ids = GG_NEW_ARRAY(sync->arena, struct gg_str, job->n);
+    int64_t *after = GG_NEW_ARRAY(sync->arena, int64_t, job->n), *upto = GG_NEW_ARRAY(sync->arena, int64_t, job->n);
+    for (size_t i = 0; i < job->n; i++) {
+        ids[i] = job->rooms[i]->room->room_id;
+        /* Without a token: everything, history of before the join among it (INT64_MIN would be SQL's NULL here). */
+        after[i] = job->rooms[i]->after == INT64_MIN ? INT64_MIN + 1 : job->rooms[i]->after;
+        upto[i] = job->rooms[i]->upto;
+    }
+    return gg_db_read(sync->server->db, &read_timelines,
+                      GG_PARAMS(gg_p_texts(ids, job->n), gg_p_i64s(after, job->n), gg_p_i64s(upto, job->n),
+                                gg_p_i64((int64_t)rows_to_read(sync->query))),
+                      sync->arena, out, err);
+}
+
+/* Positions of several writers: an event above the minimum counts only where its writer's position says so. */
+static bool in_range(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_str instance, int64_t stream)
+{
+    const char *name = instance.s != NULL ? instance.s : "master";
+    if (!mx_position_includes(sync->server, &sync->now.room.at, name, stream))
+        return false;
+    return r->after == INT64_MIN || !mx_position_includes(sync->server, &sync->query->since.room.at, name, stream);
+}
+
+static int load_ranges(struct mx_sync *sync, const struct range_job *job, const struct gg_rows *rows, struct gg_error *err)
+{
+    size_t n = gg_rows_count(rows), kept = 0;
+    struct gg_str *ids = GG_NEW_ARRAY(sync->arena, struct gg_str, n + 1);
+    size_t *owner = GG_NEW_ARRAY(sync->arena, size_t, n + 1), *read = GG_NEW_ARRAY(sync->arena, size_t, job->n + 1);
+    const struct mx_event **events = GG_NEW_ARRAY(sync->arena, const struct mx_event *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        size_t k = (size_t)gg_rows_i64(rows, i, 0) - 1;
+        read[k]++;
+        if (!in_range(sync, job->rooms[k], gg_rows_str(rows, i, 3), gg_rows_i64(rows, i, 2)))
+            continue;
+        owner[kept] = k;
+        ids[kept++] = gg_rows_str(rows, i, 1);
+    }
+    int rc = mx_store_events(sync->server, ids, kept, false, sync->arena, events, err);
+    for (size_t i = 0; rc == 0 && i < kept; i++) {
+        struct mx_sync_room *r = job->rooms[owner[i]];
+        if (r->n_all == 0)
+            r->all = &events[i];
+        r->n_all++;
+    }
+    for (size_t k = 0; k < job->n; k++)
+        job->rooms[k]->limited = read[k] >= rows_to_read(sync->query);
+    return rc;
+}
+
+static bool shown(const struct mx_sync *sync, const struct mx_event *e)
+{
+    return e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && mx_filter_event(&sync->query->timeline, e);
+}
+
+/* What the user may see of a room that they are (or were) in. */
+static int access_for(struct mx_sync *sync, struct mx_sync_room *r, struct mx_access *access, struct gg_error *err)
+{
+    if (r->kind == MX_SYNC_LEAVE)
+        return mx_room_access(sync->server, gg_str(sync->query->requester->user_id), r->room->room_id, sync->arena, access, err);
+    memset(access, 0, sizeof(*access));
+    access->head = r->head;
+    access->state = r->head->state;
+    access->membership = GG_STR("join");
+    access->joined = access->ever_joined = true;
+    access->until = INT64_MAX;
+    return 0;
+}
+
+/* Newest first until the limit is full; what is older makes the timeline limited. */
+static void cut_timeline(struct mx_sync *sync, struct mx_sync_room *r, const bool *visible)
+{
+    size_t limit = timeline_limit(sync->query), first = r->n_all, n = 0;
+    for (size_t i = r->n_all; i-- > 0;) {
+        if (r->all[i] == NULL || !visible[i])
+            continue;
+        if (n == limit) {
+            r->limited = true;
+            break;
+        }
+        first = i;
+        n++;
+    }
+    r->timeline = GG_NEW_ARRAY(sync->arena, const struct mx_event *, n + 1);
+    for (size_t i = first; i < r->n_all; i++)
+        if (r->all[i] != NULL && visible[i])
+            r->timeline[r->n_timeline++] = r->all[i];
+    r->prev_stream = r->n_timeline > 0 ? r->timeline[0]->meta.stream_ordering - 1 : r->upto;
+}
+
+static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
+{
+    struct mx_access access;
+    const struct mx_event **candidates = GG_NEW_ARRAY(sync->arena, const struct mx_event *, r->n_all + 1);
+    bool *visible = GG_NEW_ARRAY(sync->arena, bool, r->n_all + 1);
+    for (size_t i = 0; i < r->n_all; i++)
+        candidates[i] = shown(sync, r->all[i]) ? r->all[i] : NULL;
+    int rc = access_for(sync, r, &access, err);
+    if (rc == GG_E_FORBIDDEN && r->kind == MX_SYNC_LEAVE) { /* an invite that was turned down: nothing but the leave itself */
+        for (size_t i = 0; i < r->n_all; i++)
+            visible[i] = candidates[i] != NULL && gg_str_eq(candidates[i]->event_id, r->room->event_id);
+        r->full = r->limited = false;
+        rc = 0;
+    } else if (rc == 0) {
+        rc = mx_events_visible(sync->server, gg_str(sync->query->requester->user_id), &access, candidates, r->n_all,
+                               sync->arena, visible, err);
+    }
+    if (rc == 0)
+        cut_timeline(sync, r, visible);
+    return rc;
+}
+
+/* ---- state ---- */
+
+/* State before the first event that is shown: what stands now, with the events since then taken back. */
+static int state_before(struct mx_sync *sync, struct mx_sync_room *r, struct mx_state **out, struct gg_error *err)
+{
+    const struct mx_state *after = NULL;
+    if (r->kind == MX_SYNC_LEAVE) {
+        int rc = mx_store_state_after(sync->server, r->room->event_id, sync->arena, &after, err);
+        if (rc != 0)
+            return rc;
+    } else {
+        after = r->head->state;
+    }
+    struct mx_state *state = mx_state_copy(after);
+    for (size_t i = r->n_all; i-- > 0;) {
+        const struct mx_event *e = r->all[i];
+        if (e == NULL || r->n_timeline == 0 || e->meta.stream_ordering < r->timeline[0]->meta.stream_ordering)
+            continue;
+        if (!mx_event_is_state(e) || !gg_str_eq(mx_state_get(state, e->type, e->state_key), e->event_id))
+            continue;
+        struct gg_str old = mx_json_string(mx_json_get(e->unsigned_, "replaces_state"), sync->arena);
+        if (old.s != NULL)
+            mx_state_set(state, e->type, e->state_key, old);
+        else
+            mx_state_delete(state, e->type, e->state_key);
+    }
+    *out = state;
+    return 0;
+}
+
+struct id_list {
+    struct gg_str *v;
+    size_t n, cap;
+};
+
+static void add_id(struct mx_sync *sync, struct id_list *list, struct gg_str id)
+{
+    if (list->n == list->cap) {
+        size_t cap = list->cap != 0 ? list->cap * 2 : 64;
+        struct gg_str *v = GG_NEW_ARRAY(sync->arena, struct gg_str, cap);
+        if (list->n > 0)
+            memcpy(v, list->v, list->n * sizeof(*v));
+        list->v = v;
+        list->cap = cap;
+    }
+    list->v[list->n++] = gg_arena_str(sync->arena, id);
+}
+
+static bool sent_something(const struct mx_sync_room *r, struct gg_str user_id)
+{
+    for (size_t i = 0; i < r->n_timeline; i++)
+        if (gg_str_eq(r->timeline[i]->sender, user_id))
+            return true;
+    return false;
+}
+
+static void add_full_state(struct mx_sync *sync, struct mx_sync_room *r, const struct mx_state *state, struct id_list *ids)
+{
+    const struct mx_filter *f = &sync->query->state;
+    struct mx_state_entry entry;
+    for (size_t i = 0; mx_state_next(state, &i, &entry);) {
+        if (!mx_filter_type(f, entry.type))
+            continue;
+        if (f->lazy_members && gg_str_is(entry.type, "m.room.member") && !sent_something(r, entry.state_key) &&
+            !gg_str_is(entry.state_key, sync->query->requester->user_id))
+            continue;
+        add_id(sync, ids, entry.event_id);
+    }
+}
+
+/* What changed between the client's token and the first event that is shown. */
+static const struct gg_stmt changed_state = {
+    "SELECT DISTINCT ON (type, state_key) type, state_key, event_id FROM events WHERE room_id = $1 AND stream_ordering > $2"
+    " AND stream_ordering <= $3 AND state_key IS NOT NULL AND NOT outlier AND rejection_reason IS NULL"
+    " ORDER BY type, state_key, stream_ordering DESC", GG_LANE_SCAN};
+
+static int add_gap_state(struct mx_sync *sync, struct mx_sync_room *r, const struct mx_state *state, struct id_list *ids,
+                         struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(sync->server->db, &changed_state,
+                        GG_PARAMS(gg_p_str(r->room->room_id), gg_p_i64(r->after), gg_p_i64(r->prev_stream)), sync->arena, &rows, err);
+    for (size_t i = 0; rc == 0 && i < gg_rows_count(rows); i++) {
+        struct gg_str stands = mx_state_get(state, gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1));
+        if (stands.s != NULL && mx_filter_type(&sync->query->state, gg_rows_str(rows, i, 0)))
+            add_id(sync, ids, stands);
+    }
+    return rc;
+}
+
+static void add_senders(struct mx_sync *sync, struct mx_sync_room *r, const struct mx_state *state, struct id_list *ids)
+{
+    for (size_t i = 0; i < r->n_timeline; i++) {
+        struct gg_str id = mx_state_get(state, GG_STR("m.room.member"), r->timeline[i]->sender);
+        bool have = id.s == NULL;
+        for (size_t k = 0; k < ids->n && !have; k++)
+            have = gg_str_eq(ids->v[k], id);
+        if (!have)
+            add_id(sync, ids, id);
+    }
+}
+
+static int make_state(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
+{
+    bool gap = r->limited && !r->full;
+    if (!r->full && !gap && !(sync->query->state.lazy_members && r->n_timeline > 0))
+        return 0;
+    struct id_list ids = {0};
+    struct mx_state *state;
+    int rc = state_before(sync, r, &state, err);
+    if (rc != 0)
+        return rc;
+    if (r->full)
+        add_full_state(sync, r, state, &ids);
+    else if (gap)
+        rc = add_gap_state(sync, r, state, &ids, err);
+    if (rc == 0 && !r->full && sync->query->state.lazy_members)
+        add_senders(sync, r, state, &ids);
+    mx_state_unref(state);
+    if (rc != 0 || ids.n == 0)
+        return rc;
+    r->state = GG_NEW_ARRAY(sync->arena, const struct mx_event *, ids.n);
+    rc = mx_store_events(sync->server, ids.v, ids.n, false, sync->arena, r->state, err);
+    for (size_t i = 0; rc == 0 && i < ids.n; i++)
+        if (r->state[i] != NULL && mx_filter_event(&sync->query->state, r->state[i]))
+            r->state[r->n_state++] = r->state[i];
+    return rc;
+}
+
+/* ---- invites and knocks: the member event with the stripped state that it carries ---- */
+
+static int load_memberships(struct mx_sync *sync, struct gg_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sync->n; i++) {
+        struct mx_sync_room *r = &sync->rooms[i];
+        if (r->kind == MX_SYNC_INVITE || r->kind == MX_SYNC_KNOCK)
+            rc = mx_store_event(sync->server, r->room->event_id, sync->arena, &r->membership, err);
+    }
+    return rc;
+}
+
+int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err)
+{
+    struct range_job job = rooms_to_read(sync);
+    struct gg_rows *rows;
+    int rc = load_memberships(sync, err);
+    for (size_t i = 0; rc == 0 && i < job.n; i++)
+        if (job.rooms[i]->kind == MX_SYNC_JOIN)
+            rc = mx_heads_get(sync->server, job.rooms[i]->room->room_id, sync->arena, &job.rooms[i]->head, err);
+    if (rc == 0 && job.n > 0)
+        rc = read_ranges(sync, &job, &rows, err);
+    if (rc == 0 && job.n > 0)
+        rc = load_ranges(sync, &job, rows, err);
+    for (size_t i = 0; rc == 0 && i < job.n; i++) {
+        rc = make_timeline(sync, job.rooms[i], err);
+        if (rc == 0)
+            rc = make_state(sync, job.rooms[i], err);
+    }
+    return rc;
+}

@@ -1,0 +1,75 @@
+/* matrix/sync/sync.h: the answer of /sync, from what changed since the client's token. */
+#ifndef MX_SYNC_SYNC_H
+#define MX_SYNC_SYNC_H
+
+#include "filter/filter.h"
+#include "userdata/account_data.h"
+#include "userdata/receipts.h"
+
+#include <ganglion/matrix/heads.h>
+#include <ganglion/matrix/token.h>
+
+struct mx_notifier *mx_notifier_new(void);
+void mx_notifier_free(struct mx_notifier *notifier);
+
+/* Which rooms changed since a position; fed by follow.c. */
+struct mx_changes *mx_sync_room_changes(struct mx_server *server);
+
+struct mx_sync_query {
+    const struct mx_requester *requester;
+    bool has_since, full_state;
+    struct mx_token since;
+    int64_t timeout_ms;
+    bool include_leave;
+    struct gg_str event_format;             /* "federation", or the default */
+    const struct gg_str *event_fields;
+    size_t n_event_fields;
+    struct mx_filter rooms;                 /* room.rooms, room.not_rooms */
+    struct mx_filter timeline, state, ephemeral, room_data, global_data;
+};
+
+/* One room's part of an answer. */
+enum mx_sync_kind { MX_SYNC_JOIN, MX_SYNC_INVITE, MX_SYNC_KNOCK, MX_SYNC_LEAVE };
+struct mx_sync_room {
+    const struct mx_user_room *room;
+    const struct mx_head *head;             /* joined rooms */
+    uint8_t kind;
+    bool full;                              /* the client knows nothing of the room: all state */
+    bool changed;                           /* there may be events after since */
+    bool limited;
+    int64_t after, upto;                    /* stream orderings: timeline lies in (after, upto] */
+    const struct mx_event **all;            /* every event of the range that was read, oldest first */
+    size_t n_all;
+    const struct mx_event **timeline;       /* those that are shown */
+    size_t n_timeline;
+    const struct mx_event **state;
+    size_t n_state;
+    int64_t prev_stream;                    /* prev_batch: before the first shown event */
+    struct gg_str receipts;                 /* content of m.receipt, or s NULL */
+    bool typing;
+    const struct mx_data_row *data;         /* account data of the room */
+    size_t n_data;
+    const struct mx_event *membership;      /* invites and knocks: the user's own member event */
+};
+
+struct mx_sync {
+    struct mx_server *server;
+    const struct mx_sync_query *query;
+    struct gg_arena *arena;
+    struct mx_token now;
+    struct mx_sync_room *rooms;
+    size_t n;
+    const struct mx_data_row *data;         /* global account data */
+    size_t n_data;
+};
+
+/* Reads the query parameters of /sync (and the stored filter). */
+GG_YIELDS GG_CHECKED int mx_sync_read_query(struct gg_request *rq, struct mx_sync_query *out, struct gg_error *err);
+/* Everything between since and now. */
+GG_YIELDS GG_CHECKED int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err);
+/* room.c: timelines and state of all rooms of sync->rooms, with a fixed number of reads. */
+GG_YIELDS GG_CHECKED int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err);
+bool mx_sync_empty(const struct mx_sync *sync);
+void mx_sync_write(struct mx_sync *sync, struct gg_buf *out);
+
+#endif

@@ -1,0 +1,19 @@
+/* matrix/userdata/account_data.h: global and room account data, and tags (shown as m.tag). */
+#ifndef MX_ACCOUNT_DATA_H
+#define MX_ACCOUNT_DATA_H
+
+#include <ganglion/matrix/server.h>
+
+struct mx_data_row {
+    struct gg_str room_id; /* s NULL: global */
+    struct gg_str type, content;
+};
+
+/* What was set in (from, to], newest value of each; from 0: everything that is set. Global rows first, then by room. */
+GG_YIELDS GG_CHECKED int mx_account_data_since(struct mx_server *server, struct gg_str user_id, int64_t from, int64_t to,
+                                               struct gg_arena *arena, struct mx_data_row **out, size_t *n_out,
+                                               struct gg_error *err);
+/* Can be answered from memory: false means surely not. */
+bool mx_account_data_changed(struct mx_server *server, struct gg_str user_id, int64_t from);
+
+#endif

@@ -1,0 +1,18 @@
+/* matrix/userdata/receipts.h: who has read up to where. */
+#ifndef MX_RECEIPTS_H
+#define MX_RECEIPTS_H
+
+#include <ganglion/matrix/token.h>
+
+struct mx_room_receipts {
+    struct gg_str room_id;
+    struct gg_str content; /* of one m.receipt event, JSON object text; s NULL: none */
+};
+
+/* Receipts of the rooms that came in (from, to] (from NULL: all that stand); other users' private ones are left out. */
+GG_YIELDS GG_CHECKED int mx_receipts_since(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms,
+                                           size_t n, const struct mx_position *from, const struct mx_position *to,
+                                           struct gg_arena *arena, struct mx_room_receipts *out, struct gg_error *err);
+bool mx_receipts_changed(struct mx_server *server, struct gg_str room_id, int64_t from);
+
+#endif

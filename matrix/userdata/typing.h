@@ -1,0 +1,14 @@
+/* matrix/userdata/typing.h: who is typing; in memory of every process, decided by the typing stream's writer. */
+#ifndef MX_TYPING_H
+#define MX_TYPING_H
+
+#include <ganglion/matrix/server.h>
+
+struct mx_typing *mx_typing_new(struct mx_server *server);
+void mx_typing_free(struct mx_typing *typing);
+/* Did the room's set change after this token? */
+bool mx_typing_changed(struct mx_server *server, struct gg_str room_id, int64_t from);
+/* Appends ["@a:hs",...]. */
+void mx_typing_write(struct mx_server *server, struct gg_str room_id, struct gg_buf *out);
+
+#endif
