@@ -16,4 +16,13 @@ GG_YIELDS GG_CHECKED int mx_account_data_since(struct mx_server *server, struct 
 /* Can be answered from memory: false means surely not. */
 bool mx_account_data_changed(struct mx_server *server, struct gg_str user_id, int64_t from);
 
+/* On the account_data writer: room_id s NULL for global data; content: JSON object text. */
+GG_YIELDS GG_CHECKED int mx_account_data_set(struct mx_server *server, struct gg_str user_id, struct gg_str room_id,
+                                             struct gg_str type, struct gg_str content, int64_t *stream_id,
+                                             struct gg_error *err);
+/* 404 M_NOT_FOUND when it was never set. */
+GG_YIELDS GG_CHECKED int mx_account_data_get(struct mx_server *server, struct gg_str user_id, struct gg_str room_id,
+                                             struct gg_str type, struct gg_arena *arena, struct gg_str *out,
+                                             struct gg_error *err);
+
 #endif

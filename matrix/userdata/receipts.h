@@ -15,4 +15,12 @@ GG_YIELDS GG_CHECKED int mx_receipts_since(struct mx_server *server, struct gg_s
                                            struct gg_arena *arena, struct mx_room_receipts *out, struct gg_error *err);
 bool mx_receipts_changed(struct mx_server *server, struct gg_str room_id, int64_t from);
 
+struct mx_receipt {
+    struct gg_str room_id, type, user_id, event_id;
+    struct gg_str thread_id; /* s NULL: unthreaded */
+    int64_t ts;
+};
+/* On a receipts writer. A receipt that would go backwards changes nothing. */
+GG_YIELDS GG_CHECKED int mx_receipt_set(struct mx_server *server, const struct mx_receipt *receipt, struct gg_error *err);
+
 #endif

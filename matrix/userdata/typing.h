@@ -8,6 +8,8 @@ struct mx_typing *mx_typing_new(struct mx_server *server);
 void mx_typing_free(struct mx_typing *typing);
 /* Did the room's set change after this token? */
 bool mx_typing_changed(struct mx_server *server, struct gg_str room_id, int64_t from);
+/* On the typing writer. */
+void mx_typing_set(struct mx_server *server, struct gg_str room_id, struct gg_str user_id, bool types, int64_t timeout_ms);
 /* Appends ["@a:hs",...]. */
 void mx_typing_write(struct mx_server *server, struct gg_str room_id, struct gg_buf *out);
 

@@ -9,5 +9,9 @@
 /* Routes of the client-server API. */
 GG_API extern const struct gg_route mx_routes_rooms[];
 GG_API extern const struct gg_route mx_routes_sync[];
+GG_API extern const struct gg_route mx_routes_userdata[];
+
+/* Replication methods that every Matrix process serves. */
+GG_API extern const struct gg_method mx_methods_userdata[];
 
 #endif

@@ -43,6 +43,8 @@ struct mx_server {
     struct mx_typing *typing;
     struct mx_instances *instances;          /* numbers of writers in tokens */
     struct mx_changes *room_changes;         /* which rooms moved since when */
+    struct mx_changes *receipt_changes;      /* which rooms got receipts */
+    struct mx_changes *account_data_changes; /* whose account data changed */
     void *parts[16];                         /* of later issues */
 };
 

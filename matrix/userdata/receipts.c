@@ -1,0 +1,206 @@
+/* matrix/userdata/receipts.c: who has read up to where (facts database 3.6, 4.7; replication 5.6). */
+#include "userdata/receipts.h"
+
+#include "sync/changes.h"
+#include "userdata/streams.h"
+
+#include <ganglion/matrix/json.h>
+#include <ganglion/matrix/notifier.h>
+
+/* ---- reading ---- */
+
+static const struct gg_stmt read_since = {
+    "SELECT room_id, event_id, receipt_type, user_id, data, thread_id FROM receipts_linearized"
+    " WHERE room_id = ANY ($1::text[]) AND stream_id > $2 AND stream_id <= $3"
+    " AND (receipt_type <> 'm.read.private' OR user_id = $4)"
+    " ORDER BY room_id, event_id, receipt_type, user_id", GG_LANE_POINT};
+
+/* {"ts":1} and a thread make {"ts":1,"thread_id":"main"} */
+static void write_data(struct gg_buf *out, struct gg_str data, struct gg_str thread_id)
+{
+    if (thread_id.s == NULL || data.n < 2) {
+        gg_buf_str(out, data);
+        return;
+    }
+    gg_buf_add(out, data.s, data.n - 1);
+    gg_buf_text(out, mx_json_length(data) > 0 ? ",\"thread_id\":" : "\"thread_id\":");
+    gg_buf_json_string(out, thread_id);
+    gg_buf_char(out, '}');
+}
+
+/* Rows [first, end) of one room as the content of an m.receipt event: {event: {type: {user: data}}}. One user may have
+ * read in several threads at one event; the last one wins, as an object can hold only one. */
+static struct gg_str write_content(const struct gg_rows *rows, size_t first, size_t end, struct gg_arena *arena)
+{
+    struct gg_buf out = GG_BUF_INIT;
+    for (size_t i = first; i < end; i++) {
+        bool new_event = i == first || !gg_str_eq(gg_rows_str(rows, i, 1), gg_rows_str(rows, i - 1, 1));
+        bool new_type = new_event || !gg_str_eq(gg_rows_str(rows, i, 2), gg_rows_str(rows, i - 1, 2));
+        if (i + 1 < end && gg_str_eq(gg_rows_str(rows, i, 1), gg_rows_str(rows, i + 1, 1)) &&
+            gg_str_eq(gg_rows_str(rows, i, 2), gg_rows_str(rows, i + 1, 2)) &&
+            gg_str_eq(gg_rows_str(rows, i, 3), gg_rows_str(rows, i + 1, 3)) && !new_type)
+            continue;
+        gg_buf_text(&out, i == first ? "{" : new_event ? "}}," : new_type ? "}," : ",");
+        if (new_event) {
+            gg_buf_json_string(&out, gg_rows_str(rows, i, 1));
+            gg_buf_lit(&out, ":{");
+        }
+        if (new_type) {
+            gg_buf_json_string(&out, gg_rows_str(rows, i, 2));
+            gg_buf_lit(&out, ":{");
+        }
+        gg_buf_json_string(&out, gg_rows_str(rows, i, 3));
+        gg_buf_char(&out, ':');
+        write_data(&out, gg_rows_str(rows, i, 4), gg_rows_str(rows, i, 5));
+    }
+    gg_buf_lit(&out, "}}}");
+    struct gg_str content = gg_arena_str(arena, gg_buf_view(&out));
+    gg_buf_done(&out);
+    return content;
+}
+
+int mx_receipts_since(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms, size_t n,
+                      const struct mx_position *from, const struct mx_position *to, struct gg_arena *arena,
+                      struct mx_room_receipts *out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &read_since,
+                        GG_PARAMS(gg_p_texts(rooms, n), gg_p_i64(from != NULL ? from->min : 0), gg_p_i64(mx_position_max(to)),
+                                  gg_p_str(user_id)), arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    for (size_t k = 0; k < n; k++)
+        out[k] = (struct mx_room_receipts){.room_id = rooms[k]};
+    for (size_t i = 0, end; i < gg_rows_count(rows); i = end) {
+        struct gg_str room_id = gg_rows_str(rows, i, 0);
+        for (end = i + 1; end < gg_rows_count(rows) && gg_str_eq(gg_rows_str(rows, end, 0), room_id);)
+            end++;
+        struct gg_str content = write_content(rows, i, end, arena);
+        for (size_t k = 0; k < n; k++)
+            if (gg_str_eq(rooms[k], room_id))
+                out[k].content = content;
+    }
+    return 0;
+}
+
+bool mx_receipts_changed(struct mx_server *server, struct gg_str room_id, int64_t from)
+{
+    return mx_changes_after(server->receipt_changes, room_id, from);
+}
+
+/* ---- writing (on a receipts writer) ---- */
+
+/* A receipt only moves forward. The two unique indexes split on thread_id IS NULL. */
+#define UPSERT(conflict_)                                                                                             \
+    "WITH e AS (SELECT stream_ordering FROM events WHERE event_id = $5), up AS (INSERT INTO receipts_linearized AS r" \
+    " (stream_id, room_id, receipt_type, user_id, event_id, data, instance_name, event_stream_ordering, thread_id)"   \
+    " SELECT $1, $2, $3, $4, $5, $6, $7, (SELECT stream_ordering FROM e), $8 ON CONFLICT " conflict_                  \
+    " DO UPDATE SET stream_id = excluded.stream_id, event_id = excluded.event_id, data = excluded.data,"              \
+    " instance_name = excluded.instance_name, event_stream_ordering = excluded.event_stream_ordering"                 \
+    " WHERE r.event_stream_ordering IS NULL OR excluded.event_stream_ordering IS NULL"                                \
+    " OR r.event_stream_ordering < excluded.event_stream_ordering RETURNING 1) SELECT 1 FROM up"
+static const struct gg_stmt upsert_unthreaded = {UPSERT("(room_id, receipt_type, user_id) WHERE thread_id IS NULL"), 0};
+static const struct gg_stmt upsert_threaded = {UPSERT("(room_id, receipt_type, user_id, thread_id)"), 0};
+#define GRAPH(conflict_)                                                                                        \
+    "INSERT INTO receipts_graph (room_id, receipt_type, user_id, event_ids, data, thread_id)"                   \
+    " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT " conflict_                                                   \
+    " DO UPDATE SET event_ids = excluded.event_ids, data = excluded.data"
+static const struct gg_stmt graph_unthreaded = {GRAPH("(room_id, receipt_type, user_id) WHERE thread_id IS NULL"), 0};
+static const struct gg_stmt graph_threaded = {GRAPH("(room_id, receipt_type, user_id, thread_id)"), 0};
+
+struct set_receipt {
+    struct mx_server *server;
+    struct gg_arena *arena;
+    const struct mx_receipt *r;
+    struct gg_str data, event_ids;
+    int64_t id;
+    bool moved;
+};
+
+static int set_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    struct set_receipt *s = arg;
+    const struct mx_receipt *r = s->r;
+    bool threaded = r->thread_id.s != NULL;
+    struct gg_rows *rows;
+    int rc = gg_txn_exec(txn, threaded ? &upsert_threaded : &upsert_unthreaded,
+                         GG_PARAMS(gg_p_i64(s->id), gg_p_str(r->room_id), gg_p_str(r->type), gg_p_str(r->user_id),
+                                   gg_p_str(r->event_id), gg_p_str(s->data), gg_p_text(gg_host_instance(s->server->host)),
+                                   gg_p_str(r->thread_id)), s->arena, &rows, err);
+    s->moved = rc == 0 && gg_rows_count(rows) > 0;
+    if (!s->moved)
+        return rc;
+    return gg_txn_queue(txn, threaded ? &graph_threaded : &graph_unthreaded,
+                        GG_PARAMS(gg_p_str(r->room_id), gg_p_str(r->type), gg_p_str(r->user_id), gg_p_str(s->event_ids),
+                                  gg_p_str(s->data), gg_p_str(r->thread_id)), err);
+}
+
+static void write_stream_row(const struct set_receipt *s, struct gg_buf *out)
+{
+    const struct gg_str parts[] = {s->r->room_id, s->r->type, s->r->user_id, s->r->event_id, s->r->thread_id};
+    gg_buf_char(out, '[');
+    for (size_t i = 0; i < GG_COUNT(parts); i++) {
+        if (parts[i].s != NULL)
+            gg_buf_json_string(out, parts[i]);
+        else
+            gg_buf_lit(out, "null");
+        gg_buf_char(out, ',');
+    }
+    gg_buf_str(out, s->data);
+    gg_buf_char(out, ']');
+}
+
+int mx_receipt_set(struct mx_server *server, const struct mx_receipt *receipt, struct gg_error *err)
+{
+    struct set_receipt s = {.server = server, .arena = gg_arena_new(), .r = receipt};
+    struct gg_buf buf = GG_BUF_INIT;
+    s.data = gg_str(gg_arena_printf(s.arena, "{\"ts\":%lld}", (long long)receipt->ts));
+    gg_buf_char(&buf, '[');
+    gg_buf_json_string(&buf, receipt->event_id);
+    gg_buf_char(&buf, ']');
+    s.event_ids = gg_arena_str(s.arena, gg_buf_view(&buf));
+    int rc = gg_stream_allocate(server->receipts, NULL, 1, &s.id, err);
+    if (rc == 0) {
+        rc = gg_db_txn(server->db, "insert_receipt", 0, set_txn, &s, err);
+        gg_buf_clear(&buf);
+        write_stream_row(&s, &buf);
+        if (rc == 0 && s.moved)
+            gg_stream_finish_rows(server->receipts, &s.id, 1, &(struct gg_fetched){s.id, gg_buf_view(&buf)}, 1);
+        else
+            gg_stream_finish(server->receipts, &s.id, 1);
+    }
+    gg_buf_done(&buf);
+    gg_arena_free(s.arena);
+    return rc;
+}
+
+/* ---- the stream ---- */
+
+static const struct gg_stmt fetch_rows = {
+    "SELECT stream_id, room_id, receipt_type, user_id, event_id, thread_id, data FROM receipts_linearized"
+    " WHERE stream_id > $1 AND stream_id <= $2 AND coalesce(instance_name, 'master') = $3 ORDER BY stream_id LIMIT $4", GG_LANE_SCAN};
+
+int mx_receipts_fetch(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to, size_t limit,
+                      struct gg_arena *arena, struct gg_fetched **out, size_t *n_out, int64_t *reached, struct gg_error *err)
+{
+    struct mx_server *server = self;
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &fetch_rows, GG_PARAMS(gg_p_i64(from), gg_p_i64(to), gg_p_text(instance), gg_p_i64((int64_t)limit)),
+                        arena, &rows, err);
+    return rc != 0 ? rc : mx_rows_to_fetched(rows, "tttttj", limit, to, arena, out, n_out, reached);
+}
+
+void mx_receipts_apply(void *self, struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows,
+                       size_t n, bool moved)
+{
+    struct mx_server *server = self;
+    for (size_t i = 0; i < n; i++) {
+        struct gg_str room_id = mx_row_text(rows[i].row, 0);
+        if (room_id.s == NULL)
+            continue;
+        if (moved)
+            mx_notify_room(server, room_id);
+        else
+            mx_changes_note(server->receipt_changes, room_id, token);
+    }
+}
