@@ -14,9 +14,11 @@ struct mx_part {
     int (*start)(struct mx_server *server, struct gg_error *err);
     void (*stop)(struct mx_server *server); /* in a fiber; NULL: nothing to do */
     void (*free)(struct mx_server *server);
+    /* Stream positions are known (in a fiber); NULL: nothing to do. */
+    int (*replicated)(struct mx_server *server, struct gg_error *err);
 };
 
-extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_part_persister;
+extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_part_persister, mx_part_sync;
 
 /* Registers every stream of the deployment and fills the members of server (matrix/streams/streams.c). */
 void mx_streams_register(struct mx_server *server);

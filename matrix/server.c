@@ -12,7 +12,8 @@
 static struct gg_logger logger = {"ganglion.matrix"};
 
 /* One line for each part, in the order of making; stopped and freed in reverse. */
-static const struct mx_part *const parts[] = {&mx_part_caches, &mx_part_store, &mx_part_heads, &mx_part_persister};
+static const struct mx_part *const parts[] = {&mx_part_caches, &mx_part_store, &mx_part_heads, &mx_part_persister,
+                                             &mx_part_sync};
 
 struct attached {
     struct mx_server server; /* first: the service's self is the server */
@@ -45,6 +46,16 @@ static int server_start(void *self, struct gg_error *err)
     return 0;
 }
 
+static int server_replicated(void *self, struct gg_error *err)
+{
+    struct attached *a = self;
+    int status = 0;
+    for (size_t i = 0; i < a->n_started && !status; i++)
+        if (parts[i]->replicated)
+            status = parts[i]->replicated(&a->server, err);
+    return status;
+}
+
 static void server_free(void *self)
 {
     struct attached *a = self;
@@ -58,7 +69,8 @@ static void server_free(void *self)
 }
 
 static const struct gg_service service = {
-    .name = "matrix", .start = server_start, .stop = server_stop, .free = server_free};
+    .name = "matrix", .start = server_start, .replicated = server_replicated, .stop = server_stop,
+    .free = server_free};
 
 static int load_identity(struct attached *a, struct gg_error *err)
 {
@@ -104,6 +116,14 @@ int mx_server_attach(struct gg_host *host, struct mx_server **out, struct gg_err
     return 0;
 fail:
     server_free(a);
+    return status;
+}
+
+int mx_role_load(struct gg_host *host, void **self_out, struct gg_error *err)
+{
+    struct mx_server *server = NULL;
+    int status = mx_server_attach(host, &server, err);
+    *self_out = server;
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "streams.h"
 
 #include "../parts.h"
+#include "userdata/streams.h"
 
 #define NO_TABLES {{NULL, NULL, NULL}}
 
@@ -33,8 +34,9 @@ static const struct entry streams[] = {
      {{"presence_stream", "stream_id", "instance_name"}}},
     {{.name = "presence_federation", .writers_key = "presence", .may_go_back = true},
      MEMBER(presence_federation), NO_TABLES},
-    {{.name = "typing", .writers_key = "typing", .may_go_back = true}, MEMBER(typing_stream), NO_TABLES},
-    {{.name = "receipts", .position_name = "receipts", .sequence = "receipts_sequence", .writers_key = "receipts"},
+    {{.name = "typing", .writers_key = "typing", .may_go_back = true, .fetch = mx_typing_fetch}, MEMBER(typing_stream), NO_TABLES},
+    {{.name = "receipts", .position_name = "receipts", .sequence = "receipts_sequence", .writers_key = "receipts",
+      .fetch = mx_receipts_fetch},
      MEMBER(receipts),
      {{"receipts_linearized", "stream_id", "instance_name"}}},
     {{.name = "push_rules", .position_name = "push_rules_stream", .sequence = "push_rules_stream_sequence",
@@ -60,7 +62,7 @@ static const struct entry streams[] = {
      MEMBER(to_device),
      {{"device_inbox", "stream_id", "instance_name"}, {"device_federation_outbox", "stream_id", "instance_name"}}},
     {{.name = "account_data", .position_name = "account_data", .sequence = "account_data_sequence",
-      .writers_key = "account_data"},
+      .writers_key = "account_data", .fetch = mx_account_data_fetch},
      MEMBER(account_data),
      {{"room_account_data", "stream_id", "instance_name"},
       {"room_tags_revisions", "stream_id", "instance_name"},

@@ -2,6 +2,7 @@
 #include "tables.h"
 
 #include <ganglion/matrix/config.h>
+#include <ganglion/matrix/server.h>
 
 static const char *const worker_apps[] = {"synapse.app.generic_worker", NULL};
 
@@ -23,4 +24,4 @@ static int check(const struct gg_host *host, struct gg_error *err)
 GG_PLUGIN("generic_worker", .version = GANGLION_VERSION, .summary = "requests of clients and servers",
           .license = "Apache-2.0", .worker_apps = worker_apps, .includes = includes, .key_groups = generic_worker_keys,
           .route_groups = generic_worker_routes, .method_groups = generic_worker_methods,
-          .check = check);
+          .check = check, .load = mx_role_load);

@@ -1,12 +1,17 @@
 /* The tables of the role, each ended by NULL. */
 #include "tables.h"
 
+#include <ganglion/matrix/api.h>
 #include <ganglion/matrix/config.h>
 
 const struct gg_route *const generic_worker_routes[] = {
+    mx_routes_rooms,
+    mx_routes_sync,
+    mx_routes_userdata,
     NULL,
 };
 const struct gg_method *const generic_worker_methods[] = {
+    mx_methods_userdata,
     NULL,
 };
 const struct gg_config_key *const generic_worker_keys[] = {

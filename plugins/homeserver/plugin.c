@@ -3,6 +3,7 @@
 #include "tables.h"
 
 #include <ganglion/matrix/config.h>
+#include <ganglion/matrix/server.h>
 
 static const char *const worker_apps[] = {"synapse.app.homeserver", NULL};
 
@@ -24,4 +25,4 @@ static int check(const struct gg_host *host, struct gg_error *err)
 GG_PLUGIN("homeserver", .version = GANGLION_VERSION, .summary = "the main process", .license = "Apache-2.0",
           .worker_apps = worker_apps, .includes = includes, .key_groups = homeserver_keys,
           .route_groups = homeserver_routes, .method_groups = homeserver_methods,
-          .check = check);
+          .check = check, .load = mx_role_load);

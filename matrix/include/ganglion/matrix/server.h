@@ -50,6 +50,8 @@ struct mx_server {
 
 /* Finds or makes it. Registers streams, methods' state, authenticators, schema duty; does no I/O. */
 GG_API GG_CHECKED int mx_server_attach(struct gg_host *host, struct mx_server **out, struct gg_error *err);
+/* load() of a role that keeps nothing of its own: its self is the server. */
+GG_API GG_CHECKED int mx_role_load(struct gg_host *host, void **self_out, struct gg_error *err);
 GG_API struct mx_server *mx_server_of(const struct gg_host *host);
 static inline struct mx_server *mx_server_of_request(const struct gg_request *rq)
 {

@@ -1,0 +1,48 @@
+/* matrix/sync/part.c: notifier, changes, typing and the locks of rooms as parts of the process. */
+#include "parts.h"
+#include "rooms/chain.h"
+#include "sync/changes.h"
+#include "sync/follow.h"
+#include "sync/instances.h"
+#include "sync/sync.h"
+#include "userdata/streams.h"
+#include "userdata/typing.h"
+
+#include <ganglion/matrix/api.h>
+
+enum { MAX_CHANGES = 200000 }; /* entries of each; about 20 MiB when full, which takes as many busy rooms */
+
+static int make(struct mx_server *server, struct gg_error *err)
+{
+    server->notifier = mx_notifier_new();
+    server->instances = mx_instances_new();
+    server->room_changes = mx_changes_new(MAX_CHANGES);
+    server->receipt_changes = mx_changes_new(MAX_CHANGES);
+    server->account_data_changes = mx_changes_new(MAX_CHANGES);
+    server->rooms = mx_rooms_new();
+    server->typing = mx_typing_new(server);
+    mx_sync_follow(server);
+    mx_userdata_follow(server);
+    gg_repl_serve(server->host, mx_methods_userdata, server);
+    return 0;
+}
+
+static int replicated(struct mx_server *server, struct gg_error *err)
+{
+    mx_sync_start(server);
+    mx_userdata_start(server);
+    return 0;
+}
+
+static void free_all(struct mx_server *server)
+{
+    mx_typing_free(server->typing);
+    mx_rooms_free(server->rooms);
+    mx_changes_free(server->account_data_changes);
+    mx_changes_free(server->receipt_changes);
+    mx_changes_free(server->room_changes);
+    mx_instances_free(server->instances);
+    mx_notifier_free(server->notifier);
+}
+
+const struct mx_part mx_part_sync = {.name = "sync", .make = make, .replicated = replicated, .free = free_all};
