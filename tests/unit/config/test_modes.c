@@ -13,6 +13,7 @@
 
 #include <ganglion/matrix/config.h>
 
+#include <libpq-fe.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -191,6 +192,43 @@ static void test_alone(void **state)
     gg_buf_done(&report);
 }
 
+/* A database section with the words of GANGLION_TEST_PG. */
+static void add_database(struct gg_buf *out, const char *conninfo)
+{
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+
+    assert_non_null(options);
+    gg_buf_text(out, "server_name: example.com\nreport_stats: false\n"
+                     "database:\n  name: psycopg2\n  args:\n    cp_max: 9999\n");
+    for (const PQconninfoOption *each = options; each->keyword; each++)
+        if (each->val)
+            gg_buf_printf(out, "    %s: '%s'\n", each->keyword, each->val);
+    PQconninfoFree(options);
+}
+
+static void test_connections(void **state)
+{
+    const char *conninfo = getenv("GANGLION_TEST_PG"), *required = getenv("GANGLION_TEST_REQUIRE");
+    const char *paths[] = {((struct folder *)*state)->path};
+    struct gg_config_source source = {.paths = paths, .n_paths = 1};
+    struct gg_check_options options = {.source = &source, .declare = declare};
+    struct gg_buf text = GG_BUF_INIT, report = GG_BUF_INIT;
+    struct gg_error err = GG_ERROR_INIT;
+
+    if (!conninfo && required && strcmp(required, "1") == 0)
+        fail_msg("GANGLION_TEST_PG is not set");
+    if (!conninfo) {
+        print_message("GANGLION_TEST_PG is not set: skipped\n");
+        skip();
+    }
+    add_database(&text, conninfo);
+    put(state, "homeserver.yaml", text.data);
+    assert_int_equal(gg_mode_check_config(&options, &report, &err), 0);
+    assert_says(&report, "warning: all processes together may open 10001 database connections, but the server allows ");
+    gg_buf_done(&report);
+    gg_buf_done(&text);
+}
+
 static void test_every_error_is_named(void **state)
 {
     struct gg_buf report = GG_BUF_INIT;
@@ -313,11 +351,17 @@ static void test_generate_mistakes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_good_deployment), IN_FOLDER(test_bad_names),
-        IN_FOLDER(test_bad_listeners),   IN_FOLDER(test_duties_twice),
-        IN_FOLDER(test_alone),           IN_FOLDER(test_every_error_is_named),
-        IN_FOLDER(test_generate),        IN_FOLDER(test_generate_without_secrets),
-        cmocka_unit_test(test_print),    cmocka_unit_test(test_generate_mistakes),
+        IN_FOLDER(test_good_deployment),
+        IN_FOLDER(test_bad_names),
+        IN_FOLDER(test_bad_listeners),
+        IN_FOLDER(test_duties_twice),
+        IN_FOLDER(test_alone),
+        IN_FOLDER(test_every_error_is_named),
+        IN_FOLDER(test_connections),
+        IN_FOLDER(test_generate),
+        IN_FOLDER(test_generate_without_secrets),
+        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_generate_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
