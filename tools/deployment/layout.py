@@ -124,6 +124,13 @@ def write(deployment):
         _write(os.path.join(folder, "workers", f"{worker.name}.yaml"), worker_file(deployment, worker))
 
 
+class _Plain(yaml.SafeDumper):
+    """Without anchors: the files are for people to read."""
+
+    def ignore_aliases(self, data):
+        return True
+
+
 def _write(path, config):
     with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
-        yaml.safe_dump(config, f, sort_keys=False, default_flow_style=False)
+        yaml.dump(config, f, _Plain, sort_keys=False, default_flow_style=False)

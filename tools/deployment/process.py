@@ -80,12 +80,12 @@ class Process:
             return False
         return alive(self.pid) and started_at(self.pid) == self.start_time
 
-    def signal(self, number):
+    def send(self, number):
         if self.is_alive():
             os.kill(self.pid, number)
 
     def kill(self):
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.wait(10)
 
     def wait(self, seconds):
@@ -99,7 +99,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM, seconds=20):
         """Asks it to end and waits; what does not end in time is killed. True: it ended by itself."""
-        self.signal(number)
+        self.send(number)
         if self.wait(seconds):
             return True
         self.kill()

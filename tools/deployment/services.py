@@ -35,10 +35,18 @@ class Postgres:
     def __init__(self, folder, port=None, password=None, options=()):
         self.folder = os.path.abspath(folder)
         self.data = os.path.join(self.folder, "data")
-        self.password = password or secrets.token_hex(12)
+        self.password = password or self._kept_password() or secrets.token_hex(12)
         self.port = port or free_port(5432)
         self.options = options
         self.process = None
+
+    def _kept_password(self):
+        """Of a cluster that was made before."""
+        try:
+            with open(os.path.join(self.folder, "password"), encoding="ascii") as f:
+                return f.read().strip()
+        except FileNotFoundError:
+            return None
 
     @staticmethod
     def bin(name):
