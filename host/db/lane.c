@@ -6,7 +6,7 @@
  * transaction of its own. One fiber a lane connects and reads; a caller that goes
  * away leaves its statement behind, whose result is thrown away: nothing is ever
  * cancelled on the server. */
-#include "db/db.h"
+#include "db/lane.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,55 +17,15 @@ static struct gg_logger logger = {"ganglion.db"};
 
 enum { WATCH_MS = 5000, MAX_TRIES = 5 };
 
-struct gg_db_lane {
-    struct gg_db *db;
-    struct gg_lanes *group;
-    size_t kind;
-    struct gg_conn *conn; /* NULL: not connected */
-    struct gg_list queue; /* calls that were not sent yet */
-    size_t n_queued;
-    bool wanted, stopping, flush_due, flushing;
-    struct gg_cond work, flushed;
-    struct gg_fiber *fiber;
-    struct gg_timer *watch;
-};
-
-/* One caller's statement; freed by whoever is last: the caller or the wire. */
-struct call {
-    struct gg_op op;
-    struct gg_db_lane *lane;
-    const struct gg_param *params; /* the caller's: valid while `waited` */
-    size_t n_params;
-    struct gg_cond cond;
-    PGresult *result; /* also a failed one */
-    struct gg_error err;
-    int code;         /* when there is no result */
-    bool waited;      /* the caller is there */
-    bool done;        /* the caller has its answer */
-    bool held;        /* the lane has it, queued or sent */
-    bool solo;        /* must be in a group of its own */
-    uint8_t tries;
-};
-
-static struct call *call_of(struct gg_op *op)
+static struct gg_lane_call *call_of(struct gg_op *op)
 {
-    return GG_CONTAINER(op, struct call, op);
+    return GG_CONTAINER(op, struct gg_lane_call, op);
 }
 
-static void call_free(struct call *call)
+void gg_lane_call_free(struct gg_lane_call *call)
 {
     PQclear(call->result);
     free(call);
-}
-
-static bool is_write(const struct gg_db_lane *lane)
-{
-    return lane->kind == GG_LANES_WRITE;
-}
-
-static size_t lane_load(const struct gg_db_lane *lane)
-{
-    return lane->n_queued + (lane->conn ? lane->conn->n_sent : 0);
 }
 
 /* ---- sending ---- */
@@ -104,29 +64,29 @@ static void on_watch(void *arg)
         lane->watch = gg_timer_start(WATCH_MS, on_watch, lane);
 }
 
-static void call_answer(struct call *call)
+static void call_answer(struct gg_lane_call *call)
 {
     call->done = true;
     gg_cond_signal(&call->cond);
 }
 
 /* The lane is through with it, without a result. */
-static void call_drop(struct call *call, int code)
+static void call_drop(struct gg_lane_call *call, int code)
 {
     call->held = false;
     if (!call->waited) {
-        call_free(call);
+        gg_lane_call_free(call);
         return;
     }
     call->code = code;
     call_answer(call);
 }
 
-static void send_call(struct gg_db_lane *lane, struct call *call)
+static void send_call(struct gg_db_lane *lane, struct gg_lane_call *call)
 {
     struct gg_conn *conn = lane->conn;
     if (!call->waited) {
-        call_free(call);
+        gg_lane_call_free(call);
         return;
     }
     if (call->solo)
@@ -137,7 +97,7 @@ static void send_call(struct gg_db_lane *lane, struct call *call)
         lane->n_queued++;
     } else if (rc) {
         call_drop(call, rc);
-    } else if (call->solo || is_write(lane)) {
+    } else if (call->solo || gg_lane_writes(lane)) {
         gg_conn_sync(conn);
     }
 }
@@ -173,7 +133,7 @@ static void lane_schedule(struct gg_db_lane *lane)
     }
 }
 
-static void lane_queue(struct gg_db_lane *lane, struct call *call)
+void gg_lane_queue(struct gg_db_lane *lane, struct gg_lane_call *call)
 {
     call->op.stage = GG_OP_QUEUED;
     call->held = true;
@@ -186,14 +146,14 @@ static void lane_queue(struct gg_db_lane *lane, struct call *call)
 
 static void on_result(struct gg_conn *conn, struct gg_op *op, PGresult *result)
 {
-    struct call *call = call_of(op);
+    struct gg_lane_call *call = call_of(op);
     if (call->done && call->waited) { /* the reader has its rows and has not run yet */
         PQclear(result);
         return;
     }
     PQclear(call->result);
     call->result = result;
-    if (!op->failed && call->waited && !is_write(call->lane))
+    if (!op->failed && call->waited && !gg_lane_writes(call->lane))
         call_answer(call);
 }
 
@@ -205,25 +165,25 @@ static bool may_run_again(const struct gg_conn *conn, const struct gg_op *op)
     return conn->retire && strcmp(op->sqlstate, "0A000") == 0;
 }
 
-static void run_again(struct gg_db_lane *lane, struct call *call)
+static void run_again(struct gg_db_lane *lane, struct gg_lane_call *call)
 {
     PQclear(call->result);
     call->result = NULL;
     call->solo = true;
-    lane_queue(lane, call);
+    gg_lane_queue(lane, call);
 }
 
 static void on_ended(struct gg_conn *conn, struct gg_op *op)
 {
-    struct call *call = call_of(op);
+    struct gg_lane_call *call = call_of(op);
     struct gg_db_lane *lane = call->lane;
     bool failed = op->failed && !call->done;
     call->held = false;
     int64_t ms = gg_conn_busy_ms(conn, op);
     gg_db_count_query(op->variant, ms, failed ? "error" : NULL);
-    gg_db_log_slow(is_write(lane) ? "write" : "read", 1, op->variant, ms);
+    gg_db_log_slow(gg_lane_writes(lane) ? "write" : "read", 1, op->variant, ms);
     if (!call->waited)
-        call_free(call);
+        gg_lane_call_free(call);
     else if (!call->done && (op->aborted || (failed && may_run_again(conn, op))) && call->tries++ < MAX_TRIES)
         run_again(lane, call);
     else if (!call->done)
@@ -237,19 +197,19 @@ static const struct gg_conn_owner lane_owner = {on_result, on_ended};
 
 /* A statement that was sent on a connection that is lost. unrun: the server said
  * goodbye before it came to it. */
-static void settle(struct gg_db_lane *lane, struct call *call, bool unrun)
+static void settle(struct gg_db_lane *lane, struct gg_lane_call *call, bool unrun)
 {
     call->held = false;
     if (!call->waited)
-        call_free(call);
+        gg_lane_call_free(call);
     else if (call->done)
         return;
     else if (call->op.failed && call->result)
         call_answer(call);
-    else if ((!is_write(lane) || unrun) && call->tries++ < MAX_TRIES)
+    else if ((!gg_lane_writes(lane) || unrun) && call->tries++ < MAX_TRIES)
         run_again(lane, call);
     else
-        call_drop(call, is_write(lane) && !unrun ? GG_E_IN_DOUBT : GG_E_UNAVAILABLE);
+        call_drop(call, gg_lane_writes(lane) && !unrun ? GG_E_IN_DOUBT : GG_E_UNAVAILABLE);
 }
 
 static GG_YIELDS void lane_disconnect(struct gg_db_lane *lane)
@@ -288,7 +248,7 @@ static void lane_fail_all(struct gg_db_lane *lane, int code)
  * the only time when the lane's fiber heeds a cancel. */
 static GG_YIELDS int lane_connect(struct gg_db_lane *lane)
 {
-    int role = is_write(lane) ? GG_CONN_WRITE : GG_CONN_READ;
+    int role = gg_lane_writes(lane) ? GG_CONN_WRITE : GG_CONN_READ;
     while (!lane->stopping) {
         struct gg_error err = GG_ERROR_INIT;
         int64_t wait = gg_db_claim_attempt(lane->db);
@@ -387,142 +347,15 @@ void gg_lanes_free(struct gg_db *db, size_t kind)
     free(group->lane);
 }
 
-/* The least loaded one; opening another costs something, more where statements
- * are short and do not stand in each other's way. */
-static struct gg_db_lane *pick(const struct gg_lanes *group, size_t kind)
+bool gg_lane_start(struct gg_db_lane *lane)
 {
-    size_t cost_of_new = kind == GG_LANE_POINT ? 8 : 1, best_cost = SIZE_MAX;
-    struct gg_db_lane *best = NULL;
-    for (size_t i = 0; i < group->n; i++) {
-        struct gg_db_lane *lane = group->lane[i];
-        bool ready = lane->conn && !lane->conn->retire;
-        size_t cost = lane_load(lane) + (ready ? 0 : cost_of_new);
-        if (cost < best_cost) {
-            best = lane;
-            best_cost = cost;
-        }
-    }
-    return best;
-}
-
-static GG_YIELDS int find_room(struct gg_db *db, size_t kind, struct gg_db_lane **lane_out, struct gg_error *err)
-{
-    struct gg_lanes *group = &db->lanes[kind];
-    int64_t limit = gg_deadline(GG_DB_OUTAGE_GRACE_MS);
-    struct gg_db_lane *lane;
-    while (lane_load(lane = pick(group, kind)) >= GG_DB_LANE_CAP) {
-        int rc = gg_cond_wait(&group->room, limit);
-        if (rc == GG_E_CANCELLED)
-            return gg_fail(err, rc, "cancelled");
-        if (rc)
-            return gg_fail(err, GG_E_UNAVAILABLE, "too many statements wait for the database");
-    }
-    if (lane->stopping)
-        return gg_fail(err, GG_E_CLOSED, "the database pool is closed");
-    if (!lane->conn && gg_db_long_outage(db) && lane->fiber) {
-        lane->wanted = true; /* goes on trying, though nobody waits */
-        gg_cond_signal(&lane->work);
-        return gg_db_unavailable(db, err);
-    }
     if (!lane->fiber)
-        lane->fiber = gg_spawn_joinable(db->scope, "db.lane", lane_main, lane);
-    *lane_out = lane;
-    return lane->fiber ? 0 : gg_fail(err, GG_E_UNAVAILABLE, "no fiber for a database lane");
+        lane->fiber = gg_spawn_joinable(lane->db->scope, "db.lane", lane_main, lane);
+    return lane->fiber != NULL;
 }
 
-/* ---- one caller ---- */
-
-static bool on_the_wire(const struct call *call)
+void gg_lane_want(struct gg_db_lane *lane)
 {
-    return call->held && call->op.stage != GG_OP_QUEUED;
-}
-
-/* Takes the caller's hands off. */
-static void call_leave(struct call *call)
-{
-    call->waited = false;
-    if (!call->held) {
-        call_free(call);
-    } else if (call->op.stage == GG_OP_QUEUED) {
-        gg_list_remove(&call->op.link);
-        call->lane->n_queued--;
-        call_free(call);
-    }
-}
-
-static int give_up(struct call *call, int rc, struct gg_error *err)
-{
-    struct gg_db_lane *lane = call->lane;
-    if (rc == GG_E_CANCELLED)
-        return gg_fail(err, rc, "cancelled");
-    if (!lane->conn)
-        return gg_db_unavailable(lane->db, err);
-    return gg_fail(err, rc, "the database did not answer in time");
-}
-
-/* Until the answer is there. A read may be left at any time. A write that was sent
- * is waited for, as only its answer tells what happened. */
-static GG_YIELDS int call_await(struct call *call, struct gg_error *err)
-{
-    bool shielded = false, write = is_write(call->lane);
-    int64_t limit = gg_deadline(GG_DB_OUTAGE_GRACE_MS);
-    int rc = 0;
-    while (!call->done) {
-        rc = gg_cond_wait(&call->cond, on_the_wire(call) ? GG_FOREVER : limit);
-        if (rc == 0 || call->done)
-            continue;
-        if (on_the_wire(call) && write && !shielded) {
-            gg_shield_begin();
-            shielded = true;
-        } else if (!on_the_wire(call) || !write) {
-            break;
-        }
-    }
-    if (shielded)
-        gg_shield_end();
-    return call->done ? 0 : give_up(call, rc, err);
-}
-
-static int call_result(struct call *call, PGresult **result_out, struct gg_error *err)
-{
-    if (!call->result) {
-        if (call->code == GG_E_IN_DOUBT)
-            return gg_fail(err, call->code, "the connection was lost while writing: %.120s",
-                           call->op.variant->stmt->sql);
-        if (call->err.code == 0)
-            return gg_db_unavailable(call->lane->db, err);
-        *err = call->err;
-        return call->code;
-    }
-    if (PQresultStatus(call->result) == PGRES_FATAL_ERROR)
-        return gg_sql_error(err, call->op.variant, call->result);
-    *result_out = call->result;
-    call->result = NULL;
-    return 0;
-}
-
-int gg_lanes_run(struct gg_db *db, size_t kind, const struct gg_stmt *stmt, const struct gg_param *params, size_t n,
-                 PGresult **result_out, struct gg_error *err)
-{
-    struct gg_db_lane *lane = NULL;
-    struct gg_variant *variant = gg_stmts_get(db->stmts, stmt, params, n, err);
-    if (!variant)
-        return err->code;
-    int rc = find_room(db, kind, &lane, err);
-    if (rc)
-        return rc;
-    struct call *call = calloc(1, sizeof(*call));
-    GG_ASSERT(call != NULL);
-    call->op.variant = variant;
-    call->lane = lane;
-    call->params = params;
-    call->n_params = n;
-    call->waited = true;
-    gg_cond_init(&call->cond);
-    lane_queue(lane, call);
-    rc = call_await(call, err);
-    if (rc == 0)
-        rc = call_result(call, result_out, err);
-    call_leave(call);
-    return rc;
+    lane->wanted = true;
+    gg_cond_signal(&lane->work);
 }

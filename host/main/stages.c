@@ -11,6 +11,8 @@
 #include "repl/calls.h"
 #include "repl/ids.h"
 #include "repl/lines.h"
+#include "repl/locks.h"
+#include "repl/repl.h"
 
 #include <ganglion/db.h>
 #include <ganglion/fiber.h>
@@ -91,8 +93,8 @@ static void stop_parts(struct gg_run *run)
     else
         gg_warn(&logger, "%zu fibers did not end in time", gg_scope_count(host->scope));
     gg_client_stop(host);
+    gg_db_free(host->db); /* before the streams, whose statements it remembers */
     gg_repl_free(host);
-    gg_db_free(host->db);
     host->server = NULL;
     host->db = NULL;
     host->scope = NULL;
@@ -163,9 +165,12 @@ static int start_replicated(struct gg_run *run, struct gg_error *err)
     return rc;
 }
 
+/* After services, whose last words may still move a position or hold a lock. */
 static void stop_replicated(struct gg_run *run)
 {
+    struct gg_repl *repl = run->setup.host->repl;
     gg_calls_stop(run->setup.host);
+    gg_locks_stop(repl != NULL ? repl->locks : NULL);
     gg_streams_stop(gg_streams_of(run->setup.host));
 }
 

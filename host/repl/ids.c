@@ -255,6 +255,8 @@ int gg_stream_allocate(struct gg_stream *stream, struct gg_txn *txn, size_t n, i
     if (!stream->ids.me || !stream->def.sequence)
         return gg_fail(err, GG_E_INTERNAL, "%s does not write the stream %s", stream->streams->options.instance,
                        stream->def.name);
+    if (!stream->streams->loaded)
+        return gg_fail(err, GG_E_INTERNAL, "ids of %s are wanted before positions were loaded", stream->def.name);
     if (n == 0 || n > INT32_MAX)
         return n ? gg_fail(err, GG_E_LIMIT, "too many ids at once") : 0;
     struct gg_inflight flight;

@@ -129,7 +129,10 @@ void gg_handed_release(struct gg_stream *stream)
         if (!last_is_pos)
             gg_stream_tell(stream, me->name, pos, NULL, 0, true);
     }
-    keep_bounded(h);
+    if (stream->streams->poke)
+        keep_bounded(h);
+    else /* nobody announces */
+        gg_stream_forget_handed(stream, pos);
 }
 
 bool gg_stream_handed(const struct gg_stream *stream, int64_t from, int64_t to, const struct gg_fetched **rows_out,
