@@ -165,12 +165,9 @@ static int start_replicated(struct gg_run *run, struct gg_error *err)
     return rc;
 }
 
-/* After services, whose last words may still move a position or hold a lock. */
 static void stop_replicated(struct gg_run *run)
 {
-    struct gg_repl *repl = run->setup.host->repl;
     gg_calls_stop(run->setup.host);
-    gg_locks_stop(repl != NULL ? repl->locks : NULL);
     gg_streams_stop(gg_streams_of(run->setup.host));
 }
 
@@ -181,6 +178,8 @@ static int start_lines(struct gg_run *run, struct gg_error *err)
 
 static void stop_lines(struct gg_run *run)
 {
+    struct gg_repl *repl = run->setup.host->repl;
+    gg_locks_stop(repl != NULL ? repl->locks : NULL); /* announced while there is somebody to tell */
     gg_lines_stop(run->setup.host);
 }
 

@@ -3,6 +3,40 @@
 
 #include "main/host.h"
 
+#include <ganglion/log.h>
+
+static struct gg_logger logger = {"ganglion.repl.locks"};
+
+static void announce(void *self, const char *name, const char *key)
+{
+    struct gg_host *host = self;
+    struct gg_buf rest = GG_BUF_INIT;
+    gg_buf_char(&rest, '[');
+    gg_buf_json_string(&rest, gg_str(host->instance));
+    gg_buf_char(&rest, ',');
+    gg_buf_json_string(&rest, gg_str(name));
+    gg_buf_char(&rest, ',');
+    gg_buf_json_string(&rest, gg_str(key));
+    gg_buf_char(&rest, ']');
+    gg_repl_send(host, "LOCK_RELEASED", gg_buf_view(&rest));
+    gg_buf_done(&rest);
+}
+
+/* ["<instance>","<lock name>","<lock key>"]; our own come back too and are ignored. */
+static void on_released(void *self, const char *command, struct gg_str rest)
+{
+    struct gg_host *host = self;
+    json_t *line = json_loadb(rest.s, rest.n, JSON_ALLOW_NUL, NULL);
+    const char *instance, *name, *key;
+    if (line && json_unpack(line, "[sss]", &instance, &name, &key) == 0) {
+        if (strcmp(instance, host->instance) != 0)
+            gg_locks_released(gg_locks_of(host), gg_str(name), gg_str(key));
+    } else {
+        gg_warn(&logger, "not understood: %s %.*s", command, (int)(rest.n < 200 ? rest.n : 200), rest.s);
+    }
+    json_decref(line);
+}
+
 struct gg_locks *gg_locks_of(struct gg_host *host)
 {
     struct gg_repl *repl = gg_repl_of(host);
@@ -11,8 +45,10 @@ struct gg_locks *gg_locks_of(struct gg_host *host)
                                            .scope = host->scope,
                                            .instance = host->instance,
                                            .instance_id = host->instance_id,
+                                           .announce = announce,
                                            .self = host};
         repl->locks = gg_locks_new(&options);
+        gg_repl_on_command(host, "LOCK_RELEASED", on_released, host);
     }
     return repl->locks;
 }
