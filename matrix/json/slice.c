@@ -8,7 +8,8 @@ static const struct gg_str absent = {NULL, 0};
 
 struct mx_json_iter mx_json_iter(struct gg_str container)
 {
-    struct mx_json_iter it = {.p = container.s, .end = container.s + container.n};
+    const char *text = container.s ? container.s : "";
+    struct mx_json_iter it = {.p = text, .end = text + container.n};
     it.p = mx_scan_blanks(it.p, it.end);
     it.object = it.p < it.end && *it.p == '{';
     if (it.p < it.end && (*it.p == '{' || *it.p == '['))
@@ -69,8 +70,8 @@ static bool escaped_key_is(struct gg_str raw_key, struct gg_str key)
 
 static bool key_is(struct gg_str raw_key, struct gg_str key)
 {
-    if (raw_key.n == key.n && memcmp(raw_key.s, key.s, key.n) == 0)
-        return !memchr(key.s, '\\', key.n);
+    if (raw_key.n == key.n && gg_str_eq(raw_key, key))
+        return !key.n || !memchr(key.s, '\\', key.n);
     return raw_key.n > key.n && memchr(raw_key.s, '\\', raw_key.n) && escaped_key_is(raw_key, key);
 }
 
@@ -121,14 +122,12 @@ struct gg_str mx_json_string(struct gg_str value, struct gg_arena *arena)
 
 bool mx_json_i64(struct gg_str value, int64_t *out)
 {
-    const char *p = value.s, *end = value.s + value.n;
-    bool negative = p < end && *p == '-';
+    bool negative = value.n && value.s[0] == '-';
     uint64_t v = 0, limit = (uint64_t)INT64_MAX + negative;
-    p += negative;
-    if (p >= end)
+    if (value.n <= negative)
         return false;
-    for (; p < end; p++) {
-        unsigned digit = (unsigned)(*p - '0');
+    for (size_t i = negative; i < value.n; i++) {
+        unsigned digit = (unsigned)(value.s[i] - '0');
         if (digit > 9 || v > (limit - digit) / 10)
             return false;
         v = v * 10 + digit;

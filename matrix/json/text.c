@@ -39,7 +39,7 @@ static unsigned take_unicode(const char **p, const char *end)
     unsigned c, low;
     if (end - *p < 4) {
         *p = end;
-        return 0xfffd;
+        return '?'; /* not JSON; what is made of it must not be longer than it */
     }
     c = hex4(*p);
     *p += 4;

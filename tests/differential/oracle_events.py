@@ -48,7 +48,7 @@ def make(r, version):
          "content": {r.choice(KEYS): value(r, version) for _ in range(r.randrange(8))}}
     if e["type"] == "m.room.member" and r.randrange(2):
         e["content"]["membership"] = "join"
-        e["content"]["third_party_invite"] = {"signed": {"mxid": "@a:b"}, "display_name": "d"}
+        e["content"]["third_party_invite"] = r.choice([{"signed": {"mxid": "@a:b"}, "display_name": "d"}, {"x": 1}, {}, 5])
     if version.event_format == 1:
         e["event_id"] = "$e%d:domain" % r.randrange(10 ** 9)
         e["prev_events"] = [["$p:domain", {"sha256": "x"}]]
