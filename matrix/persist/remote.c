@@ -1,32 +1,178 @@
-/* matrix/persist/remote.c: events handed from process to process. */
-#include "writer.h"
+/* matrix/persist/remote.c: events handed from process to process: what we serve as a room's writer, and how we ask one. */
+#include "payload.h"
+
+enum { FED_EVENTS = 200 }; /* in one fed_send_events */
 
 static bool is_writer(const struct mx_server *server, struct gg_str room_id)
 {
     return strcmp(mx_persist_writer(server, room_id), gg_host_instance(server->host)) == 0;
 }
 
-static int elsewhere(const struct mx_server *server, struct gg_str room_id, struct gg_error *err)
+/* ---- what we serve ---- */
+
+/* A caller with another idea of who writes the room: on to the right one. */
+static int pass_on(struct mx_server *server, const char *method, struct gg_str room_id, const struct gg_call *call,
+                   json_t **answer_out, struct gg_error *err)
 {
-    return gg_fail(err, GG_E_UNAVAILABLE, "the room's events are persisted by %s, which cannot be asked yet",
-                   mx_persist_writer(server, room_id));
+    return gg_repl_call_text(server->host, mx_persist_writer(server, room_id), method, call->args, call->raw, answer_out,
+                             err);
+}
+
+static int serve(struct mx_server *server, const char *method, const struct gg_call *call, int64_t *last,
+                 struct gg_str *last_id, json_t **answer_out, struct gg_error *err)
+{
+    struct mx_persist_item *items;
+    struct gg_str room_id;
+    size_t n;
+    int status = mx_payload_read(server, call->raw, call->arena, &room_id, &items, &n, err);
+    *last = gg_stream_position(server->events, gg_host_instance(server->host));
+    *last_id = gg_strn("", 0);
+    if (status || !n)
+        return status;
+    if (!is_writer(server, room_id))
+        return pass_on(server, method, room_id, call, answer_out, err);
+    int64_t *orderings = GG_NEW_ARRAY(call->arena, int64_t, n);
+    struct gg_str *ids = GG_NEW_ARRAY(call->arena, struct gg_str, n);
+    if ((status = mx_persist(server, room_id, items, n, call->arena, orderings, ids, err)))
+        return status;
+    *last_id = ids[n - 1];
+    for (size_t i = 0; i < n; i++)
+        if (orderings[i] > 0 && (i == n - 1 || orderings[i] > *last))
+            *last = orderings[i];
+    return 0;
+}
+
+static int send_events(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    int64_t last;
+    struct gg_str id;
+    int status = serve(self, "send_events", call, &last, &id, answer_out, err);
+    if (!status && !*answer_out)
+        *answer_out = json_pack("{s:I, s:s%}", "stream_id", (json_int_t)last, "event_id", id.s, id.n);
+    return status;
+}
+
+static int fed_send_events(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    int64_t last;
+    struct gg_str id;
+    int status = serve(self, "fed_send_events", call, &last, &id, answer_out, err);
+    if (!status && !*answer_out)
+        *answer_out = json_pack("{s:I}", "max_stream_id", (json_int_t)last);
+    return status;
+}
+
+static int update_current_state(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    struct gg_str room_id = gg_str(call->args[0]);
+    if (!is_writer(self, room_id))
+        return gg_refuse(err, 400, "M_UNKNOWN", "This process does not persist the room's events");
+    int status = mx_persist_recalculate(self, room_id, err);
+    if (!status)
+        *answer_out = json_object();
+    return status;
+}
+
+const struct gg_method mx_persist_methods[] = {
+    {"send_events", 0, GG_METHOD_TXN | GG_METHOD_RAW, send_events, "events", "Persist events that a client made"},
+    {"fed_send_events", 0, GG_METHOD_TXN | GG_METHOD_RAW, fed_send_events, "events",
+     "Persist events of other servers"},
+    {"update_current_state", 1, GG_METHOD_TXN | GG_METHOD_EVENTS_WRITER_ONLY, update_current_state, "events",
+     "Work the current state of a room out anew"},
+    {NULL, 0, 0, NULL, NULL, NULL},
+};
+
+void mx_persist_serve(struct mx_server *server)
+{
+    gg_repl_serve(server->host, mx_persist_methods, server);
+}
+
+/* ---- how we ask ---- */
+
+/* The events are ours in memory already; their rows will tell only that they were persisted. */
+static void remember(struct mx_server *server, const struct mx_persist_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        mx_store_keep(server, items[i].event);
+        mx_heads_expect(server, items[i].event, items[i].group);
+    }
+}
+
+static int send_client(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
+                       const struct mx_persist_item *items, size_t n, struct gg_arena *arena, int64_t *orderings,
+                       struct gg_str *ids, struct gg_error *err)
+{
+    struct gg_buf body = GG_BUF_INIT;
+    json_t *answer = NULL;
+    remember(server, items, n);
+    mx_payload_write(&body, server, requester, room_id, items, n);
+    int status = gg_repl_call_text(server->host, mx_persist_writer(server, room_id), "send_events",
+                                   (const char *const[]){NULL}, gg_buf_view(&body), &answer, err);
+    gg_buf_done(&body);
+    if (status)
+        return status;
+    const char *id = json_string_value(json_object_get(answer, "event_id"));
+    if (orderings)
+        orderings[n - 1] = json_integer_value(json_object_get(answer, "stream_id"));
+    if (ids && id)
+        ids[n - 1] = gg_str(gg_arena_strdup(arena, id));
+    json_decref(answer);
+    return 0;
+}
+
+static int send_federation(struct mx_server *server, struct gg_str room_id, const struct mx_persist_item *items, size_t n,
+                           struct gg_error *err)
+{
+    for (size_t done = 0; done < n;) {
+        size_t take = n - done < FED_EVENTS ? n - done : FED_EVENTS;
+        struct gg_buf body = GG_BUF_INIT;
+        json_t *answer = NULL;
+        mx_payload_write(&body, server, NULL, room_id, items + done, take);
+        int status = gg_repl_call_text(server->host, mx_persist_writer(server, room_id), "fed_send_events",
+                                       (const char *const[]){NULL}, gg_buf_view(&body), &answer, err);
+        gg_buf_done(&body);
+        json_decref(answer);
+        if (status)
+            return status;
+        done += take;
+    }
+    return 0;
 }
 
 int mx_persist_remote(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
                       const struct mx_persist_item *items, size_t n, struct gg_arena *arena, int64_t *stream_orderings,
                       struct gg_str *event_ids_out, struct gg_error *err)
 {
-    if (!is_writer(server, room_id))
-        return elsewhere(server, room_id, err);
-    return mx_persist(server, room_id, items, n, arena, stream_orderings, event_ids_out, err);
+    if (is_writer(server, room_id))
+        return mx_persist(server, room_id, items, n, arena, stream_orderings, event_ids_out, err);
+    for (size_t i = 0; i < n; i++) {
+        if (stream_orderings)
+            stream_orderings[i] = 0;
+        if (event_ids_out)
+            event_ids_out[i] = items[i].event->event_id;
+    }
+    if (!n)
+        return 0;
+    if (!requester)
+        return send_federation(server, room_id, items, n, err);
+    return send_client(server, requester, room_id, items, n, arena, stream_orderings, event_ids_out, err);
 }
 
 int mx_persist_current_state(struct mx_server *server, struct gg_str room_id, struct gg_error *err)
 {
-    return is_writer(server, room_id) ? mx_persist_recalculate(server, room_id, err) : elsewhere(server, room_id, err);
-}
-
-void mx_persist_serve(struct mx_server *server)
-{
-    (void)server;
+    if (is_writer(server, room_id))
+        return mx_persist_recalculate(server, room_id, err);
+    char room[512];
+    json_t *body = json_object(), *answer = NULL;
+    if (room_id.n >= sizeof(room)) {
+        json_decref(body);
+        return gg_fail(err, GG_E_INVALID, "the room id is too long");
+    }
+    memcpy(room, room_id.s, room_id.n);
+    room[room_id.n] = 0;
+    int status = gg_repl_call(server->host, mx_persist_writer(server, room_id), "update_current_state",
+                              (const char *const[]){room, NULL}, body, &answer, err);
+    json_decref(body);
+    json_decref(answer);
+    return status;
 }

@@ -156,6 +156,7 @@ GG_YIELDS int mx_persist_recalculate(struct mx_server *server, struct gg_str roo
 
 /* remote.c */
 
+extern const struct gg_method mx_persist_methods[];
 void mx_persist_serve(struct mx_server *server);
 
 /* content.c: what is read out of an event's content. */

@@ -55,7 +55,7 @@ static int read_group(struct mx_store *store, int64_t group, struct gg_error *er
         goto out;
     size_t n = gg_rows_count(rows);
     if (!n) {
-        status = gg_fail(err, GG_E_NOT_FOUND, "state group %lld does not exist", (long long)group);
+        status = gg_fail(err, GG_E_INTERNAL, "state group %lld does not exist", (long long)group);
         goto out;
     }
     struct mx_state *state = mx_state_new();
