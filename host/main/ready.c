@@ -41,7 +41,7 @@ bool gg_host_ready(struct gg_host *host, struct gg_buf *buf)
                                          [GG_PHASE_RUNNING] = "running", [GG_PHASE_STOPPING] = "stopping"};
     struct gg_buf rest = GG_BUF_INIT;
     bool database = host->db != NULL && gg_db_healthy(host->db);
-    bool redis = !host->redis || host->repl == NULL || true;
+    bool redis = !host->redis || gg_repl_connected(host);
     bool ready = host->phase == GG_PHASE_RUNNING && database && redis;
     text_member(&rest, "instance", host->instance);
     text_member(&rest, "worker_app", host->worker_app);

@@ -157,7 +157,9 @@ static void stop_services(struct gg_run *run)
 static int start_replicated(struct gg_run *run, struct gg_error *err)
 {
     struct gg_host *host = run->setup.host;
-    int rc = gg_streams_load(gg_streams_of(host), host->db, err);
+    struct gg_streams *streams = gg_streams_of(host);
+    /* Without streams the tables that count their ids need not be there. */
+    int rc = gg_streams_count(streams) > 0 ? gg_streams_load(streams, host->db, err) : 0;
     if (rc == 0)
         rc = gg_calls_add_routes(host, err);
     if (rc == 0)
@@ -165,22 +167,20 @@ static int start_replicated(struct gg_run *run, struct gg_error *err)
     return rc;
 }
 
+/* Only here, though the lines start last: what requests, plugins and services write
+ * in their last moments is still announced. */
 static void stop_replicated(struct gg_run *run)
 {
+    struct gg_repl *repl = run->setup.host->repl;
     gg_calls_stop(run->setup.host);
+    gg_locks_stop(repl != NULL ? repl->locks : NULL); /* announced while there is somebody to tell */
+    gg_lines_stop(run->setup.host);
     gg_streams_stop(gg_streams_of(run->setup.host));
 }
 
 static int start_lines(struct gg_run *run, struct gg_error *err)
 {
     return gg_lines_start(run->setup.host, err);
-}
-
-static void stop_lines(struct gg_run *run)
-{
-    struct gg_repl *repl = run->setup.host->repl;
-    gg_locks_stop(repl != NULL ? repl->locks : NULL); /* announced while there is somebody to tell */
-    gg_lines_stop(run->setup.host);
 }
 
 static int start_plugins(struct gg_run *run, struct gg_error *err)
@@ -245,7 +245,7 @@ static const struct stage stages[] = {
     {"replicated", start_replicated, stop_replicated},
     {"plugins", start_plugins, stop_plugins},
     {"listening", start_listening, stop_listening},
-    {"lines", start_lines, stop_lines},
+    {"lines", start_lines, NULL},
     {"running", start_running, stop_running},
 };
 

@@ -36,6 +36,13 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class FakeProcess(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Health checks of HAProxy end with a reset."""
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -53,9 +60,8 @@ def deployment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("deployment")
     servers = {}
     for name in NAMES:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        server = FakeProcess(("127.0.0.1", 0), Answer)
         server.who = name
-        server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers[name] = server
     ports = {name: server.server_address[1] for name, server in servers.items()}
