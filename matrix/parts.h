@@ -18,7 +18,8 @@ struct mx_part {
     int (*replicated)(struct mx_server *server, struct gg_error *err);
 };
 
-extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_part_persister, mx_part_sync;
+extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_part_persister, mx_part_sync,
+    mx_part_accounts;
 
 /* Registers every stream of the deployment and fills the members of server (matrix/streams/streams.c). */
 void mx_streams_register(struct mx_server *server);

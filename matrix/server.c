@@ -12,8 +12,8 @@
 static struct gg_logger logger = {"ganglion.matrix"};
 
 /* One line for each part, in the order of making; stopped and freed in reverse. */
-static const struct mx_part *const parts[] = {&mx_part_caches, &mx_part_store, &mx_part_heads, &mx_part_persister,
-                                             &mx_part_sync};
+static const struct mx_part *const parts[] = {&mx_part_caches,    &mx_part_store, &mx_part_heads,
+                                              &mx_part_persister, &mx_part_sync,  &mx_part_accounts};
 
 struct attached {
     struct mx_server server; /* first: the service's self is the server */
@@ -69,8 +69,7 @@ static void server_free(void *self)
 }
 
 static const struct gg_service service = {
-    .name = "matrix", .start = server_start, .replicated = server_replicated, .stop = server_stop,
-    .free = server_free};
+    .name = "matrix", .start = server_start, .replicated = server_replicated, .stop = server_stop, .free = server_free};
 
 static int load_identity(struct attached *a, struct gg_error *err)
 {

@@ -73,6 +73,8 @@ GG_YIELDS GG_CHECKED int mx_username_available(struct mx_server *server, struct 
 GG_YIELDS GG_CHECKED int mx_register(struct mx_server *server, const struct mx_registration *registration,
                                      struct gg_arena *arena, struct gg_str *user_id_out, struct gg_error *err);
 
+/* May a device be called so? s NULL: not given. 400 M_INVALID_PARAM, M_TOO_LARGE. Pure. */
+GG_CHECKED int mx_device_check(struct gg_str device_id, struct gg_str display_name, struct gg_error *err);
 struct mx_session {
     struct gg_str device_id, access_token; /* in the arena */
     int64_t valid_until_ms;                /* 0: for ever */
@@ -85,7 +87,11 @@ GG_YIELDS GG_CHECKED int mx_session_new(struct mx_server *server, struct gg_str 
 /* Tells the main process that a registration is complete. */
 GG_YIELDS GG_CHECKED int mx_registered(struct mx_server *server, struct gg_str user_id, const char *access_token,
                                        struct gg_error *err);
-/* The password login: *user_id_out is the account's own spelling. 403 M_FORBIDDEN, M_USER_DEACTIVATED; 429. */
+/* The user that a login (or a password stage) names by `identifier` or by the members of old; a whole id, whether or
+ * not there is such a user. 400 when it names none. */
+GG_YIELDS GG_CHECKED int mx_login_name(struct mx_server *server, const json_t *body, struct gg_arena *arena,
+                                       struct gg_str *out, struct gg_error *err);
+/* Is it the user's password? *user_id_out is the account's own spelling. 403 M_FORBIDDEN, M_USER_DEACTIVATED; 429. */
 GG_YIELDS GG_CHECKED int mx_login_password(struct mx_server *server, struct gg_request *rq, struct gg_str user_id,
                                            struct gg_str password, struct gg_str *user_id_out, struct gg_error *err);
 /* Logs out: devices NULL: all of the user; token: one without device, or s NULL. */

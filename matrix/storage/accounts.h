@@ -164,5 +164,8 @@ struct mx_sighting {
 /* Keys (user, token, ip) are distinct. */
 GG_YIELDS GG_CHECKED int mx_seen_write(struct mx_server *server, const struct mx_sighting *seen, size_t n,
                                        struct gg_error *err);
+/* Forgets addresses that were last used before a time (ms), some thousands at once; *n_out: how many. */
+GG_YIELDS GG_CHECKED int mx_seen_prune(struct mx_server *server, int64_t before_ms, int64_t *n_out,
+                                       struct gg_error *err);
 
 #endif

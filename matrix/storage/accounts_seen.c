@@ -62,3 +62,17 @@ int mx_seen_write(struct mx_server *server, const struct mx_sighting *seen, size
     gg_arena_free(arena);
     return status;
 }
+
+int mx_seen_prune(struct mx_server *server, int64_t before_ms, int64_t *n_out, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "DELETE FROM user_ips WHERE ctid = ANY (ARRAY(SELECT ctid FROM user_ips WHERE last_seen < $1::bigint "
+        "ORDER BY last_seen LIMIT 5000))",
+        0};
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int status = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(before_ms)), arena, &rows, err);
+    *n_out = status ? 0 : gg_rows_affected(rows);
+    gg_arena_free(arena);
+    return status;
+}

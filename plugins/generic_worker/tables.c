@@ -5,12 +5,14 @@
 #include <ganglion/matrix/config.h>
 
 const struct gg_route *const generic_worker_routes[] = {
+    mx_routes_accounts,
     mx_routes_rooms,
     mx_routes_sync,
     mx_routes_userdata,
     NULL,
 };
 const struct gg_method *const generic_worker_methods[] = {
+    mx_methods_accounts,
     mx_methods_userdata,
     NULL,
 };

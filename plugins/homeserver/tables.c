@@ -1,9 +1,11 @@
 /* The tables of the role, each ended by NULL. */
 #include "tables.h"
 
+#include <ganglion/matrix/api.h>
 #include <ganglion/matrix/config.h>
 
 const struct gg_route *const homeserver_routes[] = {
+    mx_routes_accounts_main,
     NULL,
 };
 const struct gg_method *const homeserver_methods[] = {

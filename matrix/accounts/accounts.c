@@ -1,0 +1,51 @@
+/* accounts.c: the accounts part of a process: made, started and stopped. */
+#include "accounts/accounts.h"
+
+#include <ganglion/fiber.h>
+#include <stdlib.h>
+
+#include "accounts/uia.h"
+#include "parts.h"
+
+static int accounts_make(struct mx_server *server, struct gg_error *err)
+{
+    if (!(server->accounts = calloc(1, sizeof(struct mx_accounts))))
+        return gg_fail(err, GG_E_NOMEM, "out of memory");
+    mx_authenticate_make(server);
+    mx_limits_make(server);
+    mx_seen_make(server);
+    mx_nonces_make(server);
+    mx_uia_make(server);
+    mx_tasks_make(server);
+    return 0;
+}
+
+static int accounts_start(struct mx_server *server, struct gg_error *err)
+{
+    struct mx_accounts *a = server->accounts;
+    a->scope = gg_scope_new(gg_host_scope(server->host), "accounts");
+    return gg_host_is_main(server->host) ? mx_tokens_max_id(server, &a->last_token_id, err) : 0;
+}
+
+static void accounts_stop(struct mx_server *server)
+{
+    struct mx_accounts *a = server->accounts;
+    if (a->scope)
+        gg_scope_end(a->scope);
+    a->scope = NULL;
+    mx_seen_flush(server);
+}
+
+static void accounts_free(struct mx_server *server)
+{
+    struct mx_accounts *a = server->accounts;
+    if (!a)
+        return;
+    mx_seen_free(a->seen);
+    mx_nonces_free(a->nonces);
+    mx_buckets_free(a->buckets);
+    free(a);
+    server->accounts = NULL;
+}
+
+const struct mx_part mx_part_accounts = {"accounts", accounts_make, accounts_start, accounts_stop, accounts_free};

@@ -1,0 +1,69 @@
+/* limits.c: who may do how much: leaky buckets by address and by user. Each process counts for itself, as Synapse's do.
+ */
+#include <ganglion/config.h>
+#include <ganglion/http.h>
+#include <ganglion/metrics.h>
+#include <stdio.h>
+
+#include "accounts/accounts.h"
+
+enum { MAX_BUCKETS = 50000 };
+
+static struct gg_metric refused = {.name = "synapse_rate_limit_reject_total",
+                                   .help = "Requests refused by rate limits",
+                                   .type = GG_COUNTER,
+                                   .label = {"class"}};
+
+static struct mx_rate rate_of(struct mx_server *server, const char *class)
+{
+    char path[96];
+    struct mx_rate rate;
+    snprintf(path, sizeof path, "%s.per_second", class);
+    rate.per_second = gg_config_number(server->config, path);
+    snprintf(path, sizeof path, "%s.burst_count", class);
+    rate.burst = gg_config_number(server->config, path);
+    return rate;
+}
+
+static int refuse(const char *class, int64_t retry_ms, struct gg_request *rq, struct gg_error *err)
+{
+    char text[32];
+    gg_metric_add(&refused, 1, GG_LABELS(class));
+    int status = gg_refuse(err, 429, "M_LIMIT_EXCEEDED", "Too Many Requests");
+    snprintf(text, sizeof text, "%lld", (long long)retry_ms);
+    gg_error_extra(err, "retry_after_ms", text);
+    snprintf(text, sizeof text, "%lld", (long long)((retry_ms + 999) / 1000));
+    if (rq)
+        gg_reply_header(rq, "Retry-After", text);
+    return status;
+}
+
+int mx_limit(struct mx_server *server, const char *class, struct gg_str key, const struct mx_principal *principal,
+             bool update, struct gg_request *rq, struct gg_error *err)
+{
+    if (principal && principal->unlimited)
+        return 0;
+    struct mx_rate rate = rate_of(server, class);
+    if (principal && principal->limited && strcmp(class, "rc_message") == 0)
+        rate = principal->rate;
+    struct gg_buf name = GG_BUF_INIT;
+    gg_buf_printf(&name, "%s\x1f%.*s", class, GG_FMT(key));
+    int64_t retry_ms;
+    bool allowed = mx_bucket_take(server->accounts->buckets, gg_buf_view(&name), rate, update, gg_now_ms(), &retry_ms);
+    gg_buf_done(&name);
+    return allowed ? 0 : refuse(class, retry_ms, rq, err);
+}
+
+/* gg_route.limiter: the class; counted by user where somebody is logged in, by address else. */
+static int limit_request(void *self, struct gg_request *rq, const char *limiter, struct gg_error *err)
+{
+    const struct mx_principal *principal = gg_request_principal(rq);
+    const char *key = principal ? principal->requester.user_id : gg_request_address(rq);
+    return mx_limit(self, limiter, gg_str(key), principal, true, rq, err);
+}
+
+void mx_limits_make(struct mx_server *server)
+{
+    server->accounts->buckets = mx_buckets_new(MAX_BUCKETS);
+    gg_host_set_limiter(server->host, limit_request, server);
+}

@@ -1,0 +1,51 @@
+/* api/accounts.h: the handlers behind the tables of accounts_routes.c. */
+#ifndef MX_API_ACCOUNTS_H
+#define MX_API_ACCOUNTS_H
+
+#include <ganglion/http.h>
+
+#include "accounts/accounts.h"
+
+#define MX_HANDLER(name_) GG_YIELDS int name_(void *self, struct gg_request *rq, struct gg_error *err)
+
+MX_HANDLER(mx_api_versions); /* client_info.c */
+MX_HANDLER(mx_api_capabilities);
+MX_HANDLER(mx_api_password_policy);
+
+MX_HANDLER(mx_api_register); /* accounts_register.c */
+MX_HANDLER(mx_api_register_available);
+
+MX_HANDLER(mx_api_shared_secret_nonce); /* accounts_shared_secret.c */
+MX_HANDLER(mx_api_shared_secret_register);
+
+MX_HANDLER(mx_api_login_flows); /* accounts_login.c */
+MX_HANDLER(mx_api_login);
+MX_HANDLER(mx_api_logout);
+MX_HANDLER(mx_api_logout_all);
+MX_HANDLER(mx_api_whoami);
+
+MX_HANDLER(mx_api_devices); /* accounts_devices.c */
+MX_HANDLER(mx_api_device);
+MX_HANDLER(mx_api_rename_device);
+MX_HANDLER(mx_api_delete_device);
+MX_HANDLER(mx_api_delete_devices);
+
+MX_HANDLER(mx_api_profile); /* profile.c */
+MX_HANDLER(mx_api_profile_name);
+MX_HANDLER(mx_api_profile_avatar);
+MX_HANDLER(mx_api_profile_field);
+MX_HANDLER(mx_api_set_name);
+MX_HANDLER(mx_api_set_avatar);
+MX_HANDLER(mx_api_set_field);
+MX_HANDLER(mx_api_delete_name);
+MX_HANDLER(mx_api_delete_avatar);
+MX_HANDLER(mx_api_delete_field);
+
+MX_HANDLER(mx_api_add_filter); /* filters.c */
+MX_HANDLER(mx_api_get_filter);
+
+/* The answer to a login: user, server, and the session's device and token; session NULL: only the first two. */
+
+int mx_reply_session(struct gg_request *rq, struct gg_str user_id, const struct mx_session *session);
+
+#endif

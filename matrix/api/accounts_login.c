@@ -1,0 +1,133 @@
+/* accounts_login.c: logging in and out (client-server API, "Login", "Logout"). */
+#include <ganglion/config.h>
+
+#include "accounts/password.h"
+#include "api/accounts.h"
+
+static bool passwords_enabled(const struct gg_config *config)
+{
+    return strcmp(gg_config_text(config, "password_config.enabled"), "true") == 0 &&
+           gg_config_bool(config, "password_config.localdb_enabled");
+}
+
+int mx_api_login_flows(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    json_t *flows = json_array();
+    if (passwords_enabled(mx_server_of_request(rq)->config))
+        json_array_append_new(flows, json_pack("{ss}", "type", "m.login.password"));
+    return gg_reply_json(rq, 200, json_pack("{so}", "flows", flows));
+}
+
+int mx_reply_session(struct gg_request *rq, struct gg_str user_id, const struct mx_session *session)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    json_t *reply = json_pack("{ss# ss}", "user_id", user_id.s, (int)user_id.n, "home_server", server->name);
+    if (session) {
+        json_object_set_new(reply, "access_token", json_stringn(session->access_token.s, session->access_token.n));
+        json_object_set_new(reply, "device_id", json_stringn(session->device_id.s, session->device_id.n));
+        if (session->valid_until_ms)
+            json_object_set_new(reply, "expires_in_ms", json_integer(session->valid_until_ms - gg_wall_ms()));
+    }
+    return gg_reply_json(rq, 200, reply);
+}
+
+/* ---- kinds of login ---- */
+
+static int by_password(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct gg_str password = mx_text(body, "password"), user;
+    if (!passwords_enabled(server->config))
+        return gg_refuse(err, 400, "M_UNKNOWN", "Password login has been disabled.");
+    int status = mx_login_name(server, body, arena, &user, err);
+    if (status)
+        return status;
+    if (!password.s || password.n > MX_PASSWORD_MAX)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Bad parameter: password");
+    status = mx_login_password(server, rq, user, password, user_out, err);
+    return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, rq, err);
+}
+
+static int by_token(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_str token = mx_text(body, "token");
+    if (!token.s)
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing 'token'");
+    int status = mx_login_tokens_use(server, token, gg_request_arena(rq), user_out, err);
+    if (!status && !user_out->s)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Invalid login token");
+    return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, rq, err);
+}
+
+static const struct {
+    const char *type;
+    int (*run)(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err);
+} kinds[] = {
+    {"m.login.password", by_password},
+    {"m.login.token", by_token},
+};
+
+static int identify(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
+{
+    struct gg_str type = mx_text(body, "type");
+    if (!type.s)
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing JSON keys.");
+    for (size_t i = 0; i < GG_COUNT(kinds); i++)
+        if (gg_str_is(type, kinds[i].type))
+            return kinds[i].run(rq, body, user_out, err);
+    return gg_refuse(err, 400, "M_UNKNOWN", "Unknown login type %.*s", (int)(type.n < 64 ? type.n : 64), type.s);
+}
+
+int mx_api_login(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const json_t *body = gg_request_json(rq, err), *device = json_object_get(body, "device_id");
+    struct gg_str user_id;
+    struct mx_session session;
+    if (device && !json_is_string(device) && !json_is_null(device))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "device_id must be a string");
+    int status = mx_limit(server, "rc_login.address", gg_str(gg_request_address(rq)), NULL, true, rq, err);
+    if (!status)
+        status = identify(rq, body, &user_id, err);
+    if (!status)
+        status = mx_session_new(server, user_id, mx_text(body, "device_id"),
+                                mx_text(body, "initial_device_display_name"), gg_request_arena(rq), &session, err);
+    return status ? status : mx_reply_session(rq, user_id, &session);
+}
+
+/* Also for accounts that are locked and tokens that have expired, so the route itself asks for nobody. */
+static int log_out(struct gg_request *rq, bool everywhere, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    int status = mx_authenticate(server, rq, MX_AUTH_GUESTS | MX_AUTH_LOCKED | MX_AUTH_EXPIRED, err);
+    if (status)
+        return status;
+    const struct mx_requester *who = mx_requester_of(rq);
+    const struct mx_principal *principal = gg_request_principal(rq);
+    struct gg_str device = gg_str(who->device_id),
+                  token = who->device_id ? (struct gg_str){0} : gg_str(who->access_token);
+    status = everywhere ? mx_logout(server, gg_str(who->user_id), NULL, 0, token, err)
+                        : mx_logout(server, gg_str(principal->token_owner), &device, device.s != NULL, token, err);
+    return status ? status : gg_reply_empty_object(rq);
+}
+
+int mx_api_logout(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    return log_out(rq, false, err);
+}
+
+int mx_api_logout_all(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    return log_out(rq, true, err);
+}
+
+int mx_api_whoami(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const struct mx_requester *who = mx_requester_of(rq);
+    json_t *reply = json_pack("{ss sb}", "user_id", who->user_id, "is_guest", who->guest);
+    if (who->device_id)
+        json_object_set_new(reply, "device_id", json_string(who->device_id));
+    return gg_reply_json(rq, 200, reply);
+}

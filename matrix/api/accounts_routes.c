@@ -1,0 +1,63 @@
+/* accounts_routes.c: the routes of accounts in all their spellings (facts http-api 1). */
+#include <ganglion/matrix/api.h>
+
+#include "api/accounts.h"
+
+#define CLIENT "/_matrix/client/(r0|v3|unstable)"
+#define CLIENT_V1 "/_matrix/client/(api/v1|r0|v3|unstable)"
+#define ROUTE(method_, path_, handler_, ...)                                                                           \
+    {                                                                                                                  \
+        .method = method_, .path = path_, .handler = handler_, .resource = "client", __VA_ARGS__                       \
+    }
+#define READ(path_, handler_, ...) ROUTE("GET", path_, handler_, .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__)
+#define WRITE(method_, path_, handler_, ...) ROUTE(method_, path_, handler_, .flags = GG_ROUTE_JSON, __VA_ARGS__)
+#define PROFILE CLIENT_V1 "/profile/{user_id}"
+
+const struct gg_route mx_routes_accounts[] = {
+    READ("/_matrix/client/versions", mx_api_versions, .doc = "versions and features of the server"),
+    READ(CLIENT "/capabilities", mx_api_capabilities, .auth = GG_AUTH_GUEST, .doc = "what the server allows"),
+    READ(CLIENT "/password_policy", mx_api_password_policy, .doc = "what passwords must look like"),
+
+    READ(CLIENT_V1 "/login", mx_api_login_flows, .pool = "login", .doc = "ways to log in"),
+    WRITE("POST", CLIENT_V1 "/login", mx_api_login, .pool = "login", .doc = "log in"),
+    WRITE("POST", CLIENT "/register", mx_api_register, .pool = "login", .doc = "register an account"),
+    READ(CLIENT "/register/available", mx_api_register_available, .pool = "login", .doc = "is a name free?"),
+    READ(CLIENT "/account/whoami", mx_api_whoami, .auth = GG_AUTH_GUEST, .doc = "whose token is this?"),
+
+    READ(CLIENT "/devices", mx_api_devices, .auth = GG_AUTH_USER, .doc = "own devices"),
+    READ(CLIENT "/devices/{device_id}", mx_api_device, .auth = GG_AUTH_USER, .doc = "one device"),
+    WRITE("PUT", CLIENT "/devices/{device_id}", mx_api_rename_device, .auth = GG_AUTH_USER, .doc = "rename a device"),
+
+    READ(PROFILE, mx_api_profile, .doc = "a user's profile"),
+    READ(PROFILE "/displayname", mx_api_profile_name, .doc = "a user's display name"),
+    WRITE("PUT", PROFILE "/displayname", mx_api_set_name, .auth = GG_AUTH_USER, .limiter = "rc_profile",
+          .doc = "change the own display name"),
+    ROUTE("DELETE", PROFILE "/displayname", mx_api_delete_name, .auth = GG_AUTH_USER, .limiter = "rc_profile",
+          .doc = "remove the own display name"),
+    READ(PROFILE "/avatar_url", mx_api_profile_avatar, .doc = "a user's avatar"),
+    WRITE("PUT", PROFILE "/avatar_url", mx_api_set_avatar, .auth = GG_AUTH_USER, .limiter = "rc_profile",
+          .doc = "change the own avatar"),
+    ROUTE("DELETE", PROFILE "/avatar_url", mx_api_delete_avatar, .auth = GG_AUTH_USER, .limiter = "rc_profile",
+          .doc = "remove the own avatar"),
+    READ("/_matrix/client/v3/profile/{user_id}/{field}", mx_api_profile_field, .doc = "a field of a user's profile"),
+    WRITE("PUT", "/_matrix/client/v3/profile/{user_id}/{field}", mx_api_set_field, .auth = GG_AUTH_USER,
+          .limiter = "rc_profile", .max_body = 128 * 1024, .doc = "change a field of the own profile"),
+    ROUTE("DELETE", "/_matrix/client/v3/profile/{user_id}/{field}", mx_api_delete_field, .auth = GG_AUTH_USER,
+          .limiter = "rc_profile", .doc = "remove a field of the own profile"),
+
+    WRITE("POST", CLIENT "/user/{user_id}/filter", mx_api_add_filter, .auth = GG_AUTH_USER, .doc = "keep a filter"),
+    READ(CLIENT "/user/{user_id}/filter/{filter_id}", mx_api_get_filter, .auth = GG_AUTH_USER, .doc = "a kept filter"),
+    {0},
+};
+
+const struct gg_route mx_routes_accounts_main[] = {
+    WRITE("POST", CLIENT_V1 "/logout", mx_api_logout, .doc = "log out"),
+    WRITE("POST", CLIENT_V1 "/logout/all", mx_api_logout_all, .doc = "log out everywhere"),
+    ROUTE("GET", "/_synapse/admin/v1/register", mx_api_shared_secret_nonce, .doc = "a nonce for the call below"),
+    WRITE("POST", "/_synapse/admin/v1/register", mx_api_shared_secret_register,
+          .doc = "register an account with the shared secret"),
+    WRITE("DELETE", CLIENT "/devices/{device_id}", mx_api_delete_device, .auth = GG_AUTH_USER,
+          .doc = "delete a device"),
+    WRITE("POST", CLIENT "/delete_devices", mx_api_delete_devices, .auth = GG_AUTH_USER, .doc = "delete devices"),
+    {0},
+};

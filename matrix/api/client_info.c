@@ -1,0 +1,83 @@
+/* client_info.c: what a client asks before anything else: versions, capabilities, the password policy. */
+#include <ganglion/config.h>
+#include <ganglion/matrix/api.h>
+
+#include "accounts/password.h"
+#include "api/accounts.h"
+
+static const char *const versions[] = {
+    "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1",  "v1.2",  "v1.3",  "v1.4",
+    "v1.5",   "v1.6",   "v1.7",   "v1.8",   "v1.9",   "v1.10",  "v1.11",  "v1.12",  "v1.13", "v1.14", "v1.15",
+};
+
+/* Names that clients look for, as Synapse lists them; true only for what is built. */
+static const struct {
+    const char *name;
+    bool on;
+} features[] = {
+    {"org.matrix.label_based_filtering", false},
+    {"org.matrix.e2e_cross_signing", false},
+    {"org.matrix.msc2432", true},
+    {"uk.half-shot.msc2666.query_mutual_rooms.stable", false},
+    {"org.matrix.msc3026.busy_presence", false},
+    {"org.matrix.msc2285.stable", true},
+    {"org.matrix.msc3827.stable", false},
+    {"org.matrix.msc3440.stable", false},
+    {"org.matrix.msc3771", false},
+    {"fi.mau.msc2815", false},
+    {"fi.mau.msc2659.stable", false},
+    {"org.matrix.msc3981", false},
+    {"org.matrix.msc3391", false},
+    {"org.matrix.msc4140", false},
+    {"org.matrix.simplified_msc3575", false},
+    {"uk.tcpip.msc4133", false},
+    {"uk.tcpip.msc4133.stable", true},
+    {"org.matrix.msc4306", false},
+};
+
+/* The answer is the same for everybody, so caches may keep it (facts http-api: versions). */
+int mx_api_versions(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    json_t *list = json_array(), *map = json_object();
+    for (size_t i = 0; i < GG_COUNT(versions); i++)
+        json_array_append_new(list, json_string(versions[i]));
+    for (size_t i = 0; i < GG_COUNT(features); i++)
+        json_object_set_new(map, features[i].name, json_boolean(features[i].on));
+    gg_reply_header(rq, "Cache-Control", "public, max-age=600, s-maxage=3600, stale-while-revalidate=600");
+    gg_reply_header(rq, "Vary", "Authorization");
+    return gg_reply_json(rq, 200, json_pack("{so so}", "versions", list, "unstable_features", map));
+}
+
+static json_t *room_versions(const struct mx_server *server)
+{
+    size_t n;
+    const struct mx_room_version *all = mx_room_version_all(&n);
+    json_t *available = json_object();
+    for (size_t i = 0; i < n; i++)
+        json_object_set_new(available, all[i].id, json_string(all[i].stable ? "stable" : "unstable"));
+    return json_pack("{ss so}", "default", server->default_version->id, "available", available);
+}
+
+static void capability(json_t *map, const char *name, bool enabled)
+{
+    json_object_set_new(map, name, json_pack("{sb}", "enabled", enabled));
+}
+
+int mx_api_capabilities(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const struct mx_server *server = mx_server_of_request(rq);
+    json_t *map = json_object();
+    json_object_set_new(map, "m.room_versions", room_versions(server));
+    capability(map, "m.change_password", false);
+    capability(map, "m.set_displayname", gg_config_bool(server->config, "enable_set_displayname"));
+    capability(map, "m.set_avatar_url", gg_config_bool(server->config, "enable_set_avatar_url"));
+    capability(map, "m.3pid_changes", false);
+    capability(map, "m.get_login_token", false);
+    capability(map, "m.profile_fields", true);
+    return gg_reply_json(rq, 200, json_pack("{so}", "capabilities", map));
+}
+
+int mx_api_password_policy(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    return gg_reply_json(rq, 200, mx_password_policy_json(mx_server_of_request(rq)->config));
+}
