@@ -1,5 +1,5 @@
-/* Dependent point reads by many fibers over few lanes: statements a second and
- * processor time of the client for each.
+/* Dependent point reads by many fibers over few lanes, single writes, short
+ * transactions: statements a second and processor time of the client for each.
  *
  *   bench_db '<conninfo>' [fibers] [lanes] [seconds]
  *
@@ -60,22 +60,34 @@ static void reader_main(void *arg)
 
 static void report(const char *what, double wall, double cpu)
 {
-    printf("%-28s %9.0f statements/s  %6.2f us client CPU each  (%u fibers, %u lanes, %" PRIu64 " failed)\n", what,
-           (double)bench.statements / wall, cpu / (double)bench.statements * 1e6, bench.fibers, bench.lanes,
-           bench.failed);
+    printf("%-28s %9.0f statements/s  %6.2f us client CPU each  (%" PRIu64 " failed)\n", what,
+           (double)bench.statements / wall, cpu / (double)bench.statements * 1e6, bench.failed);
 }
 
-static void run_readers(const char *what)
+static void run_fibers(const char *what, unsigned n, gg_fiber_fn *fn)
 {
     bench.statements = bench.failed = 0;
     bench.until = gg_deadline(bench.seconds * 1000);
-    bench.left = bench.fibers;
+    bench.left = n;
     double wall = wall_seconds(), cpu = processor_seconds();
-    for (unsigned i = 0; i < bench.fibers; i++)
-        gg_spawn(NULL, "reader", reader_main, (void *)(uintptr_t)i);
+    for (unsigned i = 0; i < n; i++)
+        gg_spawn(NULL, "bench", fn, (void *)(uintptr_t)i);
     while (bench.left)
         gg_sleep(5);
     report(what, wall_seconds() - wall, processor_seconds() - cpu);
+}
+
+static void writer_main(void *arg)
+{
+    static const struct gg_stmt touch = {"UPDATE ganglion_bench_db SET name = $2 WHERE id = $1", 0};
+    int64_t id = (int64_t)(uintptr_t)arg * 97 % 100000;
+    while (gg_now_ms() < bench.until) {
+        struct gg_error err = GG_ERROR_INIT;
+        bench.failed +=
+            gg_db_write(bench.db, &touch, GG_PARAMS(gg_p_i64(id), gg_p_text("y")), NULL, NULL, &err) ? 1 : 0;
+        bench.statements++;
+    }
+    bench.left--;
 }
 
 static int queue_body(struct gg_txn *txn, void *arg, struct gg_error *err)
@@ -94,19 +106,6 @@ static void txn_main(void *arg)
     bench.left--;
 }
 
-static void run_txns(void)
-{
-    bench.statements = bench.failed = 0;
-    bench.until = gg_deadline(bench.seconds * 1000);
-    bench.left = 8;
-    double wall = wall_seconds(), cpu = processor_seconds();
-    for (unsigned i = 0; i < 8; i++)
-        gg_spawn(NULL, "txn", txn_main, (void *)(uintptr_t)i);
-    while (bench.left)
-        gg_sleep(5);
-    report("one-statement transactions", wall_seconds() - wall, processor_seconds() - cpu);
-}
-
 static void bench_main(void *arg)
 {
     struct gg_error err = GG_ERROR_INIT;
@@ -123,8 +122,9 @@ static void bench_main(void *arg)
         fprintf(stderr, "%s\n", err.message);
         exit(1);
     }
-    run_readers("dependent point reads");
-    run_txns();
+    run_fibers("dependent point reads", bench.fibers, reader_main);
+    run_fibers("single writes", bench.fibers, writer_main);
+    run_fibers("one-statement transactions", 8, txn_main);
     (void)!gg_db_script(bench.db, "DROP TABLE ganglion_bench_db", &err);
     gg_db_free(bench.db);
 }
