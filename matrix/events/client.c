@@ -1,16 +1,20 @@
 /* client.c: events as clients see them (client-server "Room event format"), spliced out of the stored bytes. */
 #include "internal.h"
 
+#define NAME(literal_) {literal_, sizeof(literal_) - 1}
 /* What clients see of unsigned. Nothing else: a remote server must not put words (m.relations, membership) into it. */
-static const char *const shown_unsigned[] = {"prev_content", "prev_sender", "replaces_state", "redacted_because", "redacted_by"};
+static const struct gg_str shown_unsigned[] = {NAME("prev_content"), NAME("prev_sender"), NAME("replaces_state"),
+                                               NAME("redacted_because"), NAME("redacted_by")};
 /* Top-level members that servers need; or that we write ourselves. */
-static const char *const hidden[] = {"auth_events", "prev_events", "hashes",   "signatures", "depth",
-                                     "origin",      "prev_state",  "unsigned", "event_id",   "room_id"};
+static const struct gg_str hidden[] = {NAME("auth_events"), NAME("prev_events"), NAME("hashes"),   NAME("signatures"),
+                                       NAME("depth"),       NAME("origin"),      NAME("unsigned"), NAME("event_id"),
+                                       NAME("room_id"),     NAME("prev_state")};
 
-static bool is_one_of(struct gg_str key, const char *const *names, size_t n)
+/* Stored text has no escapes in names like these. */
+static bool is_one_of(struct gg_str key, const struct gg_str *names, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (mx_json_key_is(key, names[i]))
+        if (key.n == names[i].n && memcmp(key.s, names[i].s, key.n) == 0)
             return true;
     return false;
 }
@@ -22,13 +26,12 @@ static void comma(struct gg_buf *out, bool *first)
     *first = false;
 }
 
+/* A member as it stands: from the quote before its key to the end of its value. */
 static void copy_member(struct gg_buf *out, bool *first, struct gg_str key, struct gg_str value)
 {
+    const char *start = key.s - 1;
     comma(out, first);
-    gg_buf_char(out, '"');
-    gg_buf_str(out, key);
-    gg_buf_lit(out, "\":");
-    gg_buf_str(out, value);
+    gg_buf_add(out, start, (size_t)(value.s + value.n - start));
 }
 
 static void text_member(struct gg_buf *out, bool *first, const char *key, struct gg_str text)
@@ -52,13 +55,14 @@ static bool own_device(const struct mx_event *e, const struct mx_client_format *
 
 static void write_unsigned(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f)
 {
+    const struct gg_str age_name = GG_STR("age_ts");
     int64_t age_ts;
     bool none = true, own = own_device(e, f);
     gg_buf_lit(out, ",\"unsigned\":{");
     for (struct mx_json_iter it = mx_json_iter(e->unsigned_); mx_json_next(&it);) {
         if (is_one_of(it.key, shown_unsigned, GG_COUNT(shown_unsigned))) {
             copy_member(out, &none, it.key, it.value);
-        } else if (f->now_ms && mx_json_key_is(it.key, "age_ts") && mx_json_i64(it.value, &age_ts)) {
+        } else if (f->now_ms && gg_str_eq(it.key, age_name) && mx_json_i64(it.value, &age_ts)) {
             comma(out, &none);
             gg_buf_lit(out, "\"age\":");
             gg_buf_i64(out, f->now_ms - age_ts);
@@ -84,7 +88,7 @@ static void write_redaction_content(struct gg_buf *out, const struct mx_event *e
     gg_buf_lit(out, "\"redacts\":");
     gg_buf_json_string(out, e->redacts);
     for (struct mx_json_iter it = mx_json_iter(e->content); mx_json_next(&it);)
-        if (!mx_json_key_is(it.key, "redacts"))
+        if (!gg_str_is(it.key, "redacts"))
             copy_member(out, &first, it.key, it.value);
     gg_buf_char(out, '}');
 }
@@ -94,9 +98,9 @@ static void write_members(struct gg_buf *out, const struct mx_event *e, bool *fi
     bool to_content = e->redacts.s && !e->version->redacts_in_content;
     bool to_top = e->redacts.s && e->version->redacts_in_content;
     for (struct mx_json_iter it = mx_json_iter(e->json); mx_json_next(&it);) {
-        if (is_one_of(it.key, hidden, GG_COUNT(hidden)) || (to_top && mx_json_key_is(it.key, "redacts")))
+        if (is_one_of(it.key, hidden, GG_COUNT(hidden)) || (to_top && gg_str_is(it.key, "redacts")))
             continue;
-        if (to_content && mx_json_key_is(it.key, "content")) {
+        if (to_content && gg_str_is(it.key, "content")) {
             comma(out, first);
             gg_buf_lit(out, "\"content\":");
             write_redaction_content(out, e);

@@ -6,7 +6,7 @@
 #include "internal.h"
 #include <stdlib.h>
 
-/* The top-level members that we keep, as JSON text. */
+/* The top-level members that we keep, as JSON text; nothing but slices. */
 struct outline {
     struct gg_str event_id, room_id, type, sender, state_key, redacts, content, unsigned_, ts, depth, prev, auth;
     struct gg_str membership, content_redacts; /* of content, where the type has them */
@@ -51,6 +51,15 @@ static void read_outline(struct gg_str json, struct outline *o)
         o->membership = mx_json_get(o->content, "membership");
     else if (string_is(o->type, "m.room.redaction"))
         o->content_redacts = mx_json_get(o->content, "redacts");
+}
+
+/* The same outline of a copy of the text. */
+static void move_outline(struct outline *o, const char *from, const char *to)
+{
+    struct gg_str *slots = (struct gg_str *)(void *)o;
+    for (size_t i = 0; i < sizeof(*o) / sizeof(*slots); i++)
+        if (slots[i].s)
+            slots[i].s = to + (slots[i].s - from);
 }
 
 struct block {
@@ -233,7 +242,7 @@ int mx_event_from_text(struct gg_str json, const struct mx_room_version *version
     e->refs = 1;
     e->bytes = size;
     e->json = put(&b, json);
-    read_outline(e->json, &o); /* now of our own copy */
+    move_outline(&o, json.s, e->json.s);
     read_header(e, &b, &o);
     read_ids(e, &b, &o, event_id);
     e->meta = known;
