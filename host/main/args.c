@@ -8,10 +8,10 @@
 enum kind { FLAG, VALUE, LIST, REMOVED };
 
 struct option {
-    char letter; /* 0: none */
+    char letter;              /* 0: none */
     const char *name, *other; /* without dashes; other: a second spelling, or NULL */
     int kind;
-    size_t offset; /* of the member of struct gg_args */
+    size_t offset;           /* of the member of struct gg_args */
     const char *value, *doc; /* what the value is called; REMOVED: why */
 };
 
@@ -138,8 +138,11 @@ static int choose_command(struct gg_args *out, struct gg_error *err)
             out->command = modes[i].command;
             break;
         }
-    static const bool without_config[] = {[GG_CMD_HELP] = true,    [GG_CMD_VERSION] = true, [GG_CMD_PLUGINS] = true,
-                                          [GG_CMD_ROUTES] = true,  [GG_CMD_CONFIG_DOC] = true};
+    static const bool without_config[] = {[GG_CMD_HELP] = true,
+                                          [GG_CMD_VERSION] = true,
+                                          [GG_CMD_PLUGINS] = true,
+                                          [GG_CMD_ROUTES] = true,
+                                          [GG_CMD_CONFIG_DOC] = true};
     bool needs_config = !without_config[out->command];
     if (needs_config && out->configs.n == 0)
         return gg_fail(err, GG_E_INVALID,

@@ -33,8 +33,8 @@ struct gg_args {
     const char *format, *listen, *server_name, *report_stats, *config_directory, *data_directory, *manhole,
         *database_path;
     bool json, daemonize, print_pidfile, keep_stdio, enable_registration, no_secrets, open_private_ports,
-        enable_metrics, generate_config, generate_keys, generate_and_run, explain, check_config, print_config, config_doc,
-        help, version;
+        enable_metrics, generate_config, generate_keys, generate_and_run, explain, check_config, print_config,
+        config_doc, help, version;
     struct gg_config_override overrides[4];
     size_t n_overrides;
 };

@@ -1,9 +1,9 @@
 /* Background start that reports its outcome; pid files; the limit of open files. */
 #include "main/daemon.h"
 
-#include <ganglion/log.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ganglion/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>

@@ -78,7 +78,8 @@ static void print_routes(const struct gg_plugins *plugins)
     struct gg_error err = GG_ERROR_INIT;
     size_t counts[2] = {0, 0};
     if (gg_claims_each(plugins, count_route, counts, &err) == 0)
-        printf("routes\n  %zu served here, %zu known and forwarded (ganglion routes lists them)\n", counts[0], counts[1]);
+        printf("routes\n  %zu served here, %zu known and forwarded (ganglion routes lists them)\n", counts[0],
+               counts[1]);
 }
 
 static void print_process(const struct gg_host *host)

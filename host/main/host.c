@@ -131,8 +131,7 @@ void *gg_host_service(const struct gg_host *host, const char *name)
 
 int gg_host_start_services(struct gg_host *host, struct gg_error *err)
 {
-    GG_LIST_EACH(link, &host->services)
-    {
+    GG_LIST_EACH (link, &host->services) {
         struct gg_attached *attached = GG_CONTAINER(link, struct gg_attached, link);
         int rc = attached->service->start != NULL ? attached->service->start(attached->self, err) : 0;
         if (rc < 0) {
@@ -146,8 +145,7 @@ int gg_host_start_services(struct gg_host *host, struct gg_error *err)
 
 int gg_host_services_replicated(struct gg_host *host, struct gg_error *err)
 {
-    GG_LIST_EACH(link, &host->services)
-    {
+    GG_LIST_EACH (link, &host->services) {
         struct gg_attached *attached = GG_CONTAINER(link, struct gg_attached, link);
         int rc = attached->service->replicated != NULL ? attached->service->replicated(attached->self, err) : 0;
         if (rc < 0) {
@@ -217,8 +215,7 @@ void gg_host_on_request(struct gg_host *host, gg_seen_fn *fn, void *self)
 
 void gg_host_seen(struct gg_host *host, struct gg_request *rq)
 {
-    GG_LIST_EACH(link, &host->seen)
-    {
+    GG_LIST_EACH (link, &host->seen) {
         struct gg_hook *hook = GG_CONTAINER(link, struct gg_hook, link);
         hook->fn.seen(hook->self, rq);
     }
@@ -233,8 +230,7 @@ void gg_host_on_schema(struct gg_host *host, gg_schema_fn *fn, void *self)
 
 int gg_host_run_schema(struct gg_host *host, struct gg_error *err)
 {
-    GG_LIST_EACH(link, &host->schema)
-    {
+    GG_LIST_EACH (link, &host->schema) {
         struct gg_hook *hook = GG_CONTAINER(link, struct gg_hook, link);
         int rc = hook->fn.schema(hook->self, err);
         if (rc < 0)
@@ -250,8 +246,7 @@ void gg_host_on_reload(struct gg_host *host, void (*fn)(void *self), void *self)
 
 void gg_host_run_reload(struct gg_host *host)
 {
-    GG_LIST_EACH(link, &host->reload)
-    {
+    GG_LIST_EACH (link, &host->reload) {
         struct gg_hook *hook = GG_CONTAINER(link, struct gg_hook, link);
         hook->fn.reload(hook->self);
     }

@@ -52,14 +52,14 @@ struct gg_host {
     struct gg_client *client;
     struct gg_repl *repl;
 
-    char *worker_app;     /* as configured; GG_MAIN_APP when there is none */
-    char *instance;       /* worker_name; GG_MAIN_INSTANCE for the main process */
-    char instance_id[6];  /* 5 random letters of this start */
-    bool main;            /* the main process */
-    bool redis;           /* redis.enabled */
-    bool background;      /* run_background_tasks_on names this process */
+    char *worker_app;    /* as configured; GG_MAIN_APP when there is none */
+    char *instance;      /* worker_name; GG_MAIN_INSTANCE for the main process */
+    char instance_id[6]; /* 5 random letters of this start */
+    bool main;           /* the main process */
+    bool redis;          /* redis.enabled */
+    bool background;     /* run_background_tasks_on names this process */
     enum gg_phase phase;
-    int64_t started_ms;   /* wall clock */
+    int64_t started_ms; /* wall clock */
 
     struct {
         gg_authenticate_fn *fn;
@@ -69,11 +69,11 @@ struct gg_host {
         gg_limit_fn *fn;
         void *self;
     } limiter;
-    struct gg_list services;   /* struct gg_attached, in order of attachment */
-    struct gg_list schema;     /* struct gg_hook */
-    struct gg_list seen;       /* struct gg_hook */
-    struct gg_list reload;     /* struct gg_hook */
-    struct gg_list jobs;       /* main/jobs.c */
+    struct gg_list services; /* struct gg_attached, in order of attachment */
+    struct gg_list schema;   /* struct gg_hook */
+    struct gg_list seen;     /* struct gg_hook */
+    struct gg_list reload;   /* struct gg_hook */
+    struct gg_list jobs;     /* main/jobs.c */
     struct gg_scope *jobs_scope;
 };
 
@@ -104,6 +104,6 @@ GG_YIELDS void gg_host_stop_services(struct gg_host *host);
 GG_YIELDS void gg_host_run_reload(struct gg_host *host);
 void gg_host_start_jobs(struct gg_host *host); /* jobs.c: what gg_host_every registered so far */
 GG_YIELDS void gg_host_stop_jobs(struct gg_host *host, int64_t deadline);
-void gg_host_free_jobs(struct gg_host *host);  /* no fiber of a job is left */
+void gg_host_free_jobs(struct gg_host *host); /* no fiber of a job is left */
 
 #endif

@@ -41,14 +41,14 @@ static void start_job(struct job *job)
         gg_err(&logger, "cannot start the job %s", job->name);
 }
 
-void gg_host_every(struct gg_host *host, const char *name, int64_t interval_ms, bool background,
-                   void (*fn)(void *arg), void *arg)
+void gg_host_every(struct gg_host *host, const char *name, int64_t interval_ms, bool background, void (*fn)(void *arg),
+                   void *arg)
 {
     GG_ASSERT(interval_ms > 0);
     struct job *job = calloc(1, sizeof(*job));
     GG_ASSERT(job != NULL);
-    *job = (struct job){.host = host, .name = name, .interval_ms = interval_ms, .background = background, .fn = fn,
-                        .arg = arg};
+    *job = (struct job){
+        .host = host, .name = name, .interval_ms = interval_ms, .background = background, .fn = fn, .arg = arg};
     gg_list_push(&host->jobs, &job->link);
     if (host->phase == GG_PHASE_RUNNING)
         start_job(job);
@@ -57,7 +57,7 @@ void gg_host_every(struct gg_host *host, const char *name, int64_t interval_ms, 
 void gg_host_start_jobs(struct gg_host *host)
 {
     host->jobs_scope = gg_scope_new(host->scope, "jobs");
-    GG_LIST_EACH(link, &host->jobs)
+    GG_LIST_EACH (link, &host->jobs)
         start_job(GG_CONTAINER(link, struct job, link));
 }
 

@@ -79,8 +79,7 @@ int gg_command_generate_config(const struct gg_args *args)
         return usage_error("--generate-config needs exactly one -c");
     if (args->server_name == NULL)
         return usage_error("--generate-config needs the name of the server: -H NAME");
-    if (args->report_stats == NULL ||
-        (strcmp(args->report_stats, "yes") != 0 && strcmp(args->report_stats, "no") != 0))
+    if (args->report_stats == NULL || (strcmp(args->report_stats, "yes") != 0 && strcmp(args->report_stats, "no") != 0))
         return usage_error("--generate-config needs --report-stats yes or --report-stats no");
     struct gg_generate_options options = {.path = args->configs.values[0],
                                           .server_name = args->server_name,
@@ -100,8 +99,7 @@ int gg_command_generate_config(const struct gg_args *args)
 
 int gg_command_config_doc(const struct gg_args *args)
 {
-    struct gg_doc_section sections[GG_MAX_ROLES * 4] = {{"The host", gg_host_keys},
-                                                        {"The process", gg_main_keys}};
+    struct gg_doc_section sections[GG_MAX_ROLES * 4] = {{"The host", gg_host_keys}, {"The process", gg_main_keys}};
     struct gg_plugins *plugins = gg_plugins_new(args->plugin_dirs.values);
     struct gg_buf text = GG_BUF_INIT;
     size_t n = 2;

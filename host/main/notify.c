@@ -1,8 +1,8 @@
 /* systemd's notify protocol, by hand: one datagram, no library. */
 #include "main/notify.h"
 
-#include <ganglion/log.h>
 #include <errno.h>
+#include <ganglion/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

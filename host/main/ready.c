@@ -37,8 +37,10 @@ static void roles(const struct gg_plugins *plugins, struct gg_buf *buf)
 
 bool gg_host_ready(struct gg_host *host, struct gg_buf *buf)
 {
-    static const char *const phases[] = {[GG_PHASE_LOADING] = "starting", [GG_PHASE_STARTING] = "starting",
-                                         [GG_PHASE_RUNNING] = "running", [GG_PHASE_STOPPING] = "stopping"};
+    static const char *const phases[] = {[GG_PHASE_LOADING] = "starting",
+                                         [GG_PHASE_STARTING] = "starting",
+                                         [GG_PHASE_RUNNING] = "running",
+                                         [GG_PHASE_STOPPING] = "stopping"};
     struct gg_buf rest = GG_BUF_INIT;
     bool database = host->db != NULL && gg_db_healthy(host->db);
     bool redis = !host->redis || gg_repl_connected(host);
@@ -51,8 +53,7 @@ bool gg_host_ready(struct gg_host *host, struct gg_buf *buf)
         member(&rest, "redis", redis);
     if (host->plugins != NULL)
         roles(host->plugins, &rest);
-    GG_LIST_EACH(link, &host->services)
-    {
+    GG_LIST_EACH (link, &host->services) {
         struct gg_attached *attached = GG_CONTAINER(link, struct gg_attached, link);
         if (attached->started && attached->service->ready != NULL)
             ready = attached->service->ready(attached->self, &rest) && ready;

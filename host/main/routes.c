@@ -94,7 +94,8 @@ static int gather(struct routes *r, struct gg_error *err)
 {
     int rc = 0;
     if (r->args->configs.n > 0)
-        rc = gg_deployment_read(r->arena, r->installed, r->args->configs.values, r->args->configs.n, &r->deployment, err);
+        rc = gg_deployment_read(r->arena, r->installed, r->args->configs.values, r->args->configs.n, &r->deployment,
+                                err);
     if (rc < 0)
         return rc;
     struct gg_plugins listed = r->args->configs.n > 0 ? loaded_ones(r) : *r->installed;

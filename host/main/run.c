@@ -26,7 +26,7 @@ struct process {
     int signal_fd;
     struct gg_fiber *starter; /* while the stages start */
     bool stopping;
-    struct gg_cond stop;      /* stopping was set */
+    struct gg_cond stop; /* stopping was set */
     int rc;
     struct gg_error err;
 };

@@ -39,8 +39,8 @@ static struct gg_host *make_host(const struct gg_setup *setup)
 {
     const struct gg_config *config = setup->config;
     bool main_process = gg_topology_is_main(config);
-    struct gg_host *host = gg_host_new(config, main_process ? NULL : gg_topology_worker_app(config),
-                                       gg_topology_instance(config));
+    struct gg_host *host =
+        gg_host_new(config, main_process ? NULL : gg_topology_worker_app(config), gg_topology_instance(config));
     host->redis = gg_topology_redis(config)->enabled;
     host->background = gg_topology_has_duty(config, "background", NULL);
     host->plugins = setup->plugins;

@@ -1,8 +1,8 @@
 /* Signals through a signalfd: no handler runs, so no code needs to be async-safe. */
 #include "main/signals.h"
 
-#include <ganglion/fiber.h>
 #include <errno.h>
+#include <ganglion/fiber.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -20,8 +20,7 @@ int gg_signals_open(int *fd_out, struct gg_error *err)
     sigset_t set;
     wanted(&set);
     signal(SIGPIPE, SIG_IGN);
-    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 ||
-        (*fd_out = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)) < 0)
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0 || (*fd_out = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC)) < 0)
         return gg_fail(err, GG_E_IO, "cannot listen for signals: %s", strerror(errno));
     return 0;
 }

@@ -10,12 +10,12 @@
 struct gg_run {
     const struct gg_args *args;
     struct gg_setup setup;
-    size_t reached;          /* stages that have started */
-    int64_t drain_deadline;  /* set before the stages stop */
-    bool forced;             /* a second signal: do not wait for requests */
-    const char *log_path;    /* of the log's configuration in force; NULL: standard error */
-    const char *pid_file;    /* where to write it, or NULL */
-    bool pid_required;       /* going to the background: failing to write it ends the start */
+    size_t reached;         /* stages that have started */
+    int64_t drain_deadline; /* set before the stages stop */
+    bool forced;            /* a second signal: do not wait for requests */
+    const char *log_path;   /* of the log's configuration in force; NULL: standard error */
+    const char *pid_file;   /* where to write it, or NULL */
+    bool pid_required;      /* going to the background: failing to write it ends the start */
     bool pid_written;
 };
 

@@ -22,16 +22,15 @@ static bool size_ok(uint16_t size, size_t least)
 static int judge(const struct gg_plugin *p, const char *path, const char *base, struct gg_error *err)
 {
     if (p == NULL || p->magic != GG_MAGIC)
-        return gg_fail(err, GG_E_INVALID, "%s is no Ganglion plugin: its descriptor does not begin with the magic number",
-                       path);
-    if (p->abi_major != GG_ABI_MAJOR || p->abi_minor > GG_ABI_MINOR)
         return gg_fail(err, GG_E_INVALID,
-                       "%s was built for plugin ABI %u.%u, this host has %u.%u: %s", path, p->abi_major, p->abi_minor,
-                       GG_ABI_MAJOR, GG_ABI_MINOR,
+                       "%s is no Ganglion plugin: its descriptor does not begin with the magic number", path);
+    if (p->abi_major != GG_ABI_MAJOR || p->abi_minor > GG_ABI_MINOR)
+        return gg_fail(err, GG_E_INVALID, "%s was built for plugin ABI %u.%u, this host has %u.%u: %s", path,
+                       p->abi_major, p->abi_minor, GG_ABI_MAJOR, GG_ABI_MINOR,
                        p->abi_major < GG_ABI_MAJOR ? "rebuild the plugin" : "upgrade Ganglion, or rebuild the plugin");
-    if (!size_ok(p->size, SIZE_1_0) || !size_ok(p->route_size, ROUTE_SIZE_1_0) ||
-        !size_ok(p->key_size, KEY_SIZE_1_0) || !size_ok(p->method_size, METHOD_SIZE_1_0) ||
-        !size_ok(p->migration_size, MIGRATION_SIZE_1_0) || !size_ok(p->include_size, INCLUDE_SIZE_1_0))
+    if (!size_ok(p->size, SIZE_1_0) || !size_ok(p->route_size, ROUTE_SIZE_1_0) || !size_ok(p->key_size, KEY_SIZE_1_0) ||
+        !size_ok(p->method_size, METHOD_SIZE_1_0) || !size_ok(p->migration_size, MIGRATION_SIZE_1_0) ||
+        !size_ok(p->include_size, INCLUDE_SIZE_1_0))
         return gg_fail(err, GG_E_INVALID, "%s has a damaged descriptor: its structs are smaller than those of ABI %u.0",
                        path, GG_ABI_MAJOR);
     if (p->name == NULL || strcmp(p->name, base) != 0)
@@ -117,8 +116,8 @@ static void copy_tables(struct gg_arena *arena, struct gg_role *role)
 {
     const struct gg_plugin *p = &role->desc;
     size_t n;
-    const struct source *s = sources_of(arena, p->routes, p->route_size, (const void *const *)p->route_groups,
-                                        sizeof(struct gg_route), &n);
+    const struct source *s =
+        sources_of(arena, p->routes, p->route_size, (const void *const *)p->route_groups, sizeof(struct gg_route), &n);
     role->routes = merge(arena, s, n, sizeof(struct gg_route), false, &role->n_routes);
     s = sources_of(arena, p->methods, p->method_size, (const void *const *)p->method_groups, sizeof(struct gg_method),
                    &n);

@@ -35,8 +35,7 @@ static bool agree(const struct gg_plugins *plugins, const struct claim *a, const
 
 /* *fresh_out: at least one spelling of the route was not taken by another role. */
 static int claim_route(const struct gg_plugins *plugins, struct gg_arena *arena, struct gg_map *claims,
-                       const struct gg_role *role, const struct gg_route *route, bool *fresh_out,
-                       struct gg_error *err)
+                       const struct gg_role *role, const struct gg_route *route, bool *fresh_out, struct gg_error *err)
 {
     const char **spellings;
     size_t n;

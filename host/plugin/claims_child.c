@@ -3,9 +3,9 @@
  * that only other roles need. */
 #include "plugin/claims.h"
 
-#include <ganglion/log.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ganglion/log.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>

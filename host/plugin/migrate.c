@@ -41,7 +41,8 @@ int gg_migration_script(const char *plugin, const struct gg_migration *migration
 {
     char schema[GG_ROLE_MAX + 16];
     if (strstr(migration->sql, INNER) != NULL || strstr(migration->sql, OUTER) != NULL)
-        return gg_fail(err, GG_E_INVALID, "migration %u of %s uses a quoting tag of the host", migration->version, plugin);
+        return gg_fail(err, GG_E_INVALID, "migration %u of %s uses a quoting tag of the host", migration->version,
+                       plugin);
     gg_role_schema(plugin, schema, sizeof(schema)); /* letters, digits, '_': and so needs no escaping */
     gg_buf_printf(out, set_up, (int64_t)LOCK_KEY, schema, schema);
     gg_buf_printf(out, apply, schema, plugin, schema, plugin, migration->version, migration->sql, plugin,
@@ -52,8 +53,8 @@ int gg_migration_script(const char *plugin, const struct gg_migration *migration
 /* The highest version that has run; 0: none. Read first, so that a start with nothing to do takes no lock. */
 static int applied(struct gg_db *db, const char *plugin, int64_t *out, struct gg_error *err)
 {
-    static const struct gg_stmt has_table = {
-        "SELECT to_regclass('ganglion.plugin_migrations') IS NOT NULL", GG_LANE_POINT};
+    static const struct gg_stmt has_table = {"SELECT to_regclass('ganglion.plugin_migrations') IS NOT NULL",
+                                             GG_LANE_POINT};
     static const struct gg_stmt highest = {
         "SELECT coalesce(max(version), 0)::bigint FROM ganglion.plugin_migrations WHERE plugin = $1::text",
         GG_LANE_POINT};

@@ -28,8 +28,7 @@ static int open_local(const char *path, lt_dlhandle *out, struct gg_error *err)
     return 0;
 }
 
-int gg_role_open(struct gg_arena *arena, const char *path, const char *base, struct gg_role **out,
-                 struct gg_error *err)
+int gg_role_open(struct gg_arena *arena, const char *path, const char *base, struct gg_role **out, struct gg_error *err)
 {
     lt_dlhandle handle = NULL;
     int rc = probe(path, err);

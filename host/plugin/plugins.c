@@ -101,8 +101,9 @@ static int missing_file(struct gg_plugins *plugins, const char *base, const char
     }
     gg_plugin_list_text(&installed, gg_plugin_installed(plugins->arena, plugins->folders, &n));
     gg_plugin_list_text(&folders, plugins->folders);
-    int rc = gg_fail(err, GG_E_NOT_FOUND, "%s needs %s.so%s, which is not installed; looked in: %s; installed roles: %s",
-                     who, base, package, folders.data, installed.data);
+    int rc =
+        gg_fail(err, GG_E_NOT_FOUND, "%s needs %s.so%s, which is not installed; looked in: %s; installed roles: %s",
+                who, base, package, folders.data, installed.data);
     gg_buf_done(&installed);
     gg_buf_done(&folders);
     return rc;
@@ -115,8 +116,8 @@ int gg_plugins_open_root(struct gg_plugins *plugins, const char *worker_app, str
     int rc = gg_role_of_app(worker_app, &name, err);
     if (rc < 0)
         return rc;
-    const char *who = worker_app != NULL ? gg_arena_printf(plugins->arena, "worker_app %s", worker_app)
-                                         : "the main process";
+    const char *who =
+        worker_app != NULL ? gg_arena_printf(plugins->arena, "worker_app %s", worker_app) : "the main process";
     const char *path = gg_plugin_find(plugins->arena, plugins->folders, name.base);
     if (path == NULL)
         return missing_file(plugins, name.base, who, err);
@@ -151,7 +152,8 @@ void gg_plugins_warn_missing(const struct gg_plugins *plugins)
         gg_buf_printf(&packages, " %s", plugins->missing[i].package);
     }
     if (plugins->n_missing > 0)
-        gg_warn(&logger, "work that falls to this process is left undone, since its roles are not installed: %s (install%s)",
+        gg_warn(&logger,
+                "work that falls to this process is left undone, since its roles are not installed: %s (install%s)",
                 roles.data, packages.data);
     gg_buf_done(&roles);
     gg_buf_done(&packages);

@@ -14,8 +14,8 @@ struct gg_missing { /* a role that the config gives to this process, and whose f
 
 struct gg_plugins {
     struct gg_arena *arena;
-    const char *const *folders;           /* searched in this order; NULL-ended */
-    struct gg_role *roles[GG_MAX_ROLES];  /* the process's own role first, then what it includes */
+    const char *const *folders;          /* searched in this order; NULL-ended */
+    struct gg_role *roles[GG_MAX_ROLES]; /* the process's own role first, then what it includes */
     size_t n;
     struct gg_missing missing[GG_MAX_ROLES];
     size_t n_missing;
@@ -54,7 +54,7 @@ GG_YIELDS GG_CHECKED int gg_plugins_start(struct gg_plugins *plugins, struct gg_
 /* A plugin that refuses is logged and keeps what it had. */
 GG_YIELDS void gg_plugins_reload(struct gg_plugins *plugins);
 GG_YIELDS void gg_plugins_drain(struct gg_plugins *plugins, int64_t deadline);
-GG_YIELDS void gg_plugins_stop(struct gg_plugins *plugins);   /* those that started, newest first */
-void gg_plugins_unload(struct gg_plugins *plugins); /* those that loaded, newest first */
+GG_YIELDS void gg_plugins_stop(struct gg_plugins *plugins); /* those that started, newest first */
+void gg_plugins_unload(struct gg_plugins *plugins);         /* those that loaded, newest first */
 
 #endif

@@ -12,19 +12,19 @@
 enum gg_role_state { GG_ROLE_OPENED, GG_ROLE_LOADED, GG_ROLE_STARTED, GG_ROLE_STOPPED };
 
 struct gg_role {
-    struct gg_plugin desc;             /* tables below are the ones to use */
-    const char *file;                  /* full path */
-    const struct gg_route *routes;     /* own and groups, ended by method NULL; patterns as written */
+    struct gg_plugin desc;         /* tables below are the ones to use */
+    const char *file;              /* full path */
+    const struct gg_route *routes; /* own and groups, ended by method NULL; patterns as written */
     size_t n_routes;
-    const struct gg_method *methods;   /* own and groups, ended by name NULL */
+    const struct gg_method *methods;         /* own and groups, ended by name NULL */
     const struct gg_config_key *const *keys; /* own and groups, NULL-ended */
-    const struct gg_include *includes; /* ended by role NULL */
+    const struct gg_include *includes;       /* ended by role NULL */
     const struct gg_migration *migrations;
-    const char *why;                   /* one line for --explain: what made us load it */
-    const char *included_by;           /* NULL: the process's own role */
-    int state;                         /* enum gg_role_state */
-    void *self;                        /* what load() made */
-    void *handle;                      /* libltdl's; kept for ever: a plugin is never unloaded */
+    const char *why;         /* one line for --explain: what made us load it */
+    const char *included_by; /* NULL: the process's own role */
+    int state;               /* enum gg_role_state */
+    void *self;              /* what load() made */
+    void *handle;            /* libltdl's; kept for ever: a plugin is never unloaded */
 };
 
 /* Opens path and judges what is in it: GG_E_INVALID with the reason (no plugin,

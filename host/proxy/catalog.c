@@ -98,8 +98,9 @@ int gg_catalog_make(struct gg_arena *arena, const struct gg_plugins *plugins, st
 const char *gg_auth_name(uint32_t auth)
 {
     static const char *const names[GG_AUTH_KINDS] = {
-        [GG_AUTH_NONE] = "none",   [GG_AUTH_USER] = "user",     [GG_AUTH_GUEST] = "guest",  [GG_AUTH_OPTIONAL] = "optional",
-        [GG_AUTH_ADMIN] = "admin", [GG_AUTH_SERVER] = "server", [GG_AUTH_SECRET] = "secret"};
+        [GG_AUTH_NONE] = "none",         [GG_AUTH_USER] = "user",   [GG_AUTH_GUEST] = "guest",
+        [GG_AUTH_OPTIONAL] = "optional", [GG_AUTH_ADMIN] = "admin", [GG_AUTH_SERVER] = "server",
+        [GG_AUTH_SECRET] = "secret"};
     return auth < GG_AUTH_KINDS ? names[auth] : "unknown";
 }
 
@@ -151,7 +152,9 @@ void gg_catalog_table(const struct gg_catalog *catalog, struct gg_buf *out)
         const struct gg_route *route = entry->route;
         gg_buf_printf(out, "%-6s %-90s %-11s %-8s %-13s", entry->method, entry->path,
                       route->resource != NULL ? route->resource : "", gg_auth_name(route->auth),
-                      route->writer != NULL ? route->writer : route->pool != NULL ? route->pool : "");
+                      route->writer != NULL ? route->writer
+                      : route->pool != NULL ? route->pool
+                                            : "");
         for (const char *const *app = entry->worker_apps; *app != NULL; app++)
             gg_buf_printf(out, " %s", short_app(*app));
         gg_buf_char(out, '\n');

@@ -7,9 +7,9 @@
 /* One method and one spelling of a path. */
 struct gg_catalog_entry {
     const char *method, *path;
-    const struct gg_route *route;      /* the first table that lists it */
-    const char *const *worker_apps;    /* of all roles that serve it, NULL-ended */
-    const struct gg_role **roles;      /* those that list it, and those that include one that does */
+    const struct gg_route *route;   /* the first table that lists it */
+    const char *const *worker_apps; /* of all roles that serve it, NULL-ended */
+    const struct gg_role **roles;   /* those that list it, and those that include one that does */
     size_t n_roles;
 };
 

@@ -1,10 +1,10 @@
 /* Reads the configuration of every process of a deployment, without running any. */
 #include "proxy/deployment.h"
 
+#include "config/files.h"
 #include "config/topology.h"
 #include "main/keys.h"
 #include "plugin/name.h"
-#include "config/files.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -40,8 +40,7 @@ static int find_roles(struct gg_arena *arena, const struct gg_plugins *plugins, 
             const struct gg_role *role = gg_plugins_find(plugins, include->role);
             bool explicitly;
             const char *why;
-            if (role != NULL &&
-                gg_role_wants(arena, process->roles[i], include, process->host, &explicitly, &why))
+            if (role != NULL && gg_role_wants(arena, process->roles[i], include, process->host, &explicitly, &why))
                 add_role(process, role);
         }
     return 0;
@@ -116,8 +115,11 @@ static bool covers(const struct gg_listener *listener, bool is_main, const char 
     static const struct {
         const char *listed, *also;
         bool main_only;
-    } rules[] = {{"federation", "openid", false}, {"federation", "keys", false}, {"client", "static", false},
-                 {"client", "media", true},       {"federation", "media", true}};
+    } rules[] = {{"federation", "openid", false},
+                 {"federation", "keys", false},
+                 {"client", "static", false},
+                 {"client", "media", true},
+                 {"federation", "media", true}};
     if (gg_listener_has(listener, resource))
         return true;
     for (size_t i = 0; i < GG_COUNT(rules); i++)

@@ -7,8 +7,8 @@
 #include "plugin/plugins.h"
 
 struct gg_process {
-    const char *name;                          /* instance name */
-    const char *file;                          /* the worker's own; the shared one for main */
+    const char *name; /* instance name */
+    const char *file; /* the worker's own; the shared one for main */
     struct gg_config *config;
     struct gg_host *host;                      /* for questions about duties only */
     const struct gg_role *root;                /* NULL: its plugin is not installed */
@@ -17,7 +17,7 @@ struct gg_process {
 };
 
 struct gg_deployment {
-    struct gg_process *processes;              /* the main process first */
+    struct gg_process *processes; /* the main process first */
     size_t n;
 };
 

@@ -5,36 +5,37 @@
 
 static void head(const struct gg_plan *plan, struct gg_buf *out)
 {
-    gg_buf_lit(out,
-               "# Made by `ganglion routes --format haproxy`; make it again when a process comes or goes.\n"
-               "# Pools are chosen by `ganglion.pools` in the shared configuration.\n");
+    gg_buf_lit(out, "# Made by `ganglion routes --format haproxy`; make it again when a process comes or goes.\n"
+                    "# Pools are chosen by `ganglion.pools` in the shared configuration.\n");
     for (size_t i = 0; i < plan->n_notes; i++)
         gg_buf_printf(out, "# %s\n", plan->notes[i]);
-    gg_buf_lit(out,
-               "\ndefaults\n    mode http\n    option http-keep-alive\n    timeout connect 5s\n    timeout client 200s\n"
-               "    timeout server 200s\n    timeout http-request 30s\n    timeout http-keep-alive 75s\n");
+    gg_buf_lit(
+        out, "\ndefaults\n    mode http\n    option http-keep-alive\n    timeout connect 5s\n    timeout client 200s\n"
+             "    timeout server 200s\n    timeout http-request 30s\n    timeout http-keep-alive 75s\n");
 }
 
 static void frontend(const char *listen, struct gg_buf *out)
 {
     gg_buf_printf(out, "\nfrontend ganglion\n    bind %s\n", listen);
-    gg_buf_lit(out,
-               "    # Calls between processes: never from outside.\n"
-               "    http-request deny deny_status 404 if { path,url_dec -m beg /_synapse/replication /_ganglion/forward "
-               "/_synapse/metrics }\n"
-               "    http-request deny deny_status 404 if { path,url_dec -m str /metrics }\n"
-               "    http-request set-header X-Forwarded-For %[src]\n"
-               "    http-request set-header X-Forwarded-Proto http unless { ssl_fc }\n"
-               "    http-request set-header X-Forwarded-Proto https if { ssl_fc }\n"
-               "    http-request set-var(txn.method) method\n"
-               "    http-request set-var(txn.method) str(GET) if { method HEAD }\n"
-               "    http-request set-var(txn.method) req.hdr(access-control-request-method) if { method OPTIONS }\n"
-               "    # A user's requests go to one process: Synapse's tokens carry the user, others stand for themselves.\n"
-               "    http-request set-var(txn.token) src\n"
-               "    http-request set-var(txn.token) urlp(access_token) if { urlp(access_token) -m found }\n"
-               "    http-request set-var(txn.token) req.hdr(authorization),word(2,' ') if { req.hdr(authorization) -m found }\n"
-               "    http-request set-var(txn.user) var(txn.token)\n"
-               "    http-request set-var(txn.user) var(txn.token),field(2,_) if { var(txn.token) -m beg syt_ }\n");
+    gg_buf_lit(
+        out,
+        "    # Calls between processes: never from outside.\n"
+        "    http-request deny deny_status 404 if { path,url_dec -m beg /_synapse/replication /_ganglion/forward "
+        "/_synapse/metrics }\n"
+        "    http-request deny deny_status 404 if { path,url_dec -m str /metrics }\n"
+        "    http-request set-header X-Forwarded-For %[src]\n"
+        "    http-request set-header X-Forwarded-Proto http unless { ssl_fc }\n"
+        "    http-request set-header X-Forwarded-Proto https if { ssl_fc }\n"
+        "    http-request set-var(txn.method) method\n"
+        "    http-request set-var(txn.method) str(GET) if { method HEAD }\n"
+        "    http-request set-var(txn.method) req.hdr(access-control-request-method) if { method OPTIONS }\n"
+        "    # A user's requests go to one process: Synapse's tokens carry the user, others stand for themselves.\n"
+        "    http-request set-var(txn.token) src\n"
+        "    http-request set-var(txn.token) urlp(access_token) if { urlp(access_token) -m found }\n"
+        "    http-request set-var(txn.token) req.hdr(authorization),word(2,' ') if { req.hdr(authorization) -m found "
+        "}\n"
+        "    http-request set-var(txn.user) var(txn.token)\n"
+        "    http-request set-var(txn.user) var(txn.token),field(2,_) if { var(txn.token) -m beg syt_ }\n");
 }
 
 static void captures(const struct gg_plan *plan, struct gg_buf *out)
@@ -66,7 +67,8 @@ static void rule(const struct gg_plan *plan, const struct gg_rule *r, struct gg_
             continue;
         gg_buf_printf(out, "    use_backend %s", v->to->name);
         condition(r, out);
-        gg_buf_text(out, v->kind == GG_VARIANT_INITIAL ? " !{ urlp(since) -m len gt 0 }\n" : " { urlp(user_id) -m len gt 0 }\n");
+        gg_buf_text(out, v->kind == GG_VARIANT_INITIAL ? " !{ urlp(since) -m len gt 0 }\n"
+                                                       : " { urlp(user_id) -m len gt 0 }\n");
     }
     gg_buf_printf(out, "    use_backend %s", r->pool->name);
     condition(r, out);

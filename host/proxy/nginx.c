@@ -17,19 +17,20 @@ static void head(const struct gg_plan *plan, struct gg_buf *out)
 
 static void variables(struct gg_buf *out)
 {
-    gg_buf_lit(out,
-               "\nmap_hash_bucket_size 256;\nmap_hash_max_size 8192;\n\n"
-               "# The path as the client sent it: an encoded slash stays inside its segment.\n"
-               "map $request_uri $ganglion_path {\n    default $request_uri;\n    \"~^(?<ganglion_p>[^?]*)\" $ganglion_p;\n}\n"
-               "map $request_method $ganglion_method {\n    default $request_method;\n    HEAD GET;\n"
-               "    OPTIONS $http_access_control_request_method;\n}\n"
-               "# A user's requests go to one process: Synapse's tokens carry the user, others stand for themselves.\n"
-               "map $http_authorization $ganglion_token {\n    default $arg_access_token;\n"
-               "    \"~*^bearer +(?<ganglion_t>[^ ]+)\" $ganglion_t;\n}\n"
-               "map $ganglion_token $ganglion_user {\n    default $ganglion_token;\n    \"\" $remote_addr;\n"
-               "    \"~^syt_(?<ganglion_u>[^_]+)_\" $ganglion_u;\n}\n"
-               "map $arg_since $ganglion_initial {\n    default \"\";\n    \"\" initial;\n}\n"
-               "map $arg_user_id $ganglion_bridged {\n    default bridged;\n    \"\" \"\";\n}\n");
+    gg_buf_lit(
+        out,
+        "\nmap_hash_bucket_size 256;\nmap_hash_max_size 8192;\n\n"
+        "# The path as the client sent it: an encoded slash stays inside its segment.\n"
+        "map $request_uri $ganglion_path {\n    default $request_uri;\n    \"~^(?<ganglion_p>[^?]*)\" $ganglion_p;\n}\n"
+        "map $request_method $ganglion_method {\n    default $request_method;\n    HEAD GET;\n"
+        "    OPTIONS $http_access_control_request_method;\n}\n"
+        "# A user's requests go to one process: Synapse's tokens carry the user, others stand for themselves.\n"
+        "map $http_authorization $ganglion_token {\n    default $arg_access_token;\n"
+        "    \"~*^bearer +(?<ganglion_t>[^ ]+)\" $ganglion_t;\n}\n"
+        "map $ganglion_token $ganglion_user {\n    default $ganglion_token;\n    \"\" $remote_addr;\n"
+        "    \"~^syt_(?<ganglion_u>[^_]+)_\" $ganglion_u;\n}\n"
+        "map $arg_since $ganglion_initial {\n    default \"\";\n    \"\" initial;\n}\n"
+        "map $arg_user_id $ganglion_bridged {\n    default bridged;\n    \"\" \"\";\n}\n");
 }
 
 static bool seen_before(const struct gg_plan *plan, size_t at)
@@ -129,21 +130,20 @@ static void upstream(const struct gg_pool *pool, struct gg_buf *out)
 static void server(const char *listen, struct gg_buf *out)
 {
     gg_buf_printf(out, "\nserver {\n    listen %s;\n", listen);
-    gg_buf_lit(out,
-               "    client_max_body_size 0; # each route has a bound of its own\n"
-               "    proxy_request_buffering off;\n"
-               "    proxy_http_version 1.1;\n"
-               "    proxy_set_header Connection \"\";\n"
-               "    proxy_set_header Host $http_host;\n"
-               "    proxy_set_header X-Forwarded-For $remote_addr;\n"
-               "    proxy_set_header X-Forwarded-Proto $scheme;\n"
-               "    proxy_read_timeout 200s; # longer than a long poll\n"
-               "    location / {\n        proxy_pass http://$ganglion_pool$request_uri;\n    }\n"
-               "    # Calls between processes: never from outside.\n"
-               "    location ^~ /_synapse/replication { return 404; }\n"
-               "    location ^~ /_ganglion/forward { return 404; }\n"
-               "    location ^~ /_synapse/metrics { return 404; }\n"
-               "    location = /metrics { return 404; }\n}\n");
+    gg_buf_lit(out, "    client_max_body_size 0; # each route has a bound of its own\n"
+                    "    proxy_request_buffering off;\n"
+                    "    proxy_http_version 1.1;\n"
+                    "    proxy_set_header Connection \"\";\n"
+                    "    proxy_set_header Host $http_host;\n"
+                    "    proxy_set_header X-Forwarded-For $remote_addr;\n"
+                    "    proxy_set_header X-Forwarded-Proto $scheme;\n"
+                    "    proxy_read_timeout 200s; # longer than a long poll\n"
+                    "    location / {\n        proxy_pass http://$ganglion_pool$request_uri;\n    }\n"
+                    "    # Calls between processes: never from outside.\n"
+                    "    location ^~ /_synapse/replication { return 404; }\n"
+                    "    location ^~ /_ganglion/forward { return 404; }\n"
+                    "    location ^~ /_synapse/metrics { return 404; }\n"
+                    "    location = /metrics { return 404; }\n}\n");
 }
 
 void gg_plan_nginx(const struct gg_plan *plan, struct gg_arena *arena, const char *listen, struct gg_buf *out)

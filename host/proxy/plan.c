@@ -19,7 +19,8 @@ void gg_pattern_regex(struct gg_buf *out, const char *pattern)
             gg_buf_lit(out, "(?:");
         } else if (strchr("|)", *c) != NULL) {
             gg_buf_char(out, *c);
-        } else if (strchr(".+*?$", *c) != NULL) { /* a class needs no backslash, which every file format reads its own way */
+        } else if (strchr(".+*?$", *c) !=
+                   NULL) { /* a class needs no backslash, which every file format reads its own way */
             gg_buf_printf(out, "[%c]", *c);
         } else {
             gg_buf_char(out, *c);
@@ -98,8 +99,8 @@ static void add_rule(struct gg_planner *planner, const struct gg_route *route, s
         return;
     }
     struct gg_rule *rule = &plan->rules[plan->n_rules++];
-    *rule = (struct gg_rule){.pattern = route->path, .prefix = prefix, .pool = pool,
-                             .n_params = count_params(route->path)};
+    *rule =
+        (struct gg_rule){.pattern = route->path, .prefix = prefix, .pool = pool, .n_params = count_params(route->path)};
     rule->methods[rule->n_methods++] = route->method;
 }
 
@@ -122,7 +123,8 @@ static void add_variants(struct gg_planner *planner, const struct gg_catalog_ent
         add_variant(planner, GG_VARIANT_BRIDGE, pool, gg_pools_named(planner, entry, "bridge", true));
 }
 
-static void plan_entry(struct gg_planner *planner, const struct gg_catalog_entry *entry, const struct gg_pool *main_pool)
+static void plan_entry(struct gg_planner *planner, const struct gg_catalog_entry *entry,
+                       const struct gg_pool *main_pool)
 {
     struct gg_pool *pool = for_proxies(entry->route) ? gg_pools_for(planner, entry) : NULL;
     if (pool == NULL)
@@ -185,8 +187,9 @@ static void add_notes(struct gg_planner *planner)
     for (size_t i = 0; i < planner->deployment->n; i++) {
         const struct gg_process *process = &planner->deployment->processes[i];
         if (process->root == NULL)
-            note(planner, gg_arena_printf(planner->arena, "%s: the plugin of %s is not installed here, so nothing is sent to it",
-                                          process->name, gg_host_worker_app(process->host)));
+            note(planner,
+                 gg_arena_printf(planner->arena, "%s: the plugin of %s is not installed here, so nothing is sent to it",
+                                 process->name, gg_host_worker_app(process->host)));
         else if (gg_process_address(planner->arena, planner->deployment, process, "client|federation|media") == NULL)
             note(planner, gg_arena_printf(planner->arena, "%s (%s): no listener for clients or servers", process->name,
                                           gg_host_worker_app(process->host)));
@@ -210,7 +213,10 @@ int gg_plan_make(struct gg_arena *arena, const struct gg_catalog *catalog, const
 {
     static const struct gg_route anything = {.method = "GET", .path = "/", .resource = "client|federation"};
     const struct gg_catalog_entry main_entry = {.method = "GET", .path = "/", .route = &anything};
-    struct gg_planner planner = {.arena = arena, .catalog = catalog, .deployment = deployment, .plan = out,
+    struct gg_planner planner = {.arena = arena,
+                                 .catalog = catalog,
+                                 .deployment = deployment,
+                                 .plan = out,
                                  .configured = gg_config_node(deployment->processes[0].config, "ganglion.pools")};
     memset(out, 0, sizeof(*out));
     reserve(&planner);

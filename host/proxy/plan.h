@@ -21,10 +21,10 @@ struct gg_pool {
 };
 
 struct gg_rule {
-    const char *pattern;    /* as routes write it, with (a|b) and {name} */
+    const char *pattern; /* as routes write it, with (a|b) and {name} */
     const char *methods[GG_RULE_METHODS];
     size_t n_methods, n_params;
-    bool prefix;            /* matches everything that begins so */
+    bool prefix; /* matches everything that begins so */
     struct gg_pool *pool;
 };
 
@@ -50,7 +50,7 @@ struct gg_plan {
     struct gg_rule *rules;  /* in the order in which they must be tried */
     struct gg_capture *captures;
     struct gg_variant *variants;
-    const char **notes;     /* what the reader of the file should know */
+    const char **notes; /* what the reader of the file should know */
     size_t n_pools, n_rules, n_captures, n_variants, n_notes;
 };
 

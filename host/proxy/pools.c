@@ -86,9 +86,10 @@ int gg_pools_check(const struct gg_planner *planner, struct gg_error *err)
         const char *label;
         const struct gg_node *names = gg_node_at(planner->configured, i, &label);
         if (!is_pool(planner, label))
-            return gg_fail(err, GG_E_INVALID,
-                           "%s: there is no pool '%s'; pools are sync, initial_sync, events, federation_in, login, bridge",
-                           gg_node_where(names), label);
+            return gg_fail(
+                err, GG_E_INVALID,
+                "%s: there is no pool '%s'; pools are sync, initial_sync, events, federation_in, login, bridge",
+                gg_node_where(names), label);
         int rc = check_names(planner, label, names, err);
         if (rc < 0)
             return rc;

@@ -23,5 +23,5 @@ static int check(const struct gg_host *host, struct gg_error *err)
 
 GG_PLUGIN("generic_worker", .version = GANGLION_VERSION, .summary = "requests of clients and servers",
           .license = "Apache-2.0", .worker_apps = worker_apps, .includes = includes, .key_groups = generic_worker_keys,
-          .route_groups = generic_worker_routes, .method_groups = generic_worker_methods,
-          .check = check, .load = mx_role_load);
+          .route_groups = generic_worker_routes, .method_groups = generic_worker_methods, .check = check,
+          .load = mx_role_load);

@@ -24,5 +24,4 @@ static int check(const struct gg_host *host, struct gg_error *err)
 
 GG_PLUGIN("homeserver", .version = GANGLION_VERSION, .summary = "the main process", .license = "Apache-2.0",
           .worker_apps = worker_apps, .includes = includes, .key_groups = homeserver_keys,
-          .route_groups = homeserver_routes, .method_groups = homeserver_methods,
-          .check = check, .load = mx_role_load);
+          .route_groups = homeserver_routes, .method_groups = homeserver_methods, .check = check, .load = mx_role_load);

@@ -11,7 +11,7 @@ import threading
 import time
 
 import pytest
-from sdk_support import run
+from sdk_support import SOURCE, build_plugins, run
 
 CONNINFO = os.environ.get("GANGLION_TEST_PG")
 if not CONNINFO:
@@ -115,7 +115,8 @@ def notified():
 
 
 def test_start_reload_stop_as_systemd_sees_it(deployment, notified):
-    process = deployment.start(deployment.write(), env={"NOTIFY_SOCKET": notified.getsockname().decode().replace("\0", "@", 1)})
+    name = notified.getsockname().decode().replace("\0", "@", 1)
+    process = deployment.start(deployment.write(), env={"NOTIFY_SOCKET": name})
     assert notified.recv(200).decode() == f"READY=1\nMAINPID={process.pid}"
     assert (deployment.folder / "main.pid").read_text().strip() == str(process.pid)
     assert ask(deployment.port, "/health")[:2] == (200, b"OK")
@@ -245,3 +246,39 @@ def test_migrations_run_once_for_all_processes(deployment):
     rows = run("psql", CONNINFO, "-Atc", "SELECT version, schema_name FROM ganglion.plugin_migrations "
                "WHERE plugin = 'com.example.tables' ORDER BY version").stdout.split()
     assert rows == ["1|ganglion_tables", "2|ganglion_tables"]
+
+
+@pytest.fixture
+def room_note(installed, tmp_path):
+    """The example, built against the installation, beside a main process made of the real roles."""
+    build_plugins(SOURCE / "examples" / "plugins" / "room_note", tmp_path / "build", installed)
+    made = Deployment(tmp_path, installed / "bin" / "ganglion", str(tmp_path / "build"))
+    yield made
+    made.end()
+
+
+def count_of(room):
+    rows = run("psql", CONNINFO, "-Atc", f"SELECT events FROM ganglion_room_note.notes WHERE room_id = '{room}'").stdout
+    return int(rows or 0)
+
+
+@pytest.mark.skipif(not REDIS, reason="GANGLION_TEST_REDIS is not set")
+def test_the_example_follows_the_stream(room_note):
+    """A worker_app of somebody else's: loaded by name, its table is made, announced events are counted, callers checked."""
+    keys = room_note.folder / "signing.key"
+    main = room_note.write(f"signing_key_path: {keys}\nsuppress_key_server_warning: true")
+    room_note.start(main)
+    port = free_port()
+    room_note.start(main, worker_file(room_note, "com.example.app.room_note", "room_note1", port), port=port)
+    assert ask(port, "/_example/room_note/v1/rooms/!a:life.test")[0] == 401
+    room, before = "!counted:life.test", count_of("!counted:life.test")
+    token = int(run("psql", CONNINFO, "-Atc", "SELECT last_value + 1000 FROM events_stream_seq").stdout)
+    redis = ["redis-cli", "-h", REDIS.rsplit(":", 1)[0], "-p", REDIS.rsplit(":", 1)[1]]
+    for i in range(3):
+        row = json.dumps(["ev", [f"$e{i}", room, "m.room.message", None, None, None, None, False, False]])
+        run(*redis, "PUBLISH", "life.test", f"RDATA events master {token + i} {row}")
+    for _ in range(100):
+        if count_of(room) == before + 3:
+            break
+        time.sleep(0.05)
+    assert count_of(room) == before + 3

@@ -11,6 +11,7 @@
 #include <ganglion/db.h>
 #include <ganglion/fiber.h>
 #include <ganglion/log.h>
+#include <ganglion/matrix/config.h>
 #include <ganglion/matrix/server.h>
 #include <ganglion/plugin.h>
 #include <stdlib.h>
@@ -77,8 +78,8 @@ static void count_events(void *arg)
 
 static int get_note(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    static const struct gg_stmt read = {
-        "SELECT events FROM ganglion_room_note.notes WHERE room_id = $1::text", GG_LANE_POINT};
+    static const struct gg_stmt read = {"SELECT events FROM ganglion_room_note.notes WHERE room_id = $1::text",
+                                        GG_LANE_POINT};
     struct note *note = self;
     struct gg_rows *rows;
     const char *room_id = gg_request_param(rq, "room_id");
@@ -87,13 +88,19 @@ static int get_note(void *self, struct gg_request *rq, struct gg_error *err)
         return rc;
     if (gg_rows_count(rows) == 0)
         return gg_refuse(err, 404, "M_NOT_FOUND", "Nothing has happened in this room since the plugin came");
-    return gg_reply_json(rq, 200, json_pack("{s:s, s:I, s:s}", "room_id", room_id, "events",
-                                            (json_int_t)gg_rows_i64(rows, 0, 0), "asked_by", gg_request_user(rq)));
+    return gg_reply_json(rq, 200,
+                         json_pack("{s:s, s:I, s:s}", "room_id", room_id, "events", (json_int_t)gg_rows_i64(rows, 0, 0),
+                                   "asked_by", gg_request_user(rq)));
 }
 
 static const struct gg_route routes[] = {
-    {.method = "GET", .path = "/_example/room_note/v1/rooms/{room_id}", .handler = get_note, .resource = "client",
-     .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "How many events a room has seen"},
+    {.method = "GET",
+     .path = "/_example/room_note/v1/rooms/{room_id}",
+     .handler = get_note,
+     .resource = "client",
+     .auth = GG_AUTH_USER,
+     .flags = GG_ROUTE_CANCELLABLE,
+     .doc = "How many events a room has seen"},
     {0},
 };
 
@@ -142,8 +149,10 @@ static void unload(void *self)
     free(note);
 }
 
+/* The keys that the Matrix library reads. */
+static const struct gg_config_key *const keys[] = {mx_config_keys, NULL};
 static const char *const worker_apps[] = {"com.example.app.room_note", NULL};
 
-GG_PLUGIN("com.example.app.room_note", .version = "1.0", .summary = "counts the events of rooms", .license = "Apache-2.0",
-          .worker_apps = worker_apps, .routes = routes, .migrations = migrations, .load = load, .start = start,
-          .stop = stop, .unload = unload);
+GG_PLUGIN("com.example.app.room_note", .version = "1.0", .summary = "counts the events of rooms",
+          .license = "Apache-2.0", .worker_apps = worker_apps, .key_groups = keys, .routes = routes,
+          .migrations = migrations, .load = load, .start = start, .stop = stop, .unload = unload);

@@ -31,7 +31,8 @@ static void test_run(void **state)
 {
     struct gg_args args;
     struct gg_error err;
-    assert_int_equal(PARSE(&args, &err, "-c", "a.yaml", "--config-path=conf.d", "-cb.yaml", "-D", "--plugin-dir", "p"), 0);
+    assert_int_equal(PARSE(&args, &err, "-c", "a.yaml", "--config-path=conf.d", "-cb.yaml", "-D", "--plugin-dir", "p"),
+                     0);
     assert_int_equal(args.command, GG_CMD_RUN);
     assert_int_equal(args.configs.n, 3);
     assert_string_equal(args.configs.values[1], "conf.d");
@@ -125,10 +126,8 @@ static void test_notify(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run),
-        cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_usage_errors),
-        cmocka_unit_test(test_usage_names_every_option),
+        cmocka_unit_test(test_run),          cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_usage_errors), cmocka_unit_test(test_usage_names_every_option),
         cmocka_unit_test(test_notify),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,8 +45,8 @@ static void test_historical_names(void **state)
 
 static void test_names_that_are_no_app(void **state)
 {
-    static const char *const bad[] = {"",         "pusher",      "../evil.so",  "synapse.app.", "synapse.app.a.b",
-                                      "a/b.c",    ".hidden.app", "-c.example",  "a b.c",        "synapse.app.../x",
+    static const char *const bad[] = {"",         "pusher",        "../evil.so", "synapse.app.", "synapse.app.a.b",
+                                      "a/b.c",    ".hidden.app",   "-c.example", "a b.c",        "synapse.app.../x",
                                       "a.b\n.so", "synapse.app.-x"};
     for (size_t i = 0; i < GG_COUNT(bad); i++) {
         struct gg_role_name name;
@@ -138,9 +138,12 @@ static void test_spellings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names_of_synapse),    cmocka_unit_test(test_historical_names),
-        cmocka_unit_test(test_names_that_are_no_app), cmocka_unit_test(test_package_and_schema),
-        cmocka_unit_test(test_folders),             cmocka_unit_test(test_spellings),
+        cmocka_unit_test(test_names_of_synapse),
+        cmocka_unit_test(test_historical_names),
+        cmocka_unit_test(test_names_that_are_no_app),
+        cmocka_unit_test(test_package_and_schema),
+        cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_spellings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
