@@ -125,8 +125,8 @@ static inline void world_stop(void)
     gg_streams_stop(gg_streams_of(world.host));
     gg_scope_end(world.host->scope);
     gg_db_free(world.host->db);
-    gg_host_free(world.host);
     gg_repl_free(world.host);
+    gg_host_free(world.host);
     gg_config_free(world.config);
     world.host = NULL;
 }
