@@ -111,7 +111,7 @@ static void many_members_stay_distinct(void **state)
     struct mx_json *v = parse(gg_buf_view(&text));
     assert_int_equal(v->n, 100);
     for (int i = 0; i < 100; i++) {
-        char key[8], value[8];
+        char key[16], value[16];
         snprintf(key, sizeof(key), "k%d", i);
         snprintf(value, sizeof(value), "%d", 200 + i);
         assert_true(gg_str_is(v->members[i].key, key));
