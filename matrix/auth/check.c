@@ -35,7 +35,8 @@ static int check_aliases(struct auth *a)
 static int check_send_level(struct auth *a)
 {
     const struct mx_event *e = a->event;
-    int64_t power = mx_power_of_user(&a->power, e->sender), needed = mx_power_for_event(&a->power, e->type, e->state_key.s);
+    int64_t power = mx_power_of_user(&a->power, e->sender),
+            needed = mx_power_for_event(&a->power, e->type, e->state_key.s);
     if (power < needed)
         return DENY(a, "You don't have permission to post that to the room. user_level (%lld) < send_level (%lld)",
                     (long long)power, (long long)needed);
@@ -82,7 +83,8 @@ static int check_rules(struct auth *a)
 int mx_auth_check(const struct mx_event *event, const struct mx_event *create, mx_auth_lookup_fn *state, void *arg,
                   struct gg_error *err)
 {
-    struct auth a = {.event = event, .create = create, .version = event->version, .state = state, .arg = arg, .err = err};
+    struct auth a = {
+        .event = event, .create = create, .version = event->version, .state = state, .arg = arg, .err = err};
     int rc;
     if (gg_str_is(event->type, "m.room.create"))
         return mx_auth_create(event, err);

@@ -36,7 +36,8 @@ static int check_authorised(struct auth *a)
 {
     struct gg_str by = mx_json_string(mx_json_get(a->event->content, "join_authorised_via_users_server"), a->arena);
     if (!by.s || !has_membership(a, by, "join"))
-        return DENY(a, "Join event authorised by %.*s, who is not in the room", (int)(by.n < 200 ? by.n : 200), by.s ? by.s : "nobody");
+        return DENY(a, "Join event authorised by %.*s, who is not in the room", (int)(by.n < 200 ? by.n : 200),
+                    by.s ? by.s : "nobody");
     if (mx_power_of_user(&a->power, by) < mx_power_for(&a->power, "invite"))
         return DENY(a, "Join event authorised by %.*s, who may not invite", GG_FMT(by));
     return 0;

@@ -103,7 +103,8 @@ static size_t read_creators(const struct mx_event *create, struct gg_arena *aren
     return n;
 }
 
-struct mx_power mx_power_read(const struct mx_event *power_levels, const struct mx_event *create, struct gg_arena *arena)
+struct mx_power mx_power_read(const struct mx_event *power_levels, const struct mx_event *create,
+                              struct gg_arena *arena)
 {
     struct mx_power power = {.version = create ? create->version : power_levels ? power_levels->version : NULL};
     struct gg_str *creators;

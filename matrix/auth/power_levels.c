@@ -2,7 +2,8 @@
 #include "internal.h"
 #include <stdlib.h>
 
-static const char *const levels[] = {"users_default", "events_default", "state_default", "ban", "redact", "kick", "invite"};
+static const char *const levels[] = {"users_default", "events_default", "state_default", "ban",
+                                     "redact",        "kick",           "invite"};
 
 struct pair {
     struct gg_str key, value;
@@ -108,8 +109,8 @@ static int check_changes(struct auth *a, int64_t power, struct pairs before, str
     while (i < before.n || k < after.n) {
         int order = i == before.n ? 1 : k == after.n ? -1 : gg_str_cmp(before.items[i].key, after.items[k].key);
         struct gg_str none = {NULL, 0}, key = order <= 0 ? before.items[i].key : after.items[k].key;
-        int rc = check_change(a, power, order <= 0 ? before.items[i].value : none, order >= 0 ? after.items[k].value : none,
-                              !users || gg_str_eq(key, a->event->sender));
+        int rc = check_change(a, power, order <= 0 ? before.items[i].value : none,
+                              order >= 0 ? after.items[k].value : none, !users || gg_str_eq(key, a->event->sender));
         if (rc)
             return rc;
         i += order <= 0;
@@ -124,7 +125,8 @@ static int check_against(struct auth *a, const struct mx_event *current, struct 
     int64_t power = mx_power_of_user(&a->power, a->event->sender);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < GG_COUNT(levels); i++)
-        rc = check_change(a, power, mx_json_get(current->content, levels[i]), mx_json_get(a->event->content, levels[i]), true);
+        rc = check_change(a, power, mx_json_get(current->content, levels[i]), mx_json_get(a->event->content, levels[i]),
+                          true);
     if (rc == 0)
         rc = check_changes(a, power, read_pairs(mx_json_get(current->content, "users"), a->arena), users, true);
     for (size_t i = 0; rc == 0 && i < (a->version->notifications_auth ? 2 : 1); i++)

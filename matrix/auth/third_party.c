@@ -17,7 +17,8 @@ static bool signed_by(const struct mx_json *proof, struct gg_str public_key, str
             struct gg_error err = GG_ERROR_INIT;
             const char *server = gg_arena_strndup(arena, servers->members[i].key.s, servers->members[i].key.n);
             const char *id = gg_arena_strndup(arena, keys->members[k].key.s, keys->members[k].key.n);
-            if (gg_str_starts(keys->members[k].key, GG_STR("ed25519:")) && mx_json_verify(proof, server, id, key, &err) == 0)
+            if (gg_str_starts(keys->members[k].key, GG_STR("ed25519:")) &&
+                mx_json_verify(proof, server, id, key, &err) == 0)
                 return true;
         }
     }

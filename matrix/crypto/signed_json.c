@@ -55,8 +55,8 @@ int mx_json_verify(const struct mx_json *object, const char *server, const char 
     if (!object || object->kind != MX_JSON_OBJECT || !text.s)
         return gg_refuse(err, 401, "M_UNAUTHORIZED", "Missing signature for %s, %s", server, key_id);
     if (text.n > sizeof(signature) || mx_unbase64(text, signature) != 64)
-        return gg_refuse(err, 401, "M_UNAUTHORIZED", "Invalid signature for server %s with key %s: not 64 bytes of base64",
-                         server, key_id);
+        return gg_refuse(err, 401, "M_UNAUTHORIZED",
+                         "Invalid signature for server %s with key %s: not 64 bytes of base64", server, key_id);
     signed_bytes(&bytes, object);
     good = mx_verify(public_key, gg_buf_view(&bytes), signature);
     gg_buf_done(&bytes);

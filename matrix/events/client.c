@@ -1,7 +1,10 @@
 /* client.c: events as clients see them (client-server "Room event format"), spliced out of the stored bytes. */
 #include "internal.h"
 
-#define NAME(literal_) {literal_, sizeof(literal_) - 1}
+#define NAME(literal_)                                                                                                 \
+    {                                                                                                                  \
+        literal_, sizeof(literal_) - 1                                                                                 \
+    }
 /* What clients see of unsigned. Nothing else: a remote server must not put words (m.relations, membership) into it. */
 static const struct gg_str shown_unsigned[] = {NAME("prev_content"), NAME("prev_sender"), NAME("replaces_state"),
                                                NAME("redacted_because"), NAME("redacted_by")};

@@ -47,7 +47,8 @@ struct gg_str mx_event_id_of_hash(const uint8_t hash[32], const struct mx_room_v
     return gg_strn(id, 1 + mx_base64(hash, 32, version->format != MX_FORMAT_V2, id + 1));
 }
 
-struct gg_str mx_reference_id(const struct mx_json *event, const struct mx_room_version *version, struct gg_arena *arena)
+struct gg_str mx_reference_id(const struct mx_json *event, const struct mx_room_version *version,
+                              struct gg_arena *arena)
 {
     struct gg_buf bytes = GG_BUF_INIT;
     uint8_t hash[32];

@@ -13,11 +13,13 @@ int mx_event_from_text(struct gg_str json, const struct mx_room_version *version
                        struct gg_error *err);
 /* The checks of an event's format on its tree. 0, or 400 M_BAD_JSON / 413 M_TOO_LARGE. */
 int mx_event_check_format(const struct mx_json *event, const struct mx_room_version *version, struct gg_error *err);
-/* The bytes that are signed and that a reference hash is taken of: redacted, canonical, without signatures and unsigned. */
+/* The bytes that are signed and that a reference hash is taken of: redacted, canonical, without signatures and
+ * unsigned. */
 void mx_event_reference_bytes(struct gg_buf *out, const struct mx_json *event, const struct mx_room_version *version,
                               struct gg_arena *arena);
 /* "$" and the hash in the version's alphabet. */
-struct gg_str mx_event_id_of_hash(const uint8_t hash[32], const struct mx_room_version *version, struct gg_arena *arena);
+struct gg_str mx_event_id_of_hash(const uint8_t hash[32], const struct mx_room_version *version,
+                                  struct gg_arena *arena);
 /* The string slots of meta, for copying them all. */
 #define MX_META_STRINGS 6
 void mx_event_meta_strings(struct mx_event_meta *meta, struct gg_str *slots[MX_META_STRINGS]);

@@ -16,19 +16,14 @@ static const struct {
     const char *key;
     uint8_t n, offset;
 } wanted[] = {
-#define WANTED(key_, member_) {key_, sizeof(key_) - 1, offsetof(struct outline, member_)}
-    WANTED("type", type),
-    WANTED("depth", depth),
-    WANTED("sender", sender),
-    WANTED("content", content),
-    WANTED("room_id", room_id),
-    WANTED("redacts", redacts),
-    WANTED("event_id", event_id),
-    WANTED("unsigned", unsigned_),
-    WANTED("state_key", state_key),
-    WANTED("auth_events", auth),
-    WANTED("prev_events", prev),
-    WANTED("origin_server_ts", ts),
+#define WANTED(key_, member_)                                                                                          \
+    {                                                                                                                  \
+        key_, sizeof(key_) - 1, offsetof(struct outline, member_)                                                      \
+    }
+    WANTED("type", type),         WANTED("depth", depth),        WANTED("sender", sender),
+    WANTED("content", content),   WANTED("room_id", room_id),    WANTED("redacts", redacts),
+    WANTED("event_id", event_id), WANTED("unsigned", unsigned_), WANTED("state_key", state_key),
+    WANTED("auth_events", auth),  WANTED("prev_events", prev),   WANTED("origin_server_ts", ts),
 };
 
 /* JSON text of a string: is it this one? */
@@ -134,8 +129,9 @@ static size_t room_for(const struct outline *o, struct gg_str json, struct gg_st
     n += 2 * (event_id.n + 1); /* room id and create event id made of an id */
     n += o->event_id.n + o->room_id.n + 2;
     n += escapes(o->event_id) + escapes(o->room_id) + escapes(o->type) + escapes(o->sender) + escapes(o->state_key) +
-         escapes(o->redacts) + escapes(o->membership) + escapes(o->content_redacts) + escapes(o->prev) + escapes(o->auth);
-    n += 32; /* NULs of decoded strings */
+         escapes(o->redacts) + escapes(o->membership) + escapes(o->content_redacts) + escapes(o->prev) +
+         escapes(o->auth);
+    n += 32;             /* NULs of decoded strings */
     n += 2 * metadata.n; /* decoded, then copied */
     mx_event_meta_strings(meta, slots);
     for (size_t i = 0; i < MX_META_STRINGS; i++)

@@ -118,7 +118,8 @@ int mx_event_check_format(const struct mx_json *event, const struct mx_room_vers
     if ((rc = version->strict_json ? mx_json_strict(event, err) : mx_json_canonical_check(event, err)) != 0 ||
         (rc = check_text(event, version, "type", err)) != 0 || (rc = check_text(event, version, "sender", err)) != 0 ||
         (rc = check_ids(event, version, err)) != 0 || (rc = check_object(event, "content", true, err)) != 0 ||
-        (rc = check_object(event, "unsigned", false, err)) != 0 || (rc = check_object(event, "hashes", false, err)) != 0 ||
+        (rc = check_object(event, "unsigned", false, err)) != 0 ||
+        (rc = check_object(event, "hashes", false, err)) != 0 ||
         (rc = check_object(event, "signatures", false, err)) != 0 ||
         (rc = check_integer(event, "origin_server_ts", INT64_MIN, err)) != 0 ||
         (rc = check_integer(event, "depth", 0, err)) != 0)

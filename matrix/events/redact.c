@@ -28,10 +28,10 @@ static const struct {
     const char *key;
     enum when when;
 } kept_keys[] = {
-    {"event_id", ALWAYS},    {"type", ALWAYS},         {"room_id", ALWAYS},          {"sender", ALWAYS},
-    {"state_key", ALWAYS},   {"content", ALWAYS},      {"hashes", ALWAYS},           {"signatures", ALWAYS},
-    {"depth", ALWAYS},       {"prev_events", ALWAYS},  {"auth_events", ALWAYS},      {"origin_server_ts", ALWAYS},
-    {"prev_state", BEFORE_11}, {"origin", BEFORE_11},  {"membership", BEFORE_11},
+    {"event_id", ALWAYS},      {"type", ALWAYS},        {"room_id", ALWAYS},       {"sender", ALWAYS},
+    {"state_key", ALWAYS},     {"content", ALWAYS},     {"hashes", ALWAYS},        {"signatures", ALWAYS},
+    {"depth", ALWAYS},         {"prev_events", ALWAYS}, {"auth_events", ALWAYS},   {"origin_server_ts", ALWAYS},
+    {"prev_state", BEFORE_11}, {"origin", BEFORE_11},   {"membership", BEFORE_11},
 };
 
 static const struct {
@@ -70,8 +70,8 @@ static struct mx_json *signed_only(const struct mx_json *invite, struct gg_arena
     return copy;
 }
 
-static struct mx_json *redact_content(struct mx_json *content, struct gg_str type, const struct mx_room_version *version,
-                                      struct gg_arena *arena)
+static struct mx_json *redact_content(struct mx_json *content, struct gg_str type,
+                                      const struct mx_room_version *version, struct gg_arena *arena)
 {
     struct mx_json *out = mx_json_object(arena);
     if (!content || content->kind != MX_JSON_OBJECT)
@@ -134,7 +134,8 @@ struct mx_event *mx_event_redacted(const struct mx_event *event, struct gg_str b
     mx_json_set(tree, arena, "unsigned", redacted_unsigned(mx_json_member(old, "unsigned"), because, arena));
     mx_json_write(&text, tree);
     meta.redacted = true;
-    if (mx_event_from_text(gg_buf_view(&text), event->version, event->event_id, &meta, gg_strn(NULL, 0), &out, &err) != 0)
+    if (mx_event_from_text(gg_buf_view(&text), event->version, event->event_id, &meta, gg_strn(NULL, 0), &out, &err) !=
+        0)
         out = NULL; /* cannot be: type and sender are kept */
     gg_buf_done(&text);
     gg_arena_free(arena);

@@ -28,7 +28,8 @@ static bool dns_char(char c)
 
 static bool ipv6_char(char c)
 {
-    return is_digit(c) || (((unsigned char)c | 0x20) >= 'a' && ((unsigned char)c | 0x20) <= 'f') || c == ':' || c == '.';
+    return is_digit(c) || (((unsigned char)c | 0x20) >= 'a' && ((unsigned char)c | 0x20) <= 'f') || c == ':' ||
+           c == '.';
 }
 
 static bool user_char(char c)

@@ -2,16 +2,17 @@
 #include <ganglion/matrix/room_version.h>
 
 /* What each version added to the one before it; a row is the sum of its line and those above. */
-#define V1 .state_res = MX_STATE_RES_V1, .format = MX_FORMAT_V1, .aliases_auth = true, .aliases_redaction = true, \
-           .redaction_by_domain = true
+#define V1                                                                                                             \
+    .state_res = MX_STATE_RES_V1, .format = MX_FORMAT_V1, .aliases_auth = true, .aliases_redaction = true,             \
+    .redaction_by_domain = true
 #define SINCE_5 .enforce_key_validity = true
 #define SINCE_6 SINCE_5, .strict_json = true, .notifications_auth = true
 #define SINCE_7 SINCE_6, .knock = true
 #define SINCE_8 SINCE_7, .restricted = true
 #define SINCE_9 SINCE_8, .restricted_redaction = true
 #define SINCE_10 SINCE_9, .knock_restricted = true, .integer_power_levels = true
-#define SINCE_11 SINCE_10, .redacts_in_content = true, .updated_redaction = true, .implicit_creator = true, \
-                 .byte_limits = true
+#define SINCE_11                                                                                                       \
+    SINCE_10, .redacts_in_content = true, .updated_redaction = true, .implicit_creator = true, .byte_limits = true
 #define SINCE_12 SINCE_11, .creators_privileged = true, .room_id_is_hash = true
 #define OLD_ALIASES .aliases_auth = true, .aliases_redaction = true
 #define RES_V2 .stable = true, .state_res = MX_STATE_RES_V2

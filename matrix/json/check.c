@@ -33,7 +33,8 @@ static const unsigned char *skip_plain(const unsigned char *p, const unsigned ch
     for (; end - p >= 16; p += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
         /* bytes over 0x7f are negative here, so "below a space" finds them and the control characters */
-        __m128i odd = _mm_or_si128(_mm_cmplt_epi8(v, space), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
+        __m128i odd =
+            _mm_or_si128(_mm_cmplt_epi8(v, space), _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
         int hit = _mm_movemask_epi8(odd);
         if (hit)
             return p + __builtin_ctz((unsigned)hit);

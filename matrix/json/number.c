@@ -29,7 +29,7 @@ static double read_double(struct gg_str text)
 struct decimal {
     char digits[20]; /* without a point, no zeros at the end */
     int n;
-    int exponent;    /* value = 0.digits * 10^exponent */
+    int exponent; /* value = 0.digits * 10^exponent */
 };
 
 static double decimal_value(const struct decimal *d)

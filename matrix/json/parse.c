@@ -13,7 +13,7 @@ struct parser {
     struct mx_json **stack; /* open containers */
     size_t depth, cap;
     struct mx_json *small[32];
-    struct gg_str key;      /* of the member whose value comes next */
+    struct gg_str key; /* of the member whose value comes next */
 };
 
 static struct gg_str take_string(struct parser *s)

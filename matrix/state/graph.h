@@ -12,14 +12,14 @@ struct gnode {
     const struct mx_event *event; /* NULL: not held */
     uint32_t *auth, n_auth;       /* nodes; known once expanded */
     bool expanded;
-    bool conflicted;              /* member of the conflicted state set */
-    bool full;                    /* member of the full conflicted set */
-    bool sorted;                  /* was taken into the list of power events */
-    uint32_t walk;                /* the last walk that was here */
-    uint32_t sets;                /* in how many state sets' auth chains */
-    uint32_t missing;             /* Kahn: cited events that are not out yet */
-    uint32_t position;            /* mainline: 2 for its oldest event and what leads there first; 1: nowhere; 0: not known */
-    int64_t power;                /* of the sender, by the event's own auth events */
+    bool conflicted;   /* member of the conflicted state set */
+    bool full;         /* member of the full conflicted set */
+    bool sorted;       /* was taken into the list of power events */
+    uint32_t walk;     /* the last walk that was here */
+    uint32_t sets;     /* in how many state sets' auth chains */
+    uint32_t missing;  /* Kahn: cited events that are not out yet */
+    uint32_t position; /* mainline: 2 for its oldest event and what leads there first; 1: nowhere; 0: not known */
+    int64_t power;     /* of the sender, by the event's own auth events */
 };
 
 struct list {

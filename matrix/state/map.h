@@ -18,8 +18,8 @@ struct entry {
 
 struct node {
     int refs;
-    uint16_t n, height; /* height 0: a leaf */
-    size_t bytes;       /* of everything below, itself included */
+    uint16_t n, height;            /* height 0: a leaf */
+    size_t bytes;                  /* of everything below, itself included */
     struct entry *entries[FANOUT]; /* of a leaf; of an inner node: the first entry below each child (not counted) */
 };
 

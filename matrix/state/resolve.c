@@ -1,12 +1,12 @@
-/* resolve.c: state resolution (specification, room versions "State resolution"): what is in conflict, which algorithm, and
- * the result. */
+/* resolve.c: state resolution (specification, room versions "State resolution"): what is in conflict, which algorithm,
+ * and the result. */
 #include "resolve.h"
 
 struct differing {
     struct resolution *r;
     struct gg_map *keys; /* "type NUL state_key" of every conflict */
     size_t cap;
-    bool absence;        /* is "has none" a value of its own? */
+    bool absence; /* is "has none" a value of its own? */
 };
 
 static bool in_all_alike(const struct resolution *r, struct gg_str type, struct gg_str state_key, bool absence)
@@ -144,7 +144,8 @@ int mx_resolve(const struct mx_room_version *version, const struct mx_state *con
 {
     struct resolution r = {.version = version, .maps = maps, .n_maps = n, .io = io};
     if (version->state_res < MX_STATE_RES_V1 || version->state_res > MX_STATE_RES_V2_1)
-        return gg_fail(err, GG_E_INTERNAL, "Room version %s: unknown state resolution %d", version->id, version->state_res);
+        return gg_fail(err, GG_E_INTERNAL, "Room version %s: unknown state resolution %d", version->id,
+                       version->state_res);
     if (n == 0) {
         *out = mx_state_new();
         return 0;

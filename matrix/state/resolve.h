@@ -22,7 +22,8 @@ struct resolution {
     struct mx_state *resolved; /* what the algorithm has accepted so far */
 };
 
-/* Each adds to r->resolved its choice for every conflict; resolved entries of unconflicted keys are overlaid afterwards. */
+/* Each adds to r->resolved its choice for every conflict; resolved entries of unconflicted keys are overlaid
+ * afterwards. */
 void resolve_v1(struct resolution *r);
 void resolve_v2(struct resolution *r);
 

@@ -35,8 +35,8 @@ static struct candidate *candidates(struct resolution *r, const struct conflict 
     return list;
 }
 
-/* "Add the first event in the list; for each subsequent one, check that it would be allowed ...; if not, stop." The list
- * is in ascending depth, so it is read from its end. */
+/* "Add the first event in the list; for each subsequent one, check that it would be allowed ...; if not, stop." The
+ * list is in ascending depth, so it is read from its end. */
 static struct gg_str choose_auth(struct resolution *r, const struct conflict *c)
 {
     size_t n;

@@ -67,8 +67,9 @@ static void rule_out_common(struct v2 *s, size_t open)
     graph_walk(&s->g, &from, NULL, rule_out, &search);
 }
 
-/* Events in some state sets' auth chains and not in all. As Synapse counts: a set's chain holds its own events, too. Only
- * the chains of conflicted events differ between the sets; of the unconflicted ones it is asked what they reach. */
+/* Events in some state sets' auth chains and not in all. As Synapse counts: a set's chain holds its own events, too.
+ * Only the chains of conflicted events differ between the sets; of the unconflicted ones it is asked what they reach.
+ */
 static void add_auth_difference(struct v2 *s)
 {
     size_t open = 0;

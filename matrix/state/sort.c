@@ -1,4 +1,5 @@
-/* sort.c: reverse topological power ordering and mainline ordering (specification, room version 2 "State resolution"). */
+/* sort.c: reverse topological power ordering and mainline ordering (specification, room version 2 "State resolution").
+ */
 #include "sort.h"
 #include <stdlib.h>
 

@@ -1,8 +1,6 @@
-/* mx_tool.c: the Matrix library for the differential tests. One request a line, words separated by blanks, JSON texts in
- * base64; one answer a line: "ok <text>" or "no <errcode>".
- *   canonical|write|strict TEXT
- *   sign SERVER KEY_LINE TEXT          KEY_LINE: a line of a signing key file, in base64
- *   verify SERVER KEY_ID PUBLIC TEXT   PUBLIC: the key in base64
+/* mx_tool.c: the Matrix library for the differential tests. One request a line, words separated by blanks, JSON texts
+ * in base64; one answer a line: "ok <text>" or "no <errcode>". canonical|write|strict TEXT sign SERVER KEY_LINE TEXT
+ * KEY_LINE: a line of a signing key file, in base64 verify SERVER KEY_ID PUBLIC TEXT   PUBLIC: the key in base64
  */
 #include <ganglion/matrix/crypto.h>
 #include <stdio.h>
@@ -27,7 +25,8 @@ static struct gg_str decode(const char *word, struct gg_arena *arena)
 }
 
 /* The text written canonically, after the checks that keep canonicaljson from failing. */
-static int write_text(const char *op, struct gg_str text, struct gg_arena *arena, struct gg_buf *out, struct gg_error *err)
+static int write_text(const char *op, struct gg_str text, struct gg_arena *arena, struct gg_buf *out,
+                      struct gg_error *err)
 {
     struct mx_json *v = NULL;
     int rc = mx_json_parse(text, DEPTH, arena, &v, err);

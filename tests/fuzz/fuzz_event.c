@@ -1,5 +1,5 @@
-/* Any bytes as an event of every room version: parsed, loaded, redacted, written in all forms, authorised. The first byte
- * chooses the version. */
+/* Any bytes as an event of every room version: parsed, loaded, redacted, written in all forms, authorised. The first
+ * byte chooses the version. */
 #include <ganglion/matrix/state.h>
 #include <stdlib.h>
 
@@ -20,8 +20,9 @@ static const struct mx_event *no_event(void *arg, struct gg_str type, struct gg_
 static void write_all(const struct mx_event *e)
 {
     static const struct gg_str fields[] = {{"content.a", 9}, {"type", 4}, {"unsigned.age", 12}};
-    struct mx_client_format formats[] = {
-        {.now_ms = 1}, {.without_room_id = true, .user_id = e->sender, .device_id = GG_STR("D")}, {.fields = fields, .n_fields = 3}};
+    struct mx_client_format formats[] = {{.now_ms = 1},
+                                         {.without_room_id = true, .user_id = e->sender, .device_id = GG_STR("D")},
+                                         {.fields = fields, .n_fields = 3}};
     struct gg_error err = GG_ERROR_INIT;
     struct gg_buf out = GG_BUF_INIT;
     for (size_t i = 0; i < GG_COUNT(formats); i++) {
@@ -85,7 +86,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         use(e);
         mx_event_unref(e);
     }
-    if (mx_event_load(text, version, GG_STR("$id"), text, &e, &err) == 0) /* whatever the database holds: memory stays safe */
+    if (mx_event_load(text, version, GG_STR("$id"), text, &e, &err) ==
+        0) /* whatever the database holds: memory stays safe */
         mx_event_unref(e);
     return 0;
 }

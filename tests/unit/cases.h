@@ -33,8 +33,8 @@ static inline void drop_event(void *event)
 }
 
 /* An event of a tree, held by the arena; NULL and err when its format is refused. */
-static inline struct mx_event *case_event(struct gg_arena *arena, const struct mx_json *tree, const struct mx_room_version *version,
-                                   struct gg_error *err)
+static inline struct mx_event *case_event(struct gg_arena *arena, const struct mx_json *tree,
+                                          const struct mx_room_version *version, struct gg_error *err)
 {
     struct gg_buf text = GG_BUF_INIT;
     struct mx_event *e = NULL;

@@ -16,7 +16,8 @@ static int set_up(void **state)
     struct gg_error err = GG_ERROR_INIT;
     size_t n;
     arena = gg_arena_new();
-    return mx_signing_keys_parse(GG_STR("ed25519 1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n"), arena, &key, &n, &err);
+    return mx_signing_keys_parse(GG_STR("ed25519 1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n"), arena, &key, &n,
+                                 &err);
 }
 
 static int tear_down(void **state)
@@ -133,10 +134,11 @@ static void refused(const char *room_version, const char *json, const char *errc
 
 static const char *event_json(const char *members)
 {
-    return gg_arena_printf(arena,
-                           "{\"type\":\"t\",\"sender\":\"@u:domain\",\"room_id\":\"!r:domain\",\"content\":{},\"depth\":1,"
-                           "\"origin_server_ts\":1,\"prev_events\":[],\"auth_events\":[],\"hashes\":{},\"signatures\":{}%s%s}",
-                           *members ? "," : "", members);
+    return gg_arena_printf(
+        arena,
+        "{\"type\":\"t\",\"sender\":\"@u:domain\",\"room_id\":\"!r:domain\",\"content\":{},\"depth\":1,"
+        "\"origin_server_ts\":1,\"prev_events\":[],\"auth_events\":[],\"hashes\":{},\"signatures\":{}%s%s}",
+        *members ? "," : "", members);
 }
 
 static void formats_are_checked(void **state)
@@ -146,7 +148,8 @@ static void formats_are_checked(void **state)
     struct gg_buf big = GG_BUF_INIT;
     assert_int_equal(mx_event_parse(gg_str(event_json("")), version("10"), gg_strn(NULL, 0), &e, &err), 0);
     mx_event_unref(e);
-    assert_int_equal(mx_event_parse(gg_str(event_json("\"content\":{\"a\":1.5}")), version("5"), gg_strn(NULL, 0), &e, &err), 0);
+    assert_int_equal(
+        mx_event_parse(gg_str(event_json("\"content\":{\"a\":1.5}")), version("5"), gg_strn(NULL, 0), &e, &err), 0);
     mx_event_unref(e);
     refused("10", "[]", "M_BAD_JSON");
     refused("10", "{\"type\":", "M_NOT_JSON");
@@ -167,16 +170,18 @@ static void formats_are_checked(void **state)
     refused("10", event_json("\"origin_server_ts\":null"), "M_BAD_JSON");
     refused("10", event_json("\"prev_events\":[[\"$a:domain\",{}]]"), "M_BAD_JSON");
     refused("1", event_json("\"event_id\":\"$a:domain\",\"prev_events\":[\"$a:domain\"]"), "M_BAD_JSON");
-    refused("10", event_json("\"auth_events\":[\"$1\",\"$2\",\"$3\",\"$4\",\"$5\",\"$6\",\"$7\",\"$8\",\"$9\",\"$10\",\"$11\"]"),
-            "M_BAD_JSON");
+    refused(
+        "10",
+        event_json("\"auth_events\":[\"$1\",\"$2\",\"$3\",\"$4\",\"$5\",\"$6\",\"$7\",\"$8\",\"$9\",\"$10\",\"$11\"]"),
+        "M_BAD_JSON");
     for (int i = 0; i < 256; i++)
         gg_buf_lit(&big, "é");
     refused("10", event_json(gg_arena_printf(arena, "\"type\":\"%s\"", big.data)), "M_TOO_LARGE");
     big.n -= 2;
     big.data[big.n] = '\0'; /* 255 signs, 510 bytes */
     refused("11", event_json(gg_arena_printf(arena, "\"type\":\"%s\"", big.data)), "M_TOO_LARGE");
-    assert_int_equal(mx_event_parse(gg_str(event_json(gg_arena_printf(arena, "\"type\":\"%s\"", big.data))), version("10"),
-                                    gg_strn(NULL, 0), &e, &err),
+    assert_int_equal(mx_event_parse(gg_str(event_json(gg_arena_printf(arena, "\"type\":\"%s\"", big.data))),
+                                    version("10"), gg_strn(NULL, 0), &e, &err),
                      0);
     mx_event_unref(e);
     gg_buf_clear(&big);
@@ -191,10 +196,11 @@ static void metadata_goes_round(void **state)
     struct gg_error err = GG_ERROR_INIT;
     struct mx_event *e = NULL, *copy;
     struct gg_buf out = GG_BUF_INIT;
-    static const char stored[] = "{\"out_of_band_membership\":true,\"soft_failed\":true,\"redacted\":true,\"proactively_send\":false,"
-                                 "\"send_on_behalf_of\":\"@x:y\",\"txn_id\":\"m\\\"1\",\"device_id\":\"DEV\",\"token_id\":12}";
-    assert_int_equal(mx_event_load(gg_str(event_json("\"state_key\":\"\\u00e9\\n\"")), version("10"), GG_STR("$id"), gg_str(stored),
-                                   &e, &err),
+    static const char stored[] =
+        "{\"out_of_band_membership\":true,\"soft_failed\":true,\"redacted\":true,\"proactively_send\":false,"
+        "\"send_on_behalf_of\":\"@x:y\",\"txn_id\":\"m\\\"1\",\"device_id\":\"DEV\",\"token_id\":12}";
+    assert_int_equal(mx_event_load(gg_str(event_json("\"state_key\":\"\\u00e9\\n\"")), version("10"), GG_STR("$id"),
+                                   gg_str(stored), &e, &err),
                      0);
     assert_true(e->meta.out_of_band && e->meta.soft_failed && e->meta.redacted && e->meta.not_proactively_send);
     assert_true(gg_str_is(e->meta.txn_id, "m\"1") && e->meta.token_id == 12 && !e->meta.rejected.s);
@@ -208,7 +214,8 @@ static void metadata_goes_round(void **state)
     copy = mx_event_with_meta(e, &meta);
     mx_event_unref(e);
     assert_true(gg_str_is(copy->meta.instance, "worker1") && gg_str_is(copy->meta.txn_id, "m\"1"));
-    assert_true(copy->meta.stream_ordering == 77 && gg_str_is(copy->state_key, "é\n") && gg_str_is(copy->event_id, "$id"));
+    assert_true(copy->meta.stream_ordering == 77 && gg_str_is(copy->state_key, "é\n") &&
+                gg_str_is(copy->event_id, "$id"));
     assert_ptr_equal(mx_event_ref(copy), copy);
     mx_event_unref(copy);
     mx_event_unref(copy);
@@ -233,38 +240,44 @@ static struct mx_event *load(const char *room_version, const char *members, cons
 {
     struct gg_error err = GG_ERROR_INIT;
     struct mx_event *e = NULL;
-    assert_int_equal(mx_event_load(gg_str(event_json(members)), version(room_version), GG_STR("$id"), gg_str(metadata), &e, &err), 0);
+    assert_int_equal(
+        mx_event_load(gg_str(event_json(members)), version(room_version), GG_STR("$id"), gg_str(metadata), &e, &err),
+        0);
     return e;
 }
 
 static void clients_see_their_form(void **state)
 {
-    struct mx_event *e = load("10",
-                              "\"state_key\":\"k\",\"origin\":\"domain\",\"content\":{\"body\":\"x\",\"a.b\":{\"c\":1,\"d\":2}},"
-                              "\"unsigned\":{\"age_ts\":400,\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\",\"m.relations\":{},"
-                              "\"invite_room_state\":[1]}",
-                              "{\"txn_id\":\"t1\",\"device_id\":\"DEV\"}");
+    struct mx_event *e =
+        load("10",
+             "\"state_key\":\"k\",\"origin\":\"domain\",\"content\":{\"body\":\"x\",\"a.b\":{\"c\":1,\"d\":2}},"
+             "\"unsigned\":{\"age_ts\":400,\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\",\"m.relations\":{},"
+             "\"invite_room_state\":[1]}",
+             "{\"txn_id\":\"t1\",\"device_id\":\"DEV\"}");
     static const struct gg_str fields[] = {{"type", 4}, {"content.a\\.b.c", 14}, {"content.none", 12}, {"unsigned", 8}};
     struct mx_client_format f = {.now_ms = 1000, .user_id = GG_STR("@u:domain"), .device_id = GG_STR("DEV")};
-    assert_string_equal(client(e, &f),
-                        "{\"content\":{\"a.b\":{\"c\":1,\"d\":2},\"body\":\"x\"},\"event_id\":\"$id\",\"origin_server_ts\":1,"
-                        "\"room_id\":\"!r:domain\",\"sender\":\"@u:domain\",\"state_key\":\"k\",\"type\":\"t\",\"unsigned\":{"
-                        "\"age\":600,\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\",\"transaction_id\":\"t1\"}}");
+    assert_string_equal(
+        client(e, &f),
+        "{\"content\":{\"a.b\":{\"c\":1,\"d\":2},\"body\":\"x\"},\"event_id\":\"$id\",\"origin_server_ts\":1,"
+        "\"room_id\":\"!r:domain\",\"sender\":\"@u:domain\",\"state_key\":\"k\",\"type\":\"t\",\"unsigned\":{"
+        "\"age\":600,\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\",\"transaction_id\":\"t1\"}}");
     f = (struct mx_client_format){.without_room_id = true,
                                   .user_id = GG_STR("@u:domain"),
                                   .device_id = GG_STR("OTHER"),
                                   .extra_unsigned = GG_STR("\"membership\":\"join\"")};
-    assert_string_equal(client(e, &f),
-                        "{\"content\":{\"a.b\":{\"c\":1,\"d\":2},\"body\":\"x\"},\"event_id\":\"$id\",\"origin_server_ts\":1,"
-                        "\"sender\":\"@u:domain\",\"state_key\":\"k\",\"type\":\"t\",\"unsigned\":{\"membership\":\"join\","
-                        "\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\"}}");
+    assert_string_equal(
+        client(e, &f),
+        "{\"content\":{\"a.b\":{\"c\":1,\"d\":2},\"body\":\"x\"},\"event_id\":\"$id\",\"origin_server_ts\":1,"
+        "\"sender\":\"@u:domain\",\"state_key\":\"k\",\"type\":\"t\",\"unsigned\":{\"membership\":\"join\","
+        "\"prev_content\":{\"a\":1},\"replaces_state\":\"$o\"}}");
     f = (struct mx_client_format){.now_ms = 1000, .fields = fields, .n_fields = 3};
     assert_string_equal(client(e, &f), "{\"content\":{\"a.b\":{\"c\":1}},\"type\":\"t\"}");
     mx_event_unref(e);
     e = load("10", "\"unsigned\":{\"age_ts\":400}", "{}");
     f = (struct mx_client_format){0};
-    assert_string_equal(client(e, &f), "{\"content\":{},\"event_id\":\"$id\",\"origin_server_ts\":1,\"room_id\":\"!r:domain\","
-                                       "\"sender\":\"@u:domain\",\"type\":\"t\",\"unsigned\":{}}");
+    assert_string_equal(client(e, &f),
+                        "{\"content\":{},\"event_id\":\"$id\",\"origin_server_ts\":1,\"room_id\":\"!r:domain\","
+                        "\"sender\":\"@u:domain\",\"type\":\"t\",\"unsigned\":{}}");
     mx_event_unref(e);
     e = load("10", "", "{\"txn_id\":\"t\",\"token_id\":5}");
     f = (struct mx_client_format){.user_id = GG_STR("@u:domain"), .device_id = GG_STR("DEV"), .token_id = 5};
@@ -276,15 +289,18 @@ static void clients_see_their_form(void **state)
 
 static void redacts_is_served_in_both_places(void **state)
 {
-    static const char expected[] = "{\"content\":{\"reason\":\"r\",\"redacts\":\"$x\"},\"event_id\":\"$id\",\"origin_server_ts\":1,"
-                                   "\"redacts\":\"$x\",\"room_id\":\"!r:domain\",\"sender\":\"@u:domain\","
-                                   "\"type\":\"m.room.redaction\",\"unsigned\":{}}";
+    static const char expected[] =
+        "{\"content\":{\"reason\":\"r\",\"redacts\":\"$x\"},\"event_id\":\"$id\",\"origin_server_ts\":1,"
+        "\"redacts\":\"$x\",\"room_id\":\"!r:domain\",\"sender\":\"@u:domain\","
+        "\"type\":\"m.room.redaction\",\"unsigned\":{}}";
     struct mx_client_format f = {0};
-    struct mx_event *e = load("10", "\"type\":\"m.room.redaction\",\"redacts\":\"$x\",\"content\":{\"reason\":\"r\"}", "{}");
+    struct mx_event *e =
+        load("10", "\"type\":\"m.room.redaction\",\"redacts\":\"$x\",\"content\":{\"reason\":\"r\"}", "{}");
     assert_true(gg_str_is(e->redacts, "$x"));
     assert_string_equal(client(e, &f), expected);
     mx_event_unref(e);
-    e = load("11", "\"type\":\"m.room.redaction\",\"redacts\":\"$y\",\"content\":{\"reason\":\"r\",\"redacts\":\"$x\"}", "{}");
+    e = load("11", "\"type\":\"m.room.redaction\",\"redacts\":\"$y\",\"content\":{\"reason\":\"r\",\"redacts\":\"$x\"}",
+             "{}");
     assert_true(gg_str_is(e->redacts, "$x"));
     assert_string_equal(client(e, &f), expected);
     mx_event_unref(e);
@@ -292,8 +308,14 @@ static void redacts_is_served_in_both_places(void **state)
 
 static void redaction_is_idempotent(void **state)
 {
-    static const char *const types[] = {"m.room.member",      "m.room.create",  "m.room.join_rules",         "m.room.power_levels",
-                                        "m.room.aliases",     "m.room.message", "m.room.history_visibility", "m.room.redaction",
+    static const char *const types[] = {"m.room.member",
+                                        "m.room.create",
+                                        "m.room.join_rules",
+                                        "m.room.power_levels",
+                                        "m.room.aliases",
+                                        "m.room.message",
+                                        "m.room.history_visibility",
+                                        "m.room.redaction",
                                         "m.room.third_party_invite"};
     size_t n;
     const struct mx_room_version *all = mx_room_version_all(&n);
@@ -302,9 +324,12 @@ static void redaction_is_idempotent(void **state)
         struct mx_json *tree = mx_json_raw(
             arena, gg_str(event_json(gg_arena_printf(
                        arena,
-                       "\"type\":\"%s\",\"origin\":\"o\",\"x\":1,\"membership\":\"join\",\"unsigned\":{\"age_ts\":1},\"content\":{"
-                       "\"membership\":\"join\",\"creator\":\"c\",\"join_rule\":\"public\",\"allow\":[],\"ban\":1,\"invite\":2,"
-                       "\"aliases\":[],\"redacts\":\"$x\",\"history_visibility\":\"shared\",\"other\":1,\"third_party_invite\":{"
+                       "\"type\":\"%s\",\"origin\":\"o\",\"x\":1,\"membership\":\"join\",\"unsigned\":{\"age_ts\":1},"
+                       "\"content\":{"
+                       "\"membership\":\"join\",\"creator\":\"c\",\"join_rule\":\"public\",\"allow\":[],\"ban\":1,"
+                       "\"invite\":2,"
+                       "\"aliases\":[],\"redacts\":\"$x\",\"history_visibility\":\"shared\",\"other\":1,\"third_party_"
+                       "invite\":{"
                        "\"signed\":{\"a\":1},\"display_name\":\"d\"},\"join_authorised_via_users_server\":\"@a:b\"}",
                        types[i / n]))));
         struct mx_json *once = mx_redact(tree, v, arena), *twice = mx_redact(once, v, arena);
@@ -327,8 +352,9 @@ static void redacted_events_say_why(void **state)
     struct mx_event *r = mx_event_redacted(e, GG_STR("{\"event_id\":\"$why\",\"type\":\"m.room.redaction\"}"));
     assert_true(gg_str_is(r->content, "{}"));
     assert_true(r->meta.redacted && gg_str_is(r->meta.txn_id, "t") && gg_str_is(r->event_id, "$id"));
-    assert_true(gg_str_is(r->unsigned_, "{\"age_ts\":5,\"redacted_by\":\"$why\",\"redacted_because\":{\"event_id\":\"$why\","
-                                        "\"type\":\"m.room.redaction\"}}"));
+    assert_true(gg_str_is(r->unsigned_,
+                          "{\"age_ts\":5,\"redacted_by\":\"$why\",\"redacted_because\":{\"event_id\":\"$why\","
+                          "\"type\":\"m.room.redaction\"}}"));
     mx_event_unref(r);
     mx_event_unref(e);
 }

@@ -25,7 +25,8 @@ static bool same(const char *what, const struct mx_json *c, const char *ours, co
     struct gg_str text = mx_json_text(mx_json_member(c, "text"));
     if (gg_str_is(theirs, ours))
         return true;
-    print_message("%s differs\n  of      %.*s\n  ours    %s\n  Synapse %.*s\n", what, GG_FMT(text), ours, GG_FMT(theirs));
+    print_message("%s differs\n  of      %.*s\n  ours    %s\n  Synapse %.*s\n", what, GG_FMT(text), ours,
+                  GG_FMT(theirs));
     return false;
 }
 

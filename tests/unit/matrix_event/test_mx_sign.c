@@ -15,7 +15,8 @@ static int set_up(void **state)
     struct gg_error err = GG_ERROR_INIT;
     size_t n;
     arena = gg_arena_new();
-    return mx_signing_keys_parse(GG_STR("ed25519 1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n"), arena, &key, &n, &err);
+    return mx_signing_keys_parse(GG_STR("ed25519 1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n"), arena, &key, &n,
+                                 &err);
 }
 
 static int tear_down(void **state)
@@ -36,15 +37,18 @@ static const char *canonical(const struct mx_json *v)
 static void json_vectors(void **state)
 {
     struct gg_error err = GG_ERROR_INIT;
-    struct mx_json *empty = mx_json_raw(arena, GG_STR("{}")), *data = mx_json_raw(arena, GG_STR("{\"one\":1,\"two\":\"Two\"}"));
+    struct mx_json *empty = mx_json_raw(arena, GG_STR("{}")),
+                   *data = mx_json_raw(arena, GG_STR("{\"one\":1,\"two\":\"Two\"}"));
     mx_json_sign(empty, "domain", key, arena);
-    assert_string_equal(canonical(empty),
-                        "{\"signatures\":{\"domain\":{\"ed25519:1\":\"K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb"
-                        "76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ\"}}}");
+    assert_string_equal(
+        canonical(empty),
+        "{\"signatures\":{\"domain\":{\"ed25519:1\":\"K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb"
+        "76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ\"}}}");
     mx_json_sign(data, "domain", key, arena);
-    assert_string_equal(canonical(data),
-                        "{\"one\":1,\"signatures\":{\"domain\":{\"ed25519:1\":\"KqmLSbO39/Bzb0QIYE82zqLwsA+PDzYIpIRA2sRQ4sL5"
-                        "3+sN6/fpNSoqE7BP7vBZhG6kYdD13EIMJpvhJI+6Bw\"}},\"two\":\"Two\"}");
+    assert_string_equal(
+        canonical(data),
+        "{\"one\":1,\"signatures\":{\"domain\":{\"ed25519:1\":\"KqmLSbO39/Bzb0QIYE82zqLwsA+PDzYIpIRA2sRQ4sL5"
+        "3+sN6/fpNSoqE7BP7vBZhG6kYdD13EIMJpvhJI+6Bw\"}},\"two\":\"Two\"}");
     mx_json_set(data, arena, "unsigned", mx_json_new_i64(arena, 1));
     assert_int_equal(mx_json_verify(data, "domain", "ed25519:1", key->public_key, &err), 0);
     assert_int_not_equal(mx_json_verify(data, "other", "ed25519:1", key->public_key, &err), 0);
@@ -69,33 +73,40 @@ static void event_vectors(void **state)
 {
     struct gg_error err = GG_ERROR_INIT;
     struct mx_json *least = mx_json_raw(
-        arena, GG_STR("{\"room_id\":\"!x:domain\",\"sender\":\"@a:domain\",\"origin\":\"domain\",\"origin_server_ts\":1000000,"
-                      "\"signatures\":{},\"hashes\":{},\"type\":\"X\",\"content\":{},\"prev_events\":[],\"auth_events\":[],"
-                      "\"depth\":3,\"unsigned\":{\"age_ts\":1000000}}"));
+        arena,
+        GG_STR("{\"room_id\":\"!x:domain\",\"sender\":\"@a:domain\",\"origin\":\"domain\",\"origin_server_ts\":1000000,"
+               "\"signatures\":{},\"hashes\":{},\"type\":\"X\",\"content\":{},\"prev_events\":[],\"auth_events\":[],"
+               "\"depth\":3,\"unsigned\":{\"age_ts\":1000000}}"));
     struct mx_json *message = mx_json_raw(
-        arena, GG_STR("{\"content\":{\"body\":\"Here is the message content\"},\"event_id\":\"$0:domain\",\"origin\":\"domain\","
-                      "\"origin_server_ts\":1000000,\"type\":\"m.room.message\",\"room_id\":\"!r:domain\",\"sender\":"
-                      "\"@u:domain\",\"signatures\":{},\"unsigned\":{\"age_ts\":1000000}}"));
+        arena,
+        GG_STR(
+            "{\"content\":{\"body\":\"Here is the message content\"},\"event_id\":\"$0:domain\",\"origin\":\"domain\","
+            "\"origin_server_ts\":1000000,\"type\":\"m.room.message\",\"room_id\":\"!r:domain\",\"sender\":"
+            "\"@u:domain\",\"signatures\":{},\"unsigned\":{\"age_ts\":1000000}}"));
     sign_event(least);
-    assert_string_equal(canonical(least),
-                        "{\"auth_events\":[],\"content\":{},\"depth\":3,\"hashes\":{\"sha256\":\"5jM4wQpv6lnBo7CLIghJuHdW+s2CM"
-                        "BJPUOGOC89ncos\"},\"origin\":\"domain\",\"origin_server_ts\":1000000,\"prev_events\":[],\"room_id\":"
-                        "\"!x:domain\",\"sender\":\"@a:domain\",\"signatures\":{\"domain\":{\"ed25519:1\":\"KxwGjPSDEtvnFgU00f"
-                        "wFz+l6d2pJM6XBIaMEn81SXPTRl16AqLAYqfIReFGZlHi5KLjAWbOoMszkwsQma+lYAg\"}},\"type\":\"X\",\"unsigned\":{"
-                        "\"age_ts\":1000000}}");
+    assert_string_equal(
+        canonical(least),
+        "{\"auth_events\":[],\"content\":{},\"depth\":3,\"hashes\":{\"sha256\":\"5jM4wQpv6lnBo7CLIghJuHdW+s2CM"
+        "BJPUOGOC89ncos\"},\"origin\":\"domain\",\"origin_server_ts\":1000000,\"prev_events\":[],\"room_id\":"
+        "\"!x:domain\",\"sender\":\"@a:domain\",\"signatures\":{\"domain\":{\"ed25519:1\":\"KxwGjPSDEtvnFgU00f"
+        "wFz+l6d2pJM6XBIaMEn81SXPTRl16AqLAYqfIReFGZlHi5KLjAWbOoMszkwsQma+lYAg\"}},\"type\":\"X\",\"unsigned\":{"
+        "\"age_ts\":1000000}}");
     sign_event(message);
-    assert_string_equal(canonical(message),
-                        "{\"content\":{\"body\":\"Here is the message content\"},\"event_id\":\"$0:domain\",\"hashes\":{"
-                        "\"sha256\":\"onLKD1bGljeBWQhWZ1kaP9SorVmRQNdN5aM2JYU2n/g\"},\"origin\":\"domain\","
-                        "\"origin_server_ts\":1000000,\"room_id\":\"!r:domain\",\"sender\":\"@u:domain\",\"signatures\":{"
-                        "\"domain\":{\"ed25519:1\":\"Wm+VzmOUOz08Ds+0NTWb1d4CZrVsJSikkeRxh6aCcUwu6pNC78FunoD7KNWzqFn241eYHYMG"
-                        "CA5McEiVPdhzBA\"}},\"type\":\"m.room.message\",\"unsigned\":{\"age_ts\":1000000}}");
+    assert_string_equal(
+        canonical(message),
+        "{\"content\":{\"body\":\"Here is the message content\"},\"event_id\":\"$0:domain\",\"hashes\":{"
+        "\"sha256\":\"onLKD1bGljeBWQhWZ1kaP9SorVmRQNdN5aM2JYU2n/g\"},\"origin\":\"domain\","
+        "\"origin_server_ts\":1000000,\"room_id\":\"!r:domain\",\"sender\":\"@u:domain\",\"signatures\":{"
+        "\"domain\":{\"ed25519:1\":\"Wm+VzmOUOz08Ds+0NTWb1d4CZrVsJSikkeRxh6aCcUwu6pNC78FunoD7KNWzqFn241eYHYMG"
+        "CA5McEiVPdhzBA\"}},\"type\":\"m.room.message\",\"unsigned\":{\"age_ts\":1000000}}");
     assert_true(mx_content_hash_ok(message));
-    assert_int_equal(mx_event_verify(message, mx_room_version_find(GG_STR("1")), "domain", "ed25519:1", key->public_key, &err), 0);
+    assert_int_equal(
+        mx_event_verify(message, mx_room_version_find(GG_STR("1")), "domain", "ed25519:1", key->public_key, &err), 0);
     /* the content is not signed itself: its hash is */
     mx_json_set(message, arena, "content", mx_json_object(arena));
     assert_false(mx_content_hash_ok(message));
-    assert_int_equal(mx_event_verify(message, mx_room_version_find(GG_STR("1")), "domain", "ed25519:1", key->public_key, &err), 0);
+    assert_int_equal(
+        mx_event_verify(message, mx_room_version_find(GG_STR("1")), "domain", "ed25519:1", key->public_key, &err), 0);
     mx_json_set(message, arena, "origin_server_ts", mx_json_new_i64(arena, 5));
     assert_int_not_equal(
         mx_event_verify(message, mx_room_version_find(GG_STR("1")), "domain", "ed25519:1", key->public_key, &err), 0);

@@ -60,11 +60,13 @@ static void canonical_examples(void **state)
         {"{}", "{}"},
         {"{\n    \"one\": 1,\n    \"two\": \"Two\"\n}", "{\"one\":1,\"two\":\"Two\"}"},
         {"{ \"b\": \"2\", \"a\": \"1\" }", "{\"a\":\"1\",\"b\":\"2\"}"},
-        {"{\"auth\": {\"success\": true, \"mxid\": \"@john.doe:example.com\", \"profile\": {\"display_name\": \"John Doe\","
+        {"{\"auth\": {\"success\": true, \"mxid\": \"@john.doe:example.com\", \"profile\": {\"display_name\": \"John "
+         "Doe\","
          " \"three_pids\": [{\"medium\": \"email\", \"address\": \"john.doe@example.org\"}, {\"medium\": \"msisdn\","
          " \"address\": \"123456789\"}]}}}",
          "{\"auth\":{\"mxid\":\"@john.doe:example.com\",\"profile\":{\"display_name\":\"John Doe\",\"three_pids\":[{"
-         "\"address\":\"john.doe@example.org\",\"medium\":\"email\"},{\"address\":\"123456789\",\"medium\":\"msisdn\"}]},"
+         "\"address\":\"john.doe@example.org\",\"medium\":\"email\"},{\"address\":\"123456789\",\"medium\":\"msisdn\"}]"
+         "},"
          "\"success\":true}}"},
         {"{\"a\": \"日本語\"}", "{\"a\":\"日本語\"}"},
         {"{\"本\": 2, \"日\": 1}", "{\"日\":1,\"本\":2}"},
@@ -76,7 +78,8 @@ static void canonical_examples(void **state)
         {"[5.684341886080802e-14,123456789012345680.0,0.1,1.5E300,2.2250738585072014e-308]",
          "[5.684341886080802e-14,1.2345678901234568e+17,0.1,1.5e+300,2.2250738585072014e-308]"},
         {"123456789012345678901234567890", "123456789012345678901234567890"},
-        {"\"\\u0000\\u001f\\u007f\\u2028\\/\\b\\f\\n\\r\\t\\\"\\\\\"", "\"\\u0000\\u001f\x7f\u2028/\\b\\f\\n\\r\\t\\\"\\\\\""},
+        {"\"\\u0000\\u001f\\u007f\\u2028\\/\\b\\f\\n\\r\\t\\\"\\\\\"",
+         "\"\\u0000\\u001f\x7f\u2028/\\b\\f\\n\\r\\t\\\"\\\\\""},
         {"\"\\ud83d\\ude00\"", "\"\U0001F600\""},
         {"{\"b\":1,\"a\":2,\"b\":3}", "{\"a\":2,\"b\":3}"},
         {"{\"\U0001F600\":1,\"\uffee\":2}", "{\"\uffee\":2,\"\U0001F600\":1}"},
@@ -96,7 +99,8 @@ static void canonical_is_a_fixed_point(void **state)
 
 static void writing_keeps_what_it_read(void **state)
 {
-    assert_string_equal(rewritten(gg_str(" { \"b\" : 1e5 , \"a\" : [ -0 , 1.0, 1E400 ] } ")), "{\"b\":1e5,\"a\":[-0,1.0,1E400]}");
+    assert_string_equal(rewritten(gg_str(" { \"b\" : 1e5 , \"a\" : [ -0 , 1.0, 1E400 ] } ")),
+                        "{\"b\":1e5,\"a\":[-0,1.0,1E400]}");
     assert_string_equal(rewritten(gg_str("{\"b\":1,\"a\":2,\"b\":3}")), "{\"b\":3,\"a\":2}");
     assert_string_equal(rewritten(gg_str("\"\\uD800\\uDBFF\\uDC00\"")), "\"\\ud800\U0010FC00\"");
 }
@@ -123,10 +127,43 @@ static void many_members_stay_distinct(void **state)
 static void what_is_no_json(void **state)
 {
     static const char *const texts[] = {
-        "",     " ",     "{",      "}",       "[1,]",     "{\"a\"}",   "{\"a\":}",  "{\"a\":1,}",   "[1 2]",        "01",
-        "1.",   ".5",    "-",      "1e",      "+1",       "nul",       "tru",       "NaN",          "Infinity",     "\"",
-        "\"\\", "\"\\x\"", "\"\\u12\"", "\"\n\"", "\"\x80\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "[]]", "{a:1}",
-        "'a'",  "[1]x",  "\"\xe2\x82\"", "{\"a\":1 \"b\":2}", "[", "{\"a\":[}", "[{]}",
+        "",
+        " ",
+        "{",
+        "}",
+        "[1,]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "[1 2]",
+        "01",
+        "1.",
+        ".5",
+        "-",
+        "1e",
+        "+1",
+        "nul",
+        "tru",
+        "NaN",
+        "Infinity",
+        "\"",
+        "\"\\",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\n\"",
+        "\"\x80\"",
+        "\"\xc0\x80\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xf4\x90\x80\x80\"",
+        "[]]",
+        "{a:1}",
+        "'a'",
+        "[1]x",
+        "\"\xe2\x82\"",
+        "{\"a\":1 \"b\":2}",
+        "[",
+        "{\"a\":[}",
+        "[{]}",
     };
     for (size_t i = 0; i < GG_COUNT(texts); i++) {
         struct gg_error err = GG_ERROR_INIT;
@@ -160,8 +197,9 @@ static void depth_is_bounded(void **state)
 static void slices(void **state)
 {
     static const char *const path[] = {"c", "d", NULL};
-    struct gg_str o = GG_STR(" { \"a\" : 1 , \"b\":\"x\\\"}\\u00e9\" ,\"c\":{\"d\":[1,{\"e\":\"]\"}],\"a\":5}, \"\\u0061b\":true,"
-                             "\"b\":\"last\" } ");
+    struct gg_str o =
+        GG_STR(" { \"a\" : 1 , \"b\":\"x\\\"}\\u00e9\" ,\"c\":{\"d\":[1,{\"e\":\"]\"}],\"a\":5}, \"\\u0061b\":true,"
+               "\"b\":\"last\" } ");
     int64_t n;
     assert_true(gg_str_is(mx_json_get(o, "a"), "1"));
     assert_true(gg_str_is(mx_json_get(o, "b"), "\"last\""));
@@ -199,9 +237,10 @@ static void slices_stay_inside(void **state)
 
 static void strictness(void **state)
 {
-    static const char *const refused[] = {"1.0", "1e5", "9007199254740992", "-9007199254740992", "[{\"a\":0.5}]", "\"\\ud800\"",
-                                          "{\"\\ud800\":1}", "99999999999999999999"};
-    static const char *const taken[] = {"9007199254740991", "-9007199254740991", "-0", "{\"a\":[\"\\ud83d\\ude00\",null]}"};
+    static const char *const refused[] = {"1.0",           "1e5",         "9007199254740992", "-9007199254740992",
+                                          "[{\"a\":0.5}]", "\"\\ud800\"", "{\"\\ud800\":1}",  "99999999999999999999"};
+    static const char *const taken[] = {"9007199254740991", "-9007199254740991", "-0",
+                                        "{\"a\":[\"\\ud83d\\ude00\",null]}"};
     static const char *const unwritable[] = {"1E400", "[-1e309]", "[\"a\",\"\\udc00\"]"};
     struct gg_error err = GG_ERROR_INIT;
     char *digits = gg_arena_alloc(arena, 4302);

@@ -1,5 +1,6 @@
-/* test_mx_auth.c: the authorisation rules of all versions, on cases that Synapse has judged (tests/data/auth_cases.json,
- * made by tests/differential/oracle_auth.py) and on the selection of auth events. MX_AUTH_CASES names a larger file. */
+/* test_mx_auth.c: the authorisation rules of all versions, on cases that Synapse has judged
+ * (tests/data/auth_cases.json, made by tests/differential/oracle_auth.py) and on the selection of auth events.
+ * MX_AUTH_CASES names a larger file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@ static const struct mx_event *look_up(void *arg, struct gg_str type, struct gg_s
     return NULL;
 }
 
-static struct mx_event **load_room(struct gg_arena *arena, const struct mx_json *pool, const struct mx_room_version *version)
+static struct mx_event **load_room(struct gg_arena *arena, const struct mx_json *pool,
+                                   const struct mx_room_version *version)
 {
     struct mx_event **events = GG_NEW_ARRAY(arena, struct mx_event *, pool->n);
     for (uint32_t i = 0; i < pool->n; i++) {
@@ -35,7 +37,8 @@ static struct mx_event **load_room(struct gg_arena *arena, const struct mx_json 
     return events;
 }
 
-static size_t report(const struct mx_room_version *version, const struct mx_json *c, int ours, const struct gg_error *err)
+static size_t report(const struct mx_room_version *version, const struct mx_json *c, int ours,
+                     const struct gg_error *err)
 {
     struct gg_buf text = GG_BUF_INIT;
     mx_json_write(&text, c);
@@ -76,14 +79,17 @@ static void synapse_agrees(void **state)
     size_t wrong = 0, judged = 0;
     assert_int_equal(all->n, 12);
     for (uint32_t i = 0; i < all->n; i++) {
-        const struct mx_room_version *version = mx_room_version_find(mx_json_text(mx_json_member(all->items[i], "version")));
-        const struct mx_json *rooms = mx_json_member(all->items[i], "rooms"), *cases = mx_json_member(all->items[i], "cases");
+        const struct mx_room_version *version =
+            mx_room_version_find(mx_json_text(mx_json_member(all->items[i], "version")));
+        const struct mx_json *rooms = mx_json_member(all->items[i], "rooms"),
+                             *cases = mx_json_member(all->items[i], "cases");
         const struct mx_json *creates = mx_json_member(all->items[i], "creates");
         struct mx_event ***loaded = GG_NEW_ARRAY(arena, struct mx_event **, rooms->n);
         for (uint32_t k = 0; k < rooms->n; k++)
             loaded[k] = load_room(arena, rooms->items[k], version);
         for (uint32_t k = 0; k < cases->n; k++)
-            wrong += judge(arena, cases->items[k], loaded[case_number(mx_json_member(cases->items[k], "room"))], version);
+            wrong +=
+                judge(arena, cases->items[k], loaded[case_number(mx_json_member(cases->items[k], "room"))], version);
         for (uint32_t k = 0; k < creates->n; k++)
             wrong += judge_create(arena, creates->items[k], version);
         judged += cases->n + creates->n;
@@ -117,27 +123,30 @@ static void selection(void **state)
     assert_selection("12", "m.room.message", NULL, "{}", "m.room.power_levels| m.room.member|@s:a");
     assert_selection("10", "m.room.member", "@s:a", "{\"membership\":\"join\"}", BASE " m.room.join_rules|");
     assert_selection("10", "m.room.member", "@t:a", "{\"membership\":\"leave\"}", BASE " m.room.member|@t:a");
-    assert_selection("10", "m.room.member", "@t:a", "{\"membership\":\"knock\"}", BASE " m.room.member|@t:a m.room.join_rules|");
+    assert_selection("10", "m.room.member", "@t:a", "{\"membership\":\"knock\"}",
+                     BASE " m.room.member|@t:a m.room.join_rules|");
     assert_selection("10", "m.room.member", "@t:a",
                      "{\"membership\":\"invite\",\"third_party_invite\":{\"signed\":{\"token\":\"k\"}}}",
                      BASE " m.room.member|@t:a m.room.join_rules| m.room.third_party_invite|k");
     assert_selection("10", "m.room.member", "@s:a",
                      "{\"membership\":\"join\",\"join_authorised_via_users_server\":\"@b:c\"}",
                      BASE " m.room.join_rules| m.room.member|@b:c");
-    assert_selection("7", "m.room.member", "@s:a", "{\"membership\":\"join\",\"join_authorised_via_users_server\":\"@b:c\"}",
+    assert_selection("7", "m.room.member", "@s:a",
+                     "{\"membership\":\"join\",\"join_authorised_via_users_server\":\"@b:c\"}",
                      BASE " m.room.join_rules|");
 }
 
 static struct mx_event *make(struct gg_arena *arena, const char *version, const char *json)
 {
     struct gg_error err = GG_ERROR_INIT;
-    struct mx_event *e = case_event(arena, mx_json_raw(arena, gg_str(json)), mx_room_version_find(gg_str(version)), &err);
+    struct mx_event *e =
+        case_event(arena, mx_json_raw(arena, gg_str(json)), mx_room_version_find(gg_str(version)), &err);
     if (!e)
         fail_msg("%s", err.message);
     return e;
 }
 
-#define EVENT(type_, key_, room_, content_) \
+#define EVENT(type_, key_, room_, content_)                                                                            \
     "{\"type\":\"" type_ "\"," key_ room_ "\"sender\":\"@s:a\",\"depth\":1,\"origin_server_ts\":1,\"prev_events\":[]," \
     "\"auth_events\":[],\"content\":" content_ "}"
 #define KEY(key_) "\"state_key\":\"" key_ "\","
@@ -147,9 +156,12 @@ static void cited_events(void **state)
 {
     struct gg_arena *arena = gg_arena_new();
     struct gg_error err = GG_ERROR_INIT;
-    struct mx_event *create = make(arena, "10", EVENT("m.room.create", KEY(""), ROOM("!r:a"), "{\"creator\":\"@s:a\"}"));
-    struct mx_event *own = make(arena, "10", EVENT("m.room.member", KEY("@s:a"), ROOM("!r:a"), "{\"membership\":\"join\"}"));
-    struct mx_event *foreign = make(arena, "10", EVENT("m.room.member", KEY("@s:a"), ROOM("!o:a"), "{\"membership\":\"join\"}"));
+    struct mx_event *create =
+        make(arena, "10", EVENT("m.room.create", KEY(""), ROOM("!r:a"), "{\"creator\":\"@s:a\"}"));
+    struct mx_event *own =
+        make(arena, "10", EVENT("m.room.member", KEY("@s:a"), ROOM("!r:a"), "{\"membership\":\"join\"}"));
+    struct mx_event *foreign =
+        make(arena, "10", EVENT("m.room.member", KEY("@s:a"), ROOM("!o:a"), "{\"membership\":\"join\"}"));
     struct mx_event *name = make(arena, "10", EVENT("m.room.name", KEY(""), ROOM("!r:a"), "{}"));
     struct mx_event *message = make(arena, "10", EVENT("m.room.message", "", ROOM("!r:a"), "{}"));
     const struct mx_event *good[] = {create, own}, *doubled[] = {create, own, own}, *wrong_room[] = {create, foreign};
@@ -176,11 +188,13 @@ static void cited_events_of_version_12(void **state)
     struct mx_event *create = make(arena, "12", EVENT("m.room.create", KEY(""), "", "{\"room_version\":\"12\"}"));
     const char *room = gg_arena_strndup(arena, create->room_id.s, create->room_id.n);
     const char *id = gg_arena_strndup(arena, create->event_id.s, create->event_id.n);
-    struct mx_event *implied = make(arena, "12", gg_arena_printf(arena, EVENT("m.room.message", "", ROOM("%s"), "{}"), room));
+    struct mx_event *implied =
+        make(arena, "12", gg_arena_printf(arena, EVENT("m.room.message", "", ROOM("%s"), "{}"), room));
     struct mx_event *citing = make(
         arena, "12",
-        gg_arena_printf(arena, "{\"type\":\"t\",\"room_id\":\"%s\",\"sender\":\"@s:a\",\"depth\":1,\"origin_server_ts\":1,"
-                               "\"prev_events\":[],\"auth_events\":[\"%s\"],\"content\":{}}",
+        gg_arena_printf(arena,
+                        "{\"type\":\"t\",\"room_id\":\"%s\",\"sender\":\"@s:a\",\"depth\":1,\"origin_server_ts\":1,"
+                        "\"prev_events\":[],\"auth_events\":[\"%s\"],\"content\":{}}",
                         room, id));
     const struct mx_event *auth[] = {create, create};
     assert_int_equal(implied->n_auth, 1);
@@ -194,14 +208,16 @@ static void cited_events_of_version_12(void **state)
 static int64_t power_of(const char *version, const char *content, const char *user)
 {
     struct gg_arena *arena = gg_arena_new();
-    struct mx_event *create = make(arena, version, strcmp(version, "12") == 0
-        ? EVENT("m.room.create", KEY(""), "", "{\"additional_creators\":[\"@t:a\"]}")
-        : EVENT("m.room.create", KEY(""), ROOM("!r:a"), "{\"creator\":\"@s:a\"}"));
+    struct mx_event *create =
+        make(arena, version,
+             strcmp(version, "12") == 0 ? EVENT("m.room.create", KEY(""), "", "{\"additional_creators\":[\"@t:a\"]}")
+                                        : EVENT("m.room.create", KEY(""), ROOM("!r:a"), "{\"creator\":\"@s:a\"}"));
     struct mx_event *levels = NULL;
     struct mx_power power;
     int64_t level;
     if (content)
-        levels = make(arena, version, gg_arena_printf(arena, EVENT("m.room.power_levels", KEY(""), ROOM("!r:a"), "%s"), content));
+        levels = make(arena, version,
+                      gg_arena_printf(arena, EVENT("m.room.power_levels", KEY(""), ROOM("!r:a"), "%s"), content));
     power = mx_power_read(levels, create, arena);
     level = user[0] == '@' ? mx_power_of_user(&power, gg_str(user)) : mx_power_for(&power, user);
     gg_arena_free(arena);

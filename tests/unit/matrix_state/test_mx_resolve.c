@@ -55,8 +55,9 @@ static struct mx_state *state_of(const struct room *room, const struct mx_json *
 static bool print_difference(void *arg, const struct mx_state_entry *a, const struct mx_state_entry *b)
 {
     const struct mx_state_entry *e = a ? a : b;
-    print_message("  (%.*s, %.*s): ours %.*s, Synapse %.*s\n", GG_FMT(e->type), GG_FMT(e->state_key), a ? (int)a->event_id.n : 4,
-                  a ? a->event_id.s : "none", b ? (int)b->event_id.n : 4, b ? b->event_id.s : "none");
+    print_message("  (%.*s, %.*s): ours %.*s, Synapse %.*s\n", GG_FMT(e->type), GG_FMT(e->state_key),
+                  a ? (int)a->event_id.n : 4, a ? a->event_id.s : "none", b ? (int)b->event_id.n : 4,
+                  b ? b->event_id.s : "none");
     return true;
 }
 
@@ -108,7 +109,8 @@ static void synapse_agrees(void **state)
     size_t wrong = 0, resolved = 0;
     assert_int_equal(all->n, 12);
     for (uint32_t i = 0; i < all->n; i++) {
-        const struct mx_room_version *version = mx_room_version_find(mx_json_text(mx_json_member(all->items[i], "version")));
+        const struct mx_room_version *version =
+            mx_room_version_find(mx_json_text(mx_json_member(all->items[i], "version")));
         const struct mx_json *rooms = mx_json_member(all->items[i], "rooms");
         for (uint32_t k = 0; k < rooms->n; k++) {
             size_t bad = resolve_room(rooms->items[k], version);
@@ -145,9 +147,9 @@ static void nothing_to_resolve(void **state)
  * what is not in conflict, and admits nothing of the circle. */
 static void circles_end(void **state)
 {
-    static const char event[] =
-        "{\"event_id\":\"$%s:a\",\"type\":\"%s\",\"state_key\":\"%s\",\"room_id\":\"!r:a\",\"sender\":\"@c:a\",\"depth\":1,"
-        "\"origin_server_ts\":1,\"prev_events\":[],\"auth_events\":[%s],\"content\":%s}";
+    static const char event[] = "{\"event_id\":\"$%s:a\",\"type\":\"%s\",\"state_key\":\"%s\",\"room_id\":\"!r:a\","
+                                "\"sender\":\"@c:a\",\"depth\":1,"
+                                "\"origin_server_ts\":1,\"prev_events\":[],\"auth_events\":[%s],\"content\":%s}";
     static const char *const parts[][5] = {
         {"create", "m.room.create", "", "", "{\"creator\":\"@c:a\"}"},
         {"join", "m.room.member", "@c:a", "[\"$create:a\",{}]", "{\"membership\":\"join\"}"},
@@ -162,8 +164,8 @@ static void circles_end(void **state)
     struct gg_error err = GG_ERROR_INIT;
     for (size_t i = 0; i < GG_COUNT(parts); i++)
         mx_json_push(events, room.arena,
-                     mx_json_raw(room.arena, gg_str(gg_arena_printf(room.arena, event, parts[i][0], parts[i][1], parts[i][2],
-                                                                    parts[i][3], parts[i][4]))));
+                     mx_json_raw(room.arena, gg_str(gg_arena_printf(room.arena, event, parts[i][0], parts[i][1],
+                                                                    parts[i][2], parts[i][3], parts[i][4]))));
     load(&room, events);
     maps[0] = state_of(&room, mx_json_raw(room.arena, GG_STR("[0,1,2,4]")));
     maps[1] = state_of(&room, mx_json_raw(room.arena, GG_STR("[0,1,3,5]")));
