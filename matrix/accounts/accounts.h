@@ -46,9 +46,9 @@ void mx_authenticate_make(struct mx_server *server);
 /* ---- rate limits (limits.c) ---- */
 
 /* May key (an address, a user id) do what the class ("rc_login.address") limits? update: then count it. 429
- * M_LIMIT_EXCEEDED; the Retry-After header is put on rq (may be NULL). principal NULL: nobody is exempt. */
+ * M_LIMIT_EXCEEDED. principal NULL: nobody is exempt. */
 GG_CHECKED int mx_limit(struct mx_server *server, const char *class, struct gg_str key,
-                        const struct mx_principal *principal, bool update, struct gg_request *rq, struct gg_error *err);
+                        const struct mx_principal *principal, bool update, struct gg_error *err);
 void mx_limits_make(struct mx_server *server);
 
 /* ---- last seen (seen.c) ---- */

@@ -25,21 +25,19 @@ static struct mx_rate rate_of(struct mx_server *server, const char *class)
     return rate;
 }
 
-static int refuse(const char *class, int64_t retry_ms, struct gg_request *rq, struct gg_error *err)
+/* The server makes the Retry-After header of retry_after_ms. */
+static int refuse(const char *class, int64_t retry_ms, struct gg_error *err)
 {
     char text[32];
     gg_metric_add(&refused, 1, GG_LABELS(class));
     int status = gg_refuse(err, 429, "M_LIMIT_EXCEEDED", "Too Many Requests");
     snprintf(text, sizeof text, "%lld", (long long)retry_ms);
     gg_error_extra(err, "retry_after_ms", text);
-    snprintf(text, sizeof text, "%lld", (long long)((retry_ms + 999) / 1000));
-    if (rq)
-        gg_reply_header(rq, "Retry-After", text);
     return status;
 }
 
 int mx_limit(struct mx_server *server, const char *class, struct gg_str key, const struct mx_principal *principal,
-             bool update, struct gg_request *rq, struct gg_error *err)
+             bool update, struct gg_error *err)
 {
     if (principal && principal->unlimited)
         return 0;
@@ -51,7 +49,7 @@ int mx_limit(struct mx_server *server, const char *class, struct gg_str key, con
     int64_t retry_ms;
     bool allowed = mx_bucket_take(server->accounts->buckets, gg_buf_view(&name), rate, update, gg_now_ms(), &retry_ms);
     gg_buf_done(&name);
-    return allowed ? 0 : refuse(class, retry_ms, rq, err);
+    return allowed ? 0 : refuse(class, retry_ms, err);
 }
 
 /* gg_route.limiter: the class; counted by user where somebody is logged in, by address else. */
@@ -59,7 +57,7 @@ static int limit_request(void *self, struct gg_request *rq, const char *limiter,
 {
     const struct mx_principal *principal = gg_request_principal(rq);
     const char *key = principal ? principal->requester.user_id : gg_request_address(rq);
-    return mx_limit(self, limiter, gg_str(key), principal, true, rq, err);
+    return mx_limit(self, limiter, gg_str(key), principal, true, err);
 }
 
 void mx_limits_make(struct mx_server *server)

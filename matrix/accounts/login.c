@@ -108,7 +108,7 @@ int mx_login_password(struct mx_server *server, struct gg_request *rq, struct gg
     struct gg_str key = limit_key(user_id, arena);
     struct mx_user user;
     bool ok;
-    int status = mx_limit(server, "rc_login.failed_attempts", key, NULL, false, rq, err);
+    int status = mx_limit(server, "rc_login.failed_attempts", key, NULL, false, err);
     if (!status)
         status = find_account(server, user_id, arena, &user, err);
     if (!status && user.id.s && user.deactivated)
@@ -118,7 +118,7 @@ int mx_login_password(struct mx_server *server, struct gg_request *rq, struct gg
     if (status)
         return status;
     if (!ok) {
-        status = mx_limit(server, "rc_login.failed_attempts", key, NULL, true, rq, err);
+        status = mx_limit(server, "rc_login.failed_attempts", key, NULL, true, err);
         gg_info(&logger, "failed login of %.*s from %s", GG_FMT(user_id), gg_request_address(rq));
         return status ? status : wrong(err);
     }

@@ -46,7 +46,7 @@ static int by_password(struct gg_request *rq, const json_t *body, struct gg_str 
     if (!password.s || password.n > MX_PASSWORD_MAX)
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Bad parameter: password");
     status = mx_login_password(server, rq, user, password, user_out, err);
-    return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, rq, err);
+    return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, err);
 }
 
 static int by_token(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
@@ -58,7 +58,7 @@ static int by_token(struct gg_request *rq, const json_t *body, struct gg_str *us
     int status = mx_login_tokens_use(server, token, gg_request_arena(rq), user_out, err);
     if (!status && !user_out->s)
         return gg_refuse(err, 403, "M_FORBIDDEN", "Invalid login token");
-    return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, rq, err);
+    return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, err);
 }
 
 static const struct {
@@ -88,7 +88,7 @@ int mx_api_login(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_session session;
     if (device && !json_is_string(device) && !json_is_null(device))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "device_id must be a string");
-    int status = mx_limit(server, "rc_login.address", gg_str(gg_request_address(rq)), NULL, true, rq, err);
+    int status = mx_limit(server, "rc_login.address", gg_str(gg_request_address(rq)), NULL, true, err);
     if (!status)
         status = identify(rq, body, &user_id, err);
     if (!status)

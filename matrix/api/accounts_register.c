@@ -115,7 +115,7 @@ static int create_account(struct request *r, struct gg_str *user_id_out, struct 
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: password");
     struct mx_registration registration = {.localpart = lower(mx_text(r->uia.params, "username"), r->arena),
                                            .password_hash = r->uia.password_hash};
-    status = mx_limit(r->server, "rc_registration", gg_str(gg_request_address(r->rq)), NULL, true, r->rq, err);
+    status = mx_limit(r->server, "rc_registration", gg_str(gg_request_address(r->rq)), NULL, true, err);
     if (!status)
         status = mx_register(r->server, &registration, r->arena, user_id_out, err);
     return status ? status : note_text(r, "registered_user_id", *user_id_out, err);
@@ -149,7 +149,7 @@ int mx_api_register(void *self, struct gg_request *rq, struct gg_error *err)
                         .uia = {.stages = flow, .description = "register a new account"}};
     int status = check_kind(rq, err);
     if (!status)
-        status = mx_limit(r.server, "rc_registration", gg_str(gg_request_address(rq)), NULL, false, rq, err);
+        status = mx_limit(r.server, "rc_registration", gg_str(gg_request_address(rq)), NULL, false, err);
     if (!status)
         status = check_request(&r, err);
     if (!status)
