@@ -51,7 +51,9 @@ static void log_line(struct gg_request *rq, int64_t took_us)
     for (const char *s = hide_token(rq); *s != '\0' && n < sizeof(target) - 1; s++)
         target[n++] = *s;
     target[n] = '\0';
-    gg_info(&rq->port->access, "%s - %s - {%s} Processed request: %.3fsec %lldB %d \"%s %s HTTP/1.%d\" \"%.200s\"%s",
+    /* Health checks come every few seconds from everybody and say nothing: DEBUG, as in Synapse. */
+    int level = strcmp(target, "/health") == 0 ? GG_DEBUG : GG_INFO;
+    gg_log(&rq->port->access, level, "%s - %s - {%s} Processed request: %.3fsec %lldB %d \"%s %s HTTP/1.%d\" \"%.200s\"%s",
             rq->conn != NULL || rq->address != NULL ? rq->address : "-", rq->port->tag, rq->user != NULL ? rq->user : "None",
             (double)took_us / 1e6, (long long)rq->reply_sent, rq->status, rq->method != NULL ? rq->method : "-", target,
             rq->conn != NULL ? rq->conn->parser.http_minor : 1, gg_request_user_agent(rq),

@@ -14,6 +14,7 @@
 struct gg_plugins; /* plugin/plugins.h: what is loaded */
 struct gg_server;  /* http/: listeners, router, requests in flight */
 struct gg_client;  /* http/: outgoing requests */
+struct gg_peers;   /* main/peers.h: which processes are reachable */
 struct gg_repl;    /* repl/: Redis, streams, calls between processes */
 
 #define GG_MAIN_APP "synapse.app.homeserver"
@@ -75,6 +76,7 @@ struct gg_host {
     struct gg_list reload;   /* struct gg_hook */
     struct gg_list jobs;     /* main/jobs.c */
     struct gg_scope *jobs_scope;
+    struct gg_peers *peers; /* main/peers.c */
 };
 
 /* An empty host; worker_app NULL: the main process; name NULL: "master", or the

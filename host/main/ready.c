@@ -1,6 +1,8 @@
 /* The /ready document: whether this process can do its work now, and if not, what is missing. */
 #include "main/host.h"
+#include "main/peers.h"
 #include "plugin/plugins.h"
+#include "repl/ids.h"
 
 #include <ganglion/db.h>
 #include <ganglion/repl.h>
@@ -35,6 +37,20 @@ static void roles(const struct gg_plugins *plugins, struct gg_buf *buf)
     gg_buf_char(buf, ']');
 }
 
+/* Of each stream: up to where its rows are known here, and how far behind what others announced that is. */
+static void streams(struct gg_host *host, struct gg_buf *buf)
+{
+    struct gg_streams *all = gg_streams_of(host);
+    gg_buf_lit(buf, ",\"streams\":{");
+    for (size_t i = 0; i < gg_streams_count(all); i++) {
+        const struct gg_stream *stream = gg_streams_at(all, i);
+        int64_t upto = gg_stream_upto(stream);
+        gg_buf_printf(buf, "%s\"%s\":{\"position\":%lld,\"behind\":%lld}", i > 0 ? "," : "",
+                      gg_stream_def(stream)->name, (long long)upto, (long long)(gg_stream_max_seen(stream) - upto));
+    }
+    gg_buf_char(buf, '}');
+}
+
 bool gg_host_ready(struct gg_host *host, struct gg_buf *buf)
 {
     static const char *const phases[] = {[GG_PHASE_LOADING] = "starting",
@@ -53,6 +69,8 @@ bool gg_host_ready(struct gg_host *host, struct gg_buf *buf)
         member(&rest, "redis", redis);
     if (host->plugins != NULL)
         roles(host->plugins, &rest);
+    streams(host, &rest);
+    gg_peers_ready(host, &rest);
     GG_LIST_EACH (link, &host->services) {
         struct gg_attached *attached = GG_CONTAINER(link, struct gg_attached, link);
         if (attached->started && attached->service->ready != NULL)

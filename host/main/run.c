@@ -25,7 +25,7 @@ struct process {
     struct gg_run run;
     int signal_fd;
     struct gg_fiber *starter; /* while the stages start */
-    bool stopping;
+    bool stopping, interrupted; /* interrupted: before it was ready */
     struct gg_cond stop; /* stopping was set */
     int rc;
     struct gg_error err;
@@ -55,6 +55,7 @@ static void ask_to_stop(struct process *p, int signal_number)
     }
     gg_info(&logger, "stopping on %s", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
     p->stopping = true;
+    p->interrupted = p->starter != NULL;
     if (p->starter != NULL)
         gg_cancel(p->starter);
     gg_cond_broadcast(&p->stop);
@@ -157,8 +158,7 @@ int gg_run(const struct gg_args *args)
         if (rc < 0 && p.rc == 0)
             p.rc = gg_fail(&p.err, rc, "the event loop failed: %s", gg_status_name(rc));
     }
-    bool asked = p.stopping && p.rc == GG_E_CANCELLED; /* a signal came while it started */
-    if (p.rc < 0 && !asked) {
+    if (p.rc < 0 && !p.interrupted) {
         if (p.run.log_path != NULL) /* else the line below is where the log goes, too */
             gg_log(&logger, GG_CRITICAL, "%s", p.err.message);
         fprintf(stderr, "ganglion: %s\n", p.err.message);
@@ -166,5 +166,5 @@ int gg_run(const struct gg_args *args)
     gg_signals_close(p.signal_fd);
     gg_log_close();
     gg_setup_done(&p.run.setup);
-    return p.rc < 0 && !asked ? 1 : 0;
+    return p.rc < 0 && !p.interrupted ? 1 : 0;
 }

@@ -7,6 +7,7 @@
 #include "http/server.h"
 #include "log/log.h"
 #include "main/daemon.h"
+#include "main/peers.h"
 #include "plugin/migrate.h"
 #include "repl/calls.h"
 #include "repl/ids.h"
@@ -223,6 +224,7 @@ static int start_running(struct gg_run *run, struct gg_error *err)
     run->pid_written = rc == 0 && run->pid_file != NULL;
     host->phase = GG_PHASE_RUNNING;
     gg_host_start_jobs(host);
+    gg_peers_watch(host);
     gg_info(&logger, "%s (%s) is ready, %lld ms after its start", host->instance, host->worker_app,
             (long long)(gg_wall_ms() - host->started_ms));
     return 0;
@@ -232,6 +234,7 @@ static void stop_running(struct gg_run *run)
 {
     run->setup.host->phase = GG_PHASE_STOPPING;
     gg_host_stop_jobs(run->setup.host, run->drain_deadline);
+    gg_peers_free(run->setup.host);
     if (run->pid_written)
         gg_pid_file_remove(run->pid_file);
 }

@@ -184,6 +184,20 @@ def test_a_second_signal_does_not_wait(deployment):
     thread.join()
 
 
+def test_a_signal_during_the_start_is_no_failure(deployment):
+    with socket.socket() as silent:  # a database that accepts and says nothing
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        main = deployment.write()
+        args = json.dumps({"host": "127.0.0.1", "port": silent.getsockname()[1], "user": "x", "dbname": "x"})
+        main.write_text(main.read_text().replace(database_args(), args))
+        process = deployment.start(main, wait=False)
+        time.sleep(0.7)
+        assert process.poll() is None, deployment.text(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0, deployment.text(process)
+
+
 def test_a_taken_port_is_one_clear_line(deployment):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", deployment.port))

@@ -1,0 +1,123 @@
+/* Watches the replication listeners of the processes that this one calls. */
+#include "main/peers.h"
+
+#include "config/topology.h"
+
+#include <ganglion/client.h>
+#include <ganglion/fiber.h>
+#include <ganglion/log.h>
+#include <stdlib.h>
+
+#define INTERVAL_MS 5000
+#define PATIENCE_MS 2000
+
+static struct gg_logger logger = {"ganglion.main"};
+
+struct gg_peers {
+    struct gg_host *host;
+    struct watched {
+        const struct gg_peer *peer;
+        bool asked, there;
+    } * list;
+    size_t n;
+};
+
+static bool is_writer(const struct gg_host *host, const char *name)
+{
+    const struct gg_node *writers = gg_config_node(host->config, "stream_writers");
+    size_t groups = gg_node_kind(writers) == GG_NODE_MAP ? gg_node_count(writers) : 0;
+    for (size_t i = 0; i < groups; i++) {
+        const char *group;
+        size_t n;
+        gg_node_at(writers, i, &group);
+        const char *const *names = gg_topology_writers(host->config, group, &n);
+        for (size_t k = 0; k < n; k++)
+            if (strcmp(names[k], name) == 0)
+                return true;
+    }
+    return false;
+}
+
+static bool needed(const struct gg_host *host, const struct gg_peer *peer)
+{
+    if (strcmp(peer->name, host->instance) == 0)
+        return false;
+    return strcmp(peer->name, GG_MAIN_INSTANCE) == 0 || is_writer(host, peer->name);
+}
+
+static bool is_there(struct gg_host *host, const struct gg_peer *peer)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_client_answer answer;
+    struct gg_client_request request = {
+        .connect_timeout_ms = PATIENCE_MS, .unix_socket = peer->path, .insecure = peer->tls};
+    request.url = peer->path != NULL ? "http://localhost/health"
+                                     : gg_arena_printf(arena, "%s://%s:%u/health", peer->tls ? "https" : "http",
+                                                       peer->host, peer->port);
+    int64_t old = gg_set_deadline(gg_deadline(PATIENCE_MS));
+    bool there = gg_client_fetch(host, &request, arena, &answer, &err) == 0;
+    gg_set_deadline(old);
+    gg_arena_free(arena);
+    return there;
+}
+
+static void watch(void *arg)
+{
+    struct gg_peers *peers = arg;
+    do {
+        for (size_t i = 0; i < peers->n && !gg_cancelled(); i++) {
+            struct watched *w = &peers->list[i];
+            bool there = is_there(peers->host, w->peer);
+            if (gg_cancelled())
+                return;
+            if (w->asked && there != w->there)
+                gg_log(&logger, there ? GG_INFO : GG_WARN, "%s %s", w->peer->name,
+                       there ? "is there again" : "cannot be reached");
+            w->asked = true;
+            w->there = there;
+        }
+    } while (gg_sleep(INTERVAL_MS) == GG_OK);
+}
+
+void gg_peers_watch(struct gg_host *host)
+{
+    size_t n;
+    const struct gg_peer *all = gg_topology_peers(host->config, &n);
+    struct gg_peers *peers = calloc(1, sizeof(*peers));
+    GG_ASSERT(peers != NULL);
+    peers->host = host;
+    peers->list = calloc(n + 1, sizeof(*peers->list));
+    GG_ASSERT(peers->list != NULL);
+    for (size_t i = 0; i < n; i++)
+        if (needed(host, &all[i]))
+            peers->list[peers->n++].peer = &all[i];
+    host->peers = peers;
+    if (peers->n > 0 && gg_spawn(host->jobs_scope, "watch processes", watch, peers) == NULL)
+        gg_err(&logger, "cannot watch the other processes");
+}
+
+void gg_peers_ready(const struct gg_host *host, struct gg_buf *out)
+{
+    const struct gg_peers *peers = host->peers;
+    bool first = true;
+    gg_buf_lit(out, ",\"processes\":{");
+    for (size_t i = 0; peers != NULL && i < peers->n; i++) {
+        if (!peers->list[i].asked)
+            continue;
+        gg_buf_text(out, first ? "" : ",");
+        gg_buf_json_string(out, gg_str(peers->list[i].peer->name));
+        gg_buf_text(out, peers->list[i].there ? ":true" : ":false");
+        first = false;
+    }
+    gg_buf_char(out, '}');
+}
+
+void gg_peers_free(struct gg_host *host)
+{
+    if (host->peers == NULL)
+        return;
+    free(host->peers->list);
+    free(host->peers);
+    host->peers = NULL;
+}

@@ -1,0 +1,14 @@
+/* main/peers.h: are the processes that this one needs there? For /ready. */
+#ifndef GG_MAIN_PEERS_H
+#define GG_MAIN_PEERS_H
+
+#include "main/host.h"
+
+/* Asks the main process and every stream writer of the config for /health, now and
+ * every few seconds, in a fiber of the jobs' scope. Nothing without peers. */
+void gg_peers_watch(struct gg_host *host);
+/* Adds `,"processes":{"worker1":true,...}`; says nothing about who was not asked yet. */
+void gg_peers_ready(const struct gg_host *host, struct gg_buf *out);
+void gg_peers_free(struct gg_host *host); /* no fiber of it is left */
+
+#endif
