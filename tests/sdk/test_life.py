@@ -296,3 +296,10 @@ def test_the_example_follows_the_stream(room_note):
             break
         time.sleep(0.05)
     assert count_of(room) == before + 3
+    run("psql", CONNINFO, "-qc", "INSERT INTO users (name, creation_ts) VALUES ('@note:life.test', 1) ON CONFLICT DO NOTHING",
+        "-c", "DELETE FROM access_tokens WHERE token = 'note_token'", "-c",
+        "INSERT INTO access_tokens (id, user_id, token, used) SELECT coalesce(max(id), 0) + 1, '@note:life.test', "
+        "'note_token', false FROM access_tokens")
+    status, body, _ = ask(port, f"/_example/room_note/v1/rooms/{room}?access_token=note_token")
+    assert status == 200, body
+    assert json.loads(body) == {"room_id": room, "events": before + 3, "asked_by": "@note:life.test"}
