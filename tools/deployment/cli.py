@@ -11,7 +11,7 @@ import sys
 import time
 
 from .deployment import Deployment
-from .ports import is_free
+from .ports import free_port
 from .process import Failed, Process, alive, resident_bytes, started_at
 from .services import Postgres
 
@@ -63,10 +63,12 @@ def build():
                 raise Failed(f"the build failed; all of it is in {log}")
 
 
-def keep(state, name, preferred):
-    """The port of last time if it is free, so that URLs stay."""
-    port = state.get("ports", {}).get(name)
-    return port if port and is_free(port) else preferred
+USUAL_PORTS = {"postgres": 5432, "redis": 6379, "front": 8008}
+
+
+def port_for(state, name):
+    """The port of last time if it is free, so that URLs stay; else the usual one; else any."""
+    return free_port(state.get("ports", {}).get(name) or USUAL_PORTS[name])
 
 
 def entry(name, app, process, port):
@@ -99,11 +101,11 @@ def bring_up(monolith):
     build()
     saved = state.get("secrets", {})
     say("database: PostgreSQL" + ("" if os.path.isdir(os.path.join(VAR, "postgres", "data")) else ", a new cluster"))
-    postgres = Postgres(os.path.join(VAR, "postgres"), keep(state, "postgres", None), saved.get("postgres_password")).start()
+    postgres = Postgres(os.path.join(VAR, "postgres"), port_for(state, "postgres"), saved.get("postgres_password")).start()
     deployment = None
     try:
         deployment = Deployment(os.path.join(VAR, "monolith" if monolith else "split"), BUILD, postgres, monolith=monolith,
-                                saved=saved, front_port=keep(state, "front", None))
+                                saved=saved, front_port=port_for(state, "front"), redis_port=port_for(state, "redis"))
         # Both forms are one server: they share its key and media.
         deployment.extra_config = {"signing_key_path": os.path.join(VAR, "keys", "signing.key"), "media_store_path": os.path.join(VAR, "media")}
         os.makedirs(os.path.join(VAR, "keys"), exist_ok=True)
@@ -116,7 +118,8 @@ def bring_up(monolith):
         postgres.stop()
         raise
     save_state({"secrets": {**saved, **deployment.secrets(), "postgres_password": postgres.password},
-                "ports": {"postgres": postgres.port, "front": deployment.front_port},
+                "ports": {"postgres": postgres.port, "front": deployment.front_port,
+                          **({"redis": deployment.redis.port} if deployment.redis else {})},
                 "processes": describe(deployment, postgres), "base_url": deployment.base_url,
                 "database_url": postgres.url(deployment.database), "redis_url": deployment.redis.url() if deployment.redis else "",
                 "config_dir": os.path.join(deployment.folder, "config"), "monolith": monolith})

@@ -37,7 +37,7 @@ class Deployment:
 
     def __init__(self, folder, build, postgres, database="ganglion", monolith=False, redis=None, server_name="localhost",
                  front_port=None, front=True, saved=None, workers=None, stream_writers=None, extra_config=None,
-                 main_port=None, bcrypt_rounds=12, wrapper=()):
+                 main_port=None, redis_port=None, bcrypt_rounds=12, wrapper=()):
         saved = saved or {}
         self.folder, self.build = os.path.abspath(folder), os.path.abspath(build)
         self.postgres, self.database, self.server_name = postgres, database, server_name
@@ -53,11 +53,11 @@ class Deployment:
         self.workers = [] if monolith else (layout.split(roles) if workers is None else workers)
         self.stream_writers = stream_writers or {"events": ["event_persister1", "event_persister2"], "typing": "generic_worker1"}
         self.front = front and not monolith
-        self.front_port = front_port or (free_port(8008) if self.front or main_port is None else main_port)
+        self.front_port = front_port or (free_port() if self.front or main_port is None else main_port)
         self.main = layout.Worker("main", "synapse.app.homeserver", ["client", "federation"],
                                   port=main_port or (self.front_port if not self.front else None))
         self.own_redis = redis is None and not monolith
-        self.redis = redis or (Redis(os.path.join(self.folder, "redis"), password=saved.get("redis_password")) if not monolith else None)
+        self.redis = redis or (Redis(os.path.join(self.folder, "redis"), redis_port, saved.get("redis_password")) if not monolith else None)
         self.nginx = Nginx(os.path.join(self.folder, "nginx"), self.front_port) if self.front else None
         self.processes = {}
 

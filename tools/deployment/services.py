@@ -36,7 +36,7 @@ class Postgres:
         self.folder = os.path.abspath(folder)
         self.data = os.path.join(self.folder, "data")
         self.password = password or self._kept_password() or secrets.token_hex(12)
-        self.port = port or free_port(5432)
+        self.port = port or free_port()
         self.options = options
         self.process = None
 
@@ -83,8 +83,13 @@ class Postgres:
         return self
 
     def ready(self):
-        return subprocess.run([self.bin("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)],
-                              check=False).returncode == 0
+        """By its own pid file: somebody else's server may answer on a port that was lost in a race."""
+        try:
+            with open(os.path.join(self.data, "postmaster.pid"), encoding="ascii") as f:
+                lines = f.read().split("\n")
+        except FileNotFoundError:
+            return False
+        return lines[0] == str(self.process.pid) and len(lines) > 7 and lines[7].strip() == "ready"
 
     def stop(self):
         import signal
@@ -115,7 +120,7 @@ class Redis:
     def __init__(self, folder, port=None, password=None):
         self.folder = os.path.abspath(folder)
         self.password = password or secrets.token_hex(12)
-        self.port = port or free_port(6379)
+        self.port = port or free_port()
         self.process = None
 
     def start(self):
@@ -141,7 +146,7 @@ class Nginx:
 
     def __init__(self, folder, port=None):
         self.folder = os.path.abspath(folder)
-        self.port = port or free_port(8008)
+        self.port = port or free_port()
         self.process = None
 
     def start(self, rules):
