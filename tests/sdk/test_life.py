@@ -13,12 +13,24 @@ import time
 import pytest
 from sdk_support import SOURCE, build_plugins, run
 
-CONNINFO = os.environ.get("GANGLION_TEST_PG")
-if not CONNINFO:
+GIVEN = os.environ.get("GANGLION_TEST_PG")
+if not GIVEN:
     if os.environ.get("GANGLION_TEST_REQUIRE") == "1":
         raise RuntimeError("GANGLION_TEST_PG is not set")
     pytest.skip("GANGLION_TEST_PG is not set", allow_module_level=True)
 REDIS = os.environ.get("GANGLION_TEST_REDIS")
+REDIS_PASSWORD = os.environ.get("GANGLION_TEST_REDIS_PASSWORD")
+DATABASE = f"ganglion_life_{os.getpid()}"
+WORDS = {**dict(word.split("=", 1) for word in GIVEN.split()), "dbname": DATABASE}
+CONNINFO = " ".join(f"{key}={value}" for key, value in WORDS.items())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database():
+    """One of our own: whatever else the given one is used for does not matter."""
+    run("psql", GIVEN, "-qc", f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
+    yield
+    run("psql", GIVEN, "-qc", f"DROP DATABASE {DATABASE} WITH (FORCE)")
 
 
 def free_port():
@@ -28,8 +40,21 @@ def free_port():
 
 
 def database_args():
-    words = dict(word.split("=", 1) for word in CONNINFO.split())
-    return json.dumps({"connect_timeout": 5, **words})
+    return json.dumps({"connect_timeout": 5, **WORDS})
+
+
+def redis_lines():
+    if not REDIS:
+        return ""
+    host, port = REDIS.rsplit(":", 1)
+    password = f", password: {json.dumps(REDIS_PASSWORD)}" if REDIS_PASSWORD else ""
+    return f"redis: {{enabled: true, host: {host}, port: {port}{password}}}"
+
+
+def redis_cli(*words):
+    host, port = REDIS.rsplit(":", 1)
+    env = {**os.environ, **({"REDISCLI_AUTH": REDIS_PASSWORD} if REDIS_PASSWORD else {})}
+    return run("redis-cli", "-h", host, "-p", port, *words, env=env)
 
 
 class Deployment:
@@ -38,13 +63,12 @@ class Deployment:
         self.port, self.started = free_port(), []
 
     def write(self, more=""):
-        redis = ("redis: {enabled: true, host: %s, port: %s}\n" % tuple(REDIS.rsplit(":", 1))) if REDIS else ""
         (self.folder / "homeserver.yaml").write_text(f"""
 server_name: life.test
 report_stats: false
 pid_file: {self.folder}/main.pid
 database: {{name: psycopg2, args: {database_args()}}}
-{redis}
+{redis_lines()}
 instance_map: {{main: {{host: 127.0.0.1, port: 1}}}}
 listeners:
   - {{port: {self.port}, type: http, bind_addresses: [127.0.0.1], resources: [{{names: [client]}}]}}
@@ -287,10 +311,9 @@ def test_the_example_follows_the_stream(room_note):
     assert ask(port, "/_example/room_note/v1/rooms/!a:life.test")[0] == 401
     room, before = "!counted:life.test", count_of("!counted:life.test")
     token = int(run("psql", CONNINFO, "-Atc", "SELECT last_value + 1000 FROM events_stream_seq").stdout)
-    redis = ["redis-cli", "-h", REDIS.rsplit(":", 1)[0], "-p", REDIS.rsplit(":", 1)[1]]
     for i in range(3):
         row = json.dumps(["ev", [f"$e{i}", room, "m.room.message", None, None, None, None, False, False]])
-        run(*redis, "PUBLISH", "life.test", f"RDATA events master {token + i} {row}")
+        redis_cli("PUBLISH", "life.test", f"RDATA events master {token + i} {row}")
     for _ in range(100):
         if count_of(room) == before + 3:
             break
