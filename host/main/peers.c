@@ -1,9 +1,10 @@
 /* Watches the replication listeners of the processes that this one calls. */
 #include "main/peers.h"
 
+#include "client/internal.h"
 #include "config/topology.h"
+#include "repl/ids.h"
 
-#include <ganglion/client.h>
 #include <ganglion/fiber.h>
 #include <ganglion/log.h>
 #include <stdlib.h>
@@ -22,15 +23,12 @@ struct gg_peers {
     size_t n;
 };
 
-static bool is_writer(const struct gg_host *host, const char *name)
+static bool is_writer(struct gg_host *host, const char *name)
 {
-    const struct gg_node *writers = gg_config_node(host->config, "stream_writers");
-    size_t groups = gg_node_kind(writers) == GG_NODE_MAP ? gg_node_count(writers) : 0;
-    for (size_t i = 0; i < groups; i++) {
-        const char *group;
+    struct gg_streams *streams = gg_streams_of(host);
+    for (size_t i = 0; i < gg_streams_count(streams); i++) {
         size_t n;
-        gg_node_at(writers, i, &group);
-        const char *const *names = gg_topology_writers(host->config, group, &n);
+        const char *const *names = gg_stream_writers(gg_streams_at(streams, i), &n);
         for (size_t k = 0; k < n; k++)
             if (strcmp(names[k], name) == 0)
                 return true;
@@ -38,7 +36,7 @@ static bool is_writer(const struct gg_host *host, const char *name)
     return false;
 }
 
-static bool needed(const struct gg_host *host, const struct gg_peer *peer)
+static bool needed(struct gg_host *host, const struct gg_peer *peer)
 {
     if (strcmp(peer->name, host->instance) == 0)
         return false;
@@ -49,15 +47,10 @@ static bool is_there(struct gg_host *host, const struct gg_peer *peer)
 {
     struct gg_arena *arena = gg_arena_new();
     struct gg_error err = GG_ERROR_INIT;
-    struct gg_client_answer answer;
-    struct gg_client_request request = {
-        .connect_timeout_ms = PATIENCE_MS, .unix_socket = peer->path, .insecure = peer->tls};
-    request.url = peer->path != NULL ? "http://localhost/health"
-                                     : gg_arena_printf(arena, "%s://%s:%u/health", peer->tls ? "https" : "http",
-                                                       peer->host, peer->port);
-    int64_t old = gg_set_deadline(gg_deadline(PATIENCE_MS));
-    bool there = gg_client_fetch(host, &request, arena, &answer, &err) == 0;
-    gg_set_deadline(old);
+    struct gg_internal_answer answer;
+    struct gg_internal_request request = {.peer = peer, .target = "/health", .connect_timeout_ms = PATIENCE_MS,
+                                          .timeout_ms = PATIENCE_MS, .repeatable = true};
+    bool there = gg_internal_fetch(host, &request, arena, &answer, &err) == 0;
     gg_arena_free(arena);
     return there;
 }
