@@ -154,6 +154,24 @@ static void on_request(void *self, struct gg_request *rq)
     gg_buf_done(&key);
 }
 
+static struct gg_str text_at(const json_t *list, size_t i)
+{
+    const json_t *v = json_array_get(list, i);
+    return json_is_string(v) ? gg_strn(json_string_value(v), json_string_length(v)) : (struct gg_str){0};
+}
+
+/* [token, ip, user agent, device or null, ms]; borrowed from row. */
+static bool read_sighting(const json_t *row, struct mx_sighting *out)
+{
+    const json_t *at = json_array_get(row, 4);
+    out->token = text_at(row, 0);
+    out->ip = text_at(row, 1);
+    out->user_agent = text_at(row, 2);
+    out->device_id = text_at(row, 3);
+    out->at = json_integer_value(at);
+    return out->token.s && out->ip.s && out->user_agent.s && json_is_integer(at);
+}
+
 static void on_user_ip(void *self, const char *command, struct gg_str rest)
 {
     struct mx_server *server = self;
@@ -161,11 +179,8 @@ static void on_user_ip(void *self, const char *command, struct gg_str rest)
     if (!blank || !gg_host_runs_background(server->host))
         return;
     json_t *row = json_loadb(blank + 1, (size_t)(rest.s + rest.n - blank - 1), 0, NULL);
-    const char *token, *ip, *agent, *device = NULL;
-    json_int_t at;
-    if (json_unpack(row, "[s, s, s, s?, I]", &token, &ip, &agent, &device, &at) == 0) {
-        struct mx_sighting s = {
-            gg_strn(rest.s, (size_t)(blank - rest.s)), gg_str(token), gg_str(device), gg_str(ip), gg_str(agent), at};
+    struct mx_sighting s = {.user_id = gg_strn(rest.s, (size_t)(blank - rest.s))};
+    if (read_sighting(row, &s)) {
         struct gg_buf key = GG_BUF_INIT;
         make_key(&key, s.user_id, s.token, s.ip);
         add_pending(server->accounts->seen, gg_buf_view(&key), &s);

@@ -153,6 +153,14 @@ def test_tokens_and_their_absence(server):
             "M_MISSING_TOKEN")
 
 
+def test_the_last_sighting_reaches_the_database(server):
+    user = server.register(initial_device_display_name="seen")
+    user.ok("GET", CLIENT + "/account/whoami", base=server.worker_url("generic_worker1"))
+    within(15, lambda: user.ok("GET", f"{CLIENT}/devices/{user.device_id}")["last_seen_ts"])
+    device = user.ok("GET", f"{CLIENT}/devices/{user.device_id}")
+    assert device["last_seen_ip"] and abs(device["last_seen_ts"] - time.time() * 1000) < 60000
+
+
 # ---- profiles ----
 
 
