@@ -176,20 +176,6 @@ static int lock(struct commit *c, struct gg_txn *txn, struct gg_error *err)
     return 0;
 }
 
-/* Redactions that came before what they redact. */
-static int queue_uncensor(struct commit *c, struct gg_txn *txn, struct gg_rows **rows, struct gg_error *err)
-{
-    size_t total = 0, n = 0;
-    for (size_t i = 0; i < c->n; i++)
-        total += c->plans[i]->n;
-    struct gg_str *ids = GG_NEW_ARRAY(c->arena, struct gg_str, total + 1);
-    for (size_t i = 0; i < c->n; i++)
-        for (size_t k = 0; k < c->plans[i]->n; k++)
-            if (c->plans[i]->events[k].fate == MX_FATE_NEW && !c->plans[i]->events[k].local)
-                ids[n++] = c->plans[i]->events[k].event->event_id;
-    return n ? gg_txn_queue_rows(txn, &uncensor, GG_PARAMS(gg_p_texts(ids, n)), c->arena, rows, err) : 0;
-}
-
 static void take_redacted(struct commit *c, const struct gg_rows *rows)
 {
     for (size_t r = 0; r < gg_rows_count(rows); r++)
@@ -199,11 +185,28 @@ static void take_redacted(struct commit *c, const struct gg_rows *rows)
                     c->plans[i]->events[k].redacted_before = true;
 }
 
+/* Redactions that came before what they redact. */
+static int run_uncensor(struct commit *c, struct gg_txn *txn, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    size_t total = 0, n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        total += c->plans[i]->n;
+    struct gg_str *ids = GG_NEW_ARRAY(c->arena, struct gg_str, total + 1);
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->plans[i]->n; k++)
+            if (c->plans[i]->events[k].fate == MX_FATE_NEW && !c->plans[i]->events[k].local)
+                ids[n++] = c->plans[i]->events[k].event->event_id;
+    int status = n ? gg_txn_exec(txn, &uncensor, GG_PARAMS(gg_p_texts(ids, n)), c->arena, &rows, err) : 0;
+    if (!status && n)
+        take_redacted(c, rows);
+    return status;
+}
+
 static int write_all(struct gg_txn *txn, void *arg, struct gg_error *err)
 {
     struct commit *c = arg;
     struct mx_rowset tables[MX_T_COUNT];
-    struct gg_rows *redacted = NULL;
     int status = lock(c, txn, err);
     if (status)
         return status;
@@ -213,13 +216,7 @@ static int write_all(struct gg_txn *txn, void *arg, struct gg_error *err)
         mx_fill_plan(tables, c->plans[i], c->arena);
     for (size_t t = 0; t < MX_T_COUNT && !status; t++)
         status = mx_rowset_queue(&tables[t], txn, err);
-    if (!status)
-        status = queue_uncensor(c, txn, &redacted, err);
-    if (!status)
-        status = gg_txn_flush(txn, err);
-    if (!status && redacted)
-        take_redacted(c, redacted);
-    return status;
+    return status ? status : run_uncensor(c, txn, err); /* else COMMIT travels with the rows */
 }
 
 /* COMMIT was sent and the connection was lost: the transaction's id tells what became of it. */
