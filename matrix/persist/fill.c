@@ -34,17 +34,33 @@ static const char *instance_of(const struct mx_plan *plan)
 
 /* ---- steps 2, 3, 5: the room ---- */
 
+static bool has_end(const struct mx_extremity *ends, size_t n, struct gg_str event_id)
+{
+    for (size_t i = 0; i < n; i++)
+        if (gg_str_eq(ends[i].event_id, event_id))
+            return true;
+    return false;
+}
+
+/* Row by row, not the whole room: its dead rows would be read again and again. */
+static void fill_ends(struct mx_rowset *t, const struct mx_plan *plan)
+{
+    const struct mx_held_head *old = plan->head;
+    size_t n_old = old->head.n_extremities;
+    for (size_t i = 0; i < n_old; i++)
+        if (!has_end(plan->ends, plan->n_ends, old->ends[i].event_id))
+            mx_rowset_add(&t[MX_T_ENDS_DELETE], old->ends[i].event_id, plan->room_id);
+    for (size_t i = 0; i < plan->n_ends; i++)
+        mx_rowset_add(&t[MX_T_ENDS], plan->ends[i].event_id, plan->room_id, mx_plan_high(plan),
+                      (int)!has_end(old->ends, n_old, plan->ends[i].event_id));
+}
+
 static void fill_room(struct mx_rowset *t, const struct mx_plan *plan)
 {
     if (plan->lower_depth)
         mx_rowset_add(&t[MX_T_DEPTH], plan->room_id, plan->min_depth);
-    if (plan->new_ends) {
-        mx_rowset_add(&t[MX_T_ENDS_DELETE], plan->room_id);
-        for (size_t i = 0; i < plan->n_ends; i++) {
-            mx_rowset_add(&t[MX_T_ENDS], plan->ends[i].event_id, plan->room_id);
-            mx_rowset_add(&t[MX_T_ENDS_HISTORY], plan->ends[i].event_id, plan->room_id, mx_plan_high(plan));
-        }
-    }
+    if (plan->new_ends)
+        fill_ends(t, plan);
     for (size_t i = 0; i < plan->n_missing_prevs; i++)
         mx_rowset_add(&t[MX_T_BACKWARD], plan->room_id, plan->missing_prevs[i]);
     const struct mx_chain_plan *chains = &plan->chains;
@@ -96,22 +112,16 @@ static struct gg_str metadata_of(const struct mx_event *event, struct gg_arena *
 static void fill_event(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p, struct gg_arena *arena)
 {
     const struct mx_event *e = p->event;
-    mx_rowset_add(&t[MX_T_EVENT_JSON], e->event_id, plan->room_id, metadata_of(e, arena), e->json,
-                  (int64_t)e->version->format);
+    int64_t group = p->rejected && p->item->group_before ? p->item->group_before : p->item->group;
     mx_rowset_add(&t[MX_T_EVENTS], gg_str(instance_of(plan)), signed_id(plan, p->stream), e->depth, e->event_id,
                   plan->room_id, e->type, (int)p->outlier, e->origin_server_ts, gg_wall_ms(), e->sender,
-                  (int)mx_json_is_string(mx_json_get(e->content, "url")), e->state_key, e->meta.rejected);
-    if (mx_event_is_state(e)) {
-        mx_rowset_add(&t[MX_T_STATE_EVENTS], e->event_id, plan->room_id, e->type, e->state_key);
-        for (size_t i = 0; i < e->n_auth; i++)
-            mx_rowset_add(&t[MX_T_EVENT_AUTH], e->event_id, plan->room_id, e->auth_events[i]);
-    }
+                  (int)mx_json_is_string(mx_json_get(e->content, "url")), e->state_key, e->meta.rejected,
+                  metadata_of(e, arena), e->json, (int64_t)e->version->format, p->outlier ? GG_NULL_I64 : group);
+    for (size_t i = 0; mx_event_is_state(e) && i < e->n_auth; i++)
+        mx_rowset_add(&t[MX_T_EVENT_AUTH], e->event_id, plan->room_id, e->auth_events[i]);
     if (e->meta.txn_id.s && e->meta.device_id.s)
         mx_rowset_add(&t[MX_T_TXN_IDS], e->event_id, plan->room_id, e->sender, e->meta.device_id, e->meta.txn_id,
                       gg_wall_ms());
-    if (!p->outlier)
-        mx_rowset_add(&t[MX_T_EVENT_GROUPS], e->event_id,
-                      p->rejected && p->item->group_before ? p->item->group_before : p->item->group);
 }
 
 /* ---- steps 10 to 14: what its kind adds ---- */

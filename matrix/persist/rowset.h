@@ -10,7 +10,7 @@ struct mx_array_stmt {
     struct gg_stmt stmt;
 };
 
-enum { MX_ROWSET_COLUMNS = 14 };
+enum { MX_ROWSET_COLUMNS = 17 };
 
 struct mx_rowset {
     const struct mx_array_stmt *to;

@@ -18,31 +18,34 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                                     " instance_name) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])"),
     [MX_T_EX_EVENTS] = STMT("t", "UPDATE events SET outlier = false WHERE event_id = ANY($1)"),
 
-    [MX_T_EVENT_JSON] = STMT("tttti", "INSERT INTO event_json (event_id, room_id, internal_metadata, json, format_version)"
-                                      " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])"),
-    [MX_T_EVENTS] = STMT("tiitttbiitbtt",
-                         "INSERT INTO events (instance_name, stream_ordering, topological_ordering, depth, event_id, room_id,"
-                         " type, processed, outlier, origin_server_ts, received_ts, sender, contains_url, state_key,"
-                         " rejection_reason) SELECT i, s, d, d, e, r, t, true, o, ts, rts, se, cu, sk, rr FROM"
-                         " unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::boolean[],"
-                         " $8::bigint[], $9::bigint[], $10::text[], $11::boolean[], $12::text[], $13::text[])"
-                         " u(i, s, d, e, r, t, o, ts, rts, se, cu, sk, rr)"),
-    [MX_T_STATE_EVENTS] = STMT("tttt", "INSERT INTO state_events (event_id, room_id, type, state_key)"
-                                       " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])"),
+    /* One row of each new event in up to four tables; state_key NULL: no state event, group NULL: an outlier. */
+    [MX_T_EVENTS] = STMT(
+        "tiitttbiitbttttii",
+        "WITH u AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],"
+        " $7::boolean[], $8::bigint[], $9::bigint[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::text[],"
+        " $15::text[], $16::bigint[], $17::bigint[]) u(i, s, d, e, r, t, o, ts, rts, se, cu, sk, rr, m, j, f, g)),"
+        " json AS (INSERT INTO event_json (event_id, room_id, internal_metadata, json, format_version)"
+        " SELECT e, r, m, j, f FROM u),"
+        " state AS (INSERT INTO state_events (event_id, room_id, type, state_key)"
+        " SELECT e, r, t, sk FROM u WHERE sk IS NOT NULL),"
+        " groups AS (INSERT INTO event_to_state_groups (event_id, state_group) SELECT e, g FROM u WHERE g IS NOT NULL"
+        " ON CONFLICT (event_id) DO UPDATE SET state_group = EXCLUDED.state_group)"
+        " INSERT INTO events (instance_name, stream_ordering, topological_ordering, depth, event_id, room_id, type,"
+        " processed, outlier, origin_server_ts, received_ts, sender, contains_url, state_key, rejection_reason)"
+        " SELECT i, s, d, d, e, r, t, true, o, ts, rts, se, cu, sk, rr FROM u"),
 
-    [MX_T_ENDS_DELETE] = STMT("t", "DELETE FROM event_forward_extremities WHERE room_id = ANY($1)"),
-    [MX_T_ENDS] = STMT("tt", "INSERT INTO event_forward_extremities (event_id, room_id)"
-                             " SELECT * FROM unnest($1::text[], $2::text[])"),
-    [MX_T_ENDS_HISTORY] = STMT("tti", "INSERT INTO stream_ordering_to_exterm (event_id, room_id, stream_ordering)"
-                                      " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"),
+    [MX_T_ENDS_DELETE] = STMT("tt", "DELETE FROM event_forward_extremities x USING unnest($1::text[], $2::text[]) u(e, r)"
+                                    " WHERE x.event_id = u.e AND x.room_id = u.r"),
+    /* All extremities go to the history, those that are new (the last column) also to the table. */
+    [MX_T_ENDS] = STMT("ttib", "WITH u AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[])"
+                               " u(e, r, s, new)),"
+                               " history AS (INSERT INTO stream_ordering_to_exterm (event_id, room_id, stream_ordering)"
+                               " SELECT e, r, s FROM u)"
+                               " INSERT INTO event_forward_extremities (event_id, room_id) SELECT e, r FROM u WHERE new"),
 
     [MX_T_TXN_IDS] = STMT("ttttti", "INSERT INTO event_txn_id_device_id (event_id, room_id, user_id, device_id, txn_id,"
                                     " inserted_ts) SELECT * FROM"
                                     " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])"),
-    [MX_T_EVENT_GROUPS] = STMT("ti", "INSERT INTO event_to_state_groups (event_id, state_group)"
-                                     " SELECT * FROM unnest($1::text[], $2::bigint[])"
-                                     " ON CONFLICT (event_id) DO UPDATE SET state_group = EXCLUDED.state_group"),
-
     [MX_T_CHAINS] = STMT("tii", "INSERT INTO event_auth_chains (event_id, chain_id, sequence_number)"
                                 " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])"),
     [MX_T_LINKS] = STMT("iiii", "INSERT INTO event_auth_chain_links (origin_chain_id, origin_sequence_number,"
