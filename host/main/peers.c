@@ -1,10 +1,12 @@
-/* Watches the replication listeners of the processes that this one calls. */
+/* Watches what /ready tells of: the database, and the replication listeners of the
+ * processes that this one calls. */
 #include "main/peers.h"
 
 #include "client/internal.h"
 #include "config/topology.h"
 #include "repl/ids.h"
 
+#include <ganglion/db.h>
 #include <ganglion/fiber.h>
 #include <ganglion/log.h>
 #include <stdlib.h>
@@ -55,10 +57,30 @@ static bool is_there(struct gg_host *host, const struct gg_peer *peer)
     return there;
 }
 
+/* An idle process would learn only from its next request that the database went
+ * away, or came back. */
+static void touch_database(struct gg_host *host)
+{
+    static const struct gg_stmt one = {"SELECT 1", GG_LANE_POINT};
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_rows *rows;
+    bool was = gg_db_healthy(host->db);
+    int64_t old = gg_set_deadline(gg_deadline(PATIENCE_MS));
+    int rc = gg_db_read(host->db, &one, GG_NO_PARAMS, arena, &rows, &err);
+    gg_set_deadline(old);
+    if (rc < 0 && was && !gg_cancelled())
+        gg_warn(&logger, "the database does not answer: %s", err.message);
+    else if (rc == 0 && !was)
+        gg_info(&logger, "the database answers again");
+    gg_arena_free(arena);
+}
+
 static void watch(void *arg)
 {
     struct gg_peers *peers = arg;
     do {
+        touch_database(peers->host);
         for (size_t i = 0; i < peers->n && !gg_cancelled(); i++) {
             struct watched *w = &peers->list[i];
             bool there = is_there(peers->host, w->peer);
@@ -86,7 +108,7 @@ void gg_peers_watch(struct gg_host *host)
         if (needed(host, &all[i]))
             peers->list[peers->n++].peer = &all[i];
     host->peers = peers;
-    if (peers->n > 0 && gg_spawn(host->jobs_scope, "watch processes", watch, peers) == NULL)
+    if (gg_spawn(host->jobs_scope, "watch processes", watch, peers) == NULL)
         gg_err(&logger, "cannot watch the other processes");
 }
 

@@ -5,7 +5,7 @@
 #include "main/host.h"
 
 /* Asks the main process and every stream writer of the config for /health, now and
- * every few seconds, in a fiber of the jobs' scope. Nothing without peers. */
+ * every few seconds, and touches the database, in a fiber of the jobs' scope. */
 void gg_peers_watch(struct gg_host *host);
 /* Adds `,"processes":{"worker1":true,...}`; says nothing about who was not asked yet. */
 void gg_peers_ready(const struct gg_host *host, struct gg_buf *out);
