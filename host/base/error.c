@@ -70,6 +70,7 @@ int gg_error_set(struct gg_error *err, int code, const char *file, int line, con
     const struct status_row *row = row_of(code);
     err->code = code;
     err->http_status = row->http;
+    err->inward = true;
     snprintf(err->errcode, sizeof(err->errcode), "%s", row->errcode);
     va_list ap;
     va_start(ap, fmt);
@@ -105,6 +106,7 @@ int gg_error_refuse(struct gg_error *err, int http_status, const char *errcode, 
 {
     err->code = code_of_http(http_status);
     err->http_status = http_status;
+    err->inward = false;
     snprintf(err->errcode, sizeof(err->errcode), "%s", errcode);
     va_list ap;
     va_start(ap, fmt);
@@ -153,13 +155,21 @@ static void add_message(struct gg_buf *b, const char *message)
     gg_buf_json_string(b, gg_strn(plain, n));
 }
 
+/* What went wrong inside (SQL, paths, names of hosts) is logged; a client is told no more than that it did. */
+static const char *message_for_client(const struct gg_error *err)
+{
+    if (!err->inward || err->http_status < 500)
+        return err->message;
+    return err->http_status == 503 ? "Service unavailable" : "Internal server error";
+}
+
 size_t gg_error_json(const struct gg_error *err, char *out, size_t size)
 {
     struct gg_buf b = GG_BUF_INIT;
     gg_buf_lit(&b, "{\"errcode\":");
     gg_buf_json_string(&b, gg_str(err->errcode[0] ? err->errcode : "M_UNKNOWN"));
     gg_buf_lit(&b, ",\"error\":");
-    add_message(&b, err->message);
+    add_message(&b, message_for_client(err));
     if (err->extra[0]) {
         gg_buf_char(&b, ',');
         gg_buf_text(&b, err->extra);

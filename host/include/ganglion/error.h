@@ -21,6 +21,7 @@ struct gg_error {
                             without braces, e.g. "\"retry_after_ms\":200"; or "" */
     const char *file;    /* where it was set */
     int line;
+    bool inward;         /* set by gg_fail: for 5xx its message is for the log, not for clients */
 };
 
 /* All zero; use as `struct gg_error err = GG_ERROR_INIT;`. */

@@ -52,7 +52,7 @@ static void error_text_is_cut_at_a_character(void **state)
     for (size_t i = 0; i + 1 < sizeof(text); i += 2)
         memcpy(text + i, "\xc3\xa9", 2);
     text[498] = '\0';
-    gg_fail(&err, GG_E_IO, "%s", text);
+    gg_fail(&err, GG_E_INVALID, "%s", text);
     assert_int_equal(strlen(err.message) % 2, 0);
     assert_true(strlen(err.message) >= 396);
     char out[2048];
@@ -61,6 +61,21 @@ static void error_text_is_cut_at_a_character(void **state)
     assert_true(gg_error_json(&err, out, sizeof(out)) > 800);
     memset(err.message, '"', sizeof(err.message) - 1);
     assert_true(gg_error_json(&err, out, sizeof(out)) > 1200);
+}
+
+static void clients_are_not_told_what_broke_inside(void **state)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    char out[2048];
+    gg_fail(&err, GG_E_IO, "INSERT INTO secrets");
+    gg_error_json(&err, out, sizeof(out));
+    assert_string_equal(out, "{\"errcode\":\"M_UNKNOWN\",\"error\":\"Internal server error\"}");
+    gg_fail(&err, GG_E_UNAVAILABLE, "PostgreSQL at 10.0.0.1");
+    gg_error_json(&err, out, sizeof(out));
+    assert_string_equal(out, "{\"errcode\":\"M_UNKNOWN\",\"error\":\"Service unavailable\"}");
+    gg_refuse(&err, 502, "M_UNKNOWN", "Failed to talk to worker1");
+    gg_error_json(&err, out, sizeof(out));
+    assert_non_null(strstr(out, "worker1"));
 }
 
 static void buffers_build_text(void **state)
@@ -150,7 +165,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings_order_bytewise),     cmocka_unit_test(errors_follow_their_code),
-        cmocka_unit_test(error_text_is_cut_at_a_character), cmocka_unit_test(buffers_build_text),
+        cmocka_unit_test(error_text_is_cut_at_a_character),
+        cmocka_unit_test(clients_are_not_told_what_broke_inside), cmocka_unit_test(buffers_build_text),
         cmocka_unit_test(arenas_hand_out_and_clean_up), cmocka_unit_test(randomness_uses_the_alphabet),
         cmocka_unit_test(clocks_move_and_cache),
     };
