@@ -10,10 +10,13 @@
 static struct gg_logger logger = {"ganglion.redis"};
 
 enum {
-    PING_MS = 30000,          /* also how long an answer may take */
+    QUIET_MS = 15000,         /* silence after which a PING is sent, and after it, how long its answer may take */
     FIRST_RETRY_MS = 1000,
+    LINGER_MS = 1000,         /* what is queued when the connection is to end */
     MAX_OUT = 64 << 20,       /* Redis that reads nothing must not fill our memory */
-    READ_BYTES = 64 << 10,
+    MAX_IN = 64 << 20,        /* nor one that never ends a reply */
+    READ_BYTES = 16 << 10,
+    READS_A_TURN = 16,        /* then others run */
 };
 
 void gg_redis_conn_init(struct gg_redis_conn *conn, const char *name, const struct gg_redis_options *options,
@@ -21,7 +24,6 @@ void gg_redis_conn_init(struct gg_redis_conn *conn, const char *name, const stru
 {
     *conn = (struct gg_redis_conn){.name = name, .options = options, .events = events, .self = self, .fd = -1,
                                    .retry_cap_ms = 5000, .out = GG_BUF_INIT};
-    gg_cond_init(&conn->writable);
 }
 
 void gg_redis_conn_done(struct gg_redis_conn *conn)
@@ -34,48 +36,78 @@ void gg_redis_conn_done(struct gg_redis_conn *conn)
 
 /* ---- writing ---- */
 
+static size_t unsent(const struct gg_redis_conn *conn)
+{
+    return conn->out.n - conn->out_sent;
+}
+
+static void write_rest(void *arg);
+
 static void flush(struct gg_redis_conn *conn)
 {
-    while (conn->fd >= 0 && !conn->broken && conn->out_sent < conn->out.n) {
-        ssize_t n = gg_redis_send_some(conn, conn->out.data + conn->out_sent, conn->out.n - conn->out_sent);
+    while (conn->fd >= 0 && !conn->broken && unsent(conn) > 0) {
+        ssize_t n = gg_redis_send_some(conn, conn->out.data + conn->out_sent, unsent(conn));
         if (n < 0)
             conn->broken = true; /* the reader sees the end too, and tidies up */
-        if (n <= 0) {
-            gg_cond_signal(&conn->writable);
-            return;
-        }
+        if (n <= 0)
+            break;
         conn->out_sent += (size_t)n;
     }
-    if (conn->out_sent == conn->out.n) {
+    if (unsent(conn) == 0) {
         gg_buf_clear(&conn->out);
         conn->out_sent = 0;
+    } else if (!conn->writing && !conn->broken && conn->open_scope != NULL) {
+        conn->writing = gg_spawn(conn->open_scope, "redis writer", write_rest, conn) != NULL;
     }
+}
+
+/* Takes over what one write did not take. Ends with the connection's scope, before the socket is closed. */
+static void write_rest(void *arg)
+{
+    struct gg_redis_conn *conn = arg;
+    while (!conn->broken && unsent(conn) > 0) {
+        int rc = gg_wait_fd(conn->fd, GG_WRITABLE, NULL, gg_deadline(2 * QUIET_MS));
+        if (rc == GG_E_CANCELLED)
+            break;
+        if (rc != 0)
+            conn->broken = true;
+        flush(conn);
+    }
+    conn->writing = false;
 }
 
 static void flush_at_turn_end(void *arg)
 {
     struct gg_redis_conn *conn = arg;
     conn->flush_due = false;
-    flush(conn);
+    if (!conn->writing)
+        flush(conn);
 }
 
-static void queue_bytes(struct gg_redis_conn *conn, const char *data, size_t n)
+/* Room for a command; false when nothing may be queued. */
+static bool may_queue(struct gg_redis_conn *conn)
 {
-    if (conn->out.n - conn->out_sent > MAX_OUT) {
-        gg_err(&logger, "%s: Redis takes nothing any more; connecting anew", conn->name);
-        conn->broken = true;
+    if (conn->fd < 0 || conn->broken)
+        return false;
+    if (unsent(conn) <= MAX_OUT)
+        return true;
+    gg_err(&logger, "%s: Redis takes nothing any more; connecting anew", conn->name);
+    conn->broken = true;
+    return false;
+}
+
+static void queued(struct gg_redis_conn *conn)
+{
+    conn->sent++;
+    if (conn->flush_due)
         return;
-    }
-    gg_buf_add(&conn->out, data, n);
-    if (!conn->flush_due) {
-        conn->flush_due = true;
-        gg_at_turn_end(flush_at_turn_end, conn);
-    }
+    conn->flush_due = true;
+    gg_at_turn_end(flush_at_turn_end, conn);
 }
 
 bool gg_redis_command(struct gg_redis_conn *conn, const char *format, ...)
 {
-    if (conn->fd < 0 || conn->broken)
+    if (!may_queue(conn))
         return false;
     char *text = NULL;
     va_list ap;
@@ -83,52 +115,86 @@ bool gg_redis_command(struct gg_redis_conn *conn, const char *format, ...)
     int n = redisvFormatCommand(&text, format, ap);
     va_end(ap);
     GG_ASSERT(n > 0);
-    queue_bytes(conn, text, (size_t)n);
+    gg_buf_add(&conn->out, text, (size_t)n);
     redisFreeCommand(text);
-    return !conn->broken;
+    queued(conn);
+    return true;
 }
 
-/* Takes over what one write did not take. */
-static void write_rest(void *arg)
+bool gg_redis_command_words(struct gg_redis_conn *conn, const struct gg_str *words, size_t n)
 {
-    struct gg_redis_conn *conn = arg;
-    while (!gg_cancelled()) {
-        if (conn->fd < 0 || conn->broken || conn->out_sent == conn->out.n) {
-            if (gg_cond_wait(&conn->writable, GG_FOREVER) != 0)
-                return;
-            continue;
-        }
-        if (gg_wait_fd(conn->fd, GG_WRITABLE, NULL, gg_deadline(PING_MS)) != 0)
-            conn->broken = true;
-        flush(conn);
+    if (!may_queue(conn))
+        return false;
+    gg_buf_char(&conn->out, '*');
+    gg_buf_i64(&conn->out, (int64_t)n);
+    for (size_t i = 0; i < n; i++) {
+        gg_buf_lit(&conn->out, "\r\n$");
+        gg_buf_i64(&conn->out, (int64_t)words[i].n);
+        gg_buf_lit(&conn->out, "\r\n");
+        gg_buf_str(&conn->out, words[i]);
     }
+    gg_buf_lit(&conn->out, "\r\n");
+    queued(conn);
+    return true;
 }
 
 /* ---- reading ---- */
 
-static bool handle_replies(struct gg_redis_conn *conn)
+static void become_ready(struct gg_redis_conn *conn)
 {
-    void *reply;
+    conn->up = true;
+    conn->events->ready(conn, conn->self);
+}
+
+/* +OK of AUTH and SELECT come first. */
+static void greeted(struct gg_redis_conn *conn, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR) {
+        gg_err(&logger, "%s: Redis does not let us in: %s", conn->name, reply->str);
+        conn->broken = true;
+    } else if (--conn->greetings == 0) {
+        become_ready(conn);
+    }
+}
+
+static void take_reply(struct gg_redis_conn *conn, const redisReply *reply)
+{
+    conn->answered++;
+    if (conn->greetings > 0)
+        greeted(conn, reply);
+    else
+        conn->events->reply(conn, reply, conn->self);
+}
+
+bool gg_redis_conn_feed(struct gg_redis_conn *conn, const char *data, size_t n)
+{
+    void *reply = NULL;
+    if (redisReaderFeed(conn->reader, data, n) != REDIS_OK || conn->reader->len - conn->reader->pos > MAX_IN) {
+        gg_err(&logger, "%s: Redis sends a reply that is too large", conn->name);
+        return false;
+    }
     while (redisReaderGetReply(conn->reader, &reply) == REDIS_OK) {
         if (reply == NULL)
             return true;
-        conn->events->reply(conn, reply, conn->self);
+        take_reply(conn, reply);
         freeReplyObject(reply);
+        if (conn->broken)
+            return false;
     }
     gg_err(&logger, "%s: Redis broke its protocol: %s", conn->name, conn->reader->errstr);
     return false;
 }
 
+/* All that is there: TLS may hold bytes that the socket no longer announces. */
 static bool read_some(struct gg_redis_conn *conn, char *space)
 {
-    for (;;) {
+    for (int i = 1;; i++) {
         ssize_t n = gg_redis_recv(conn, space, READ_BYTES);
-        if (n < 0)
+        if (n <= 0)
+            return n == 0;
+        if (!gg_redis_conn_feed(conn, space, (size_t)n))
             return false;
-        if (n == 0)
-            return true;
-        conn->last_heard = gg_now_ms();
-        if (redisReaderFeed(conn->reader, space, (size_t)n) != REDIS_OK || !handle_replies(conn))
+        if (i % READS_A_TURN == 0 && gg_yield() != 0)
             return false;
     }
 }
@@ -136,22 +202,19 @@ static bool read_some(struct gg_redis_conn *conn, char *space)
 /* Until the connection is lost. Silence is answered with a PING, and silence after that is the end. */
 static void read_all(struct gg_redis_conn *conn, char *space)
 {
-    int64_t pinged = 0;
-    while (!conn->broken && !gg_cancelled()) {
-        int rc = gg_wait_fd(conn->fd, GG_READABLE, NULL, gg_deadline(PING_MS));
-        if (rc == GG_E_CANCELLED)
-            return;
-        if (rc == GG_E_TIMEOUT && pinged > conn->last_heard) {
-            gg_warn(&logger, "%s: no answer from Redis within %d s", conn->name, PING_MS / 1000);
+    int64_t pinged_after = -1; /* the count of answers when a PING was sent */
+    while (!conn->broken) {
+        int rc = gg_wait_fd(conn->fd, GG_READABLE, NULL, gg_deadline(QUIET_MS));
+        if (rc == GG_E_TIMEOUT && pinged_after == (int64_t)conn->answered) {
+            gg_warn(&logger, "%s: Redis has not answered for %d s", conn->name, QUIET_MS / 1000);
             return;
         }
         if (rc == GG_E_TIMEOUT) {
-            pinged = gg_now_ms();
+            pinged_after = (int64_t)conn->answered;
             (void)gg_redis_command(conn, "PING");
-            continue;
-        }
-        if (rc != 0 || !read_some(conn, space))
+        } else if (rc != 0 || !read_some(conn, space)) {
             return;
+        }
     }
 }
 
@@ -166,25 +229,34 @@ static void sign_in(struct gg_redis_conn *conn)
         (void)gg_redis_command(conn, "AUTH %s", o->password);
     if (conn->select && o->dbid >= 0)
         (void)gg_redis_command(conn, "SELECT %d", o->dbid);
+    conn->greetings = (unsigned)conn->sent;
+    if (conn->greetings == 0)
+        become_ready(conn);
 }
 
-static void one_connection(struct gg_redis_conn *conn, char *space)
+/* True: Redis had answered something. */
+static bool one_connection(struct gg_redis_conn *conn, char *space)
 {
     conn->reader = redisReaderCreate();
     GG_ASSERT(conn->reader != NULL);
-    gg_buf_clear(&conn->out);
-    conn->out_sent = 0;
+    conn->open_scope = gg_scope_new(conn->scope, conn->name);
+    conn->sent = conn->answered = 0;
     conn->broken = false;
-    conn->last_heard = gg_now_ms();
     sign_in(conn);
-    conn->up = true;
-    conn->events->greet(conn, conn->self);
     read_all(conn, space);
+    bool was_up = conn->up, worked = conn->up && conn->answered > 0;
     conn->up = false;
+    conn->broken = true;
+    gg_scope_end(conn->open_scope);
+    conn->open_scope = NULL;
     gg_redis_close(conn);
+    gg_buf_done(&conn->out);
+    conn->out_sent = 0;
     redisReaderFree(conn->reader);
     conn->reader = NULL;
-    conn->events->lost(conn, conn->self);
+    if (was_up)
+        conn->events->lost(conn, conn->self);
+    return worked;
 }
 
 /* e-fold growth with 12 % of jitter, so that many processes do not come back at the same moment. */
@@ -205,17 +277,15 @@ static void run(void *arg)
     GG_ASSERT(space != NULL);
     while (!gg_cancelled()) {
         struct gg_error err = GG_ERROR_INIT;
-        if (gg_redis_open(conn, &err) == 0) {
-            int64_t since = gg_now_ms();
-            told = false;
-            one_connection(conn, space);
-            if (gg_now_ms() - since > 5000)
-                delay = FIRST_RETRY_MS;
-            if (!gg_cancelled())
-                gg_warn(&logger, "%s: the connection to Redis is lost", conn->name);
-        } else if (!told && !gg_cancelled()) {
-            gg_warn(&logger, "%s: %s; trying on", conn->name, err.message);
+        if (gg_redis_open(conn, &err) != 0) {
+            if (!told && !gg_cancelled())
+                gg_warn(&logger, "%s: %s; trying on", conn->name, err.message);
             told = true; /* once for each outage: it may be long */
+        } else if (one_connection(conn, space)) {
+            delay = FIRST_RETRY_MS;
+            told = true;
+            if (!gg_cancelled())
+                gg_warn(&logger, "%s: the connection is lost; connecting anew", conn->name);
         }
         if (gg_sleep(delay) != 0)
             break;
@@ -228,14 +298,19 @@ void gg_redis_conn_start(struct gg_redis_conn *conn, struct gg_scope *parent)
 {
     conn->scope = gg_scope_new(parent, conn->name);
     (void)gg_spawn(conn->scope, conn->name, run, conn);
-    (void)gg_spawn(conn->scope, "redis writer", write_rest, conn);
 }
 
 void gg_redis_conn_stop(struct gg_redis_conn *conn)
 {
+    int64_t deadline = gg_deadline(LINGER_MS);
     if (conn->scope == NULL)
         return;
-    flush(conn);
+    gg_shield_begin();
+    while (conn->up && !conn->broken && unsent(conn) > 0 && gg_now_ms() < deadline)
+        (void)gg_sleep(1);
     gg_scope_end(conn->scope);
+    while (conn->flush_due) /* it holds a pointer to us */
+        (void)gg_yield();
+    gg_shield_end();
     conn->scope = NULL;
 }

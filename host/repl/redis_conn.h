@@ -1,4 +1,7 @@
-/* repl/redis_conn.h: one connection to Redis, run by a fiber that connects, reads and reconnects. */
+/* repl/redis_conn.h: one connection to Redis, run by a fiber that connects, reads and reconnects.
+ *
+ * Every command has one reply, in order, but for those of a subscriber. `sent` and `answered` count both, so whoever
+ * waits for a reply remembers the number of its command. */
 #ifndef GANGLION_HOST_REPL_REDIS_CONN_H
 #define GANGLION_HOST_REPL_REDIS_CONN_H
 
@@ -12,14 +15,15 @@
 
 struct gg_redis_conn;
 
+/* Called by the connection's fiber; may not yield. */
 struct gg_redis_conn_events {
-    void (*greet)(struct gg_redis_conn *conn, void *self);              /* connected and authenticated: send what comes first */
-    void (*reply)(struct gg_redis_conn *conn, const redisReply *reply, void *self);
-    void (*lost)(struct gg_redis_conn *conn, void *self);               /* after greet had been called */
+    void (*ready)(struct gg_redis_conn *conn, void *self); /* connected and let in */
+    void (*reply)(struct gg_redis_conn *conn, const redisReply *reply, void *self); /* of what was sent after ready */
+    void (*lost)(struct gg_redis_conn *conn, void *self);  /* after ready had been called */
 };
 
 struct gg_redis_conn {
-    const char *name;                    /* for logs: "subscriber" */
+    const char *name;                    /* for logs: "redis subscriber" */
     const struct gg_redis_options *options;
     const struct gg_redis_conn_events *events;
     void *self;
@@ -31,20 +35,28 @@ struct gg_redis_conn {
     redisReader *reader;
     struct gg_buf out;
     size_t out_sent;
-    bool flush_due, up, broken;
-    struct gg_cond writable;             /* wakes the writer when a flush did not take everything */
-    struct gg_scope *scope;
-    int64_t last_heard;
+    uint64_t sent, answered;             /* on this connection */
+    unsigned greetings;                  /* replies to AUTH and SELECT that have not come */
+    bool up;                             /* ready was called */
+    bool broken;                         /* to be closed by its fiber */
+    bool flush_due, writing;
+    struct gg_scope *scope, *open_scope; /* of all its life; of one connection */
 };
 
 void gg_redis_conn_init(struct gg_redis_conn *conn, const char *name, const struct gg_redis_options *options,
                         const struct gg_redis_conn_events *events, void *self);
 void gg_redis_conn_start(struct gg_redis_conn *conn, struct gg_scope *parent);
+/* What was queued still leaves, for at most a second. */
 GG_YIELDS void gg_redis_conn_stop(struct gg_redis_conn *conn);
 void gg_redis_conn_done(struct gg_redis_conn *conn);
 
 /* Queues a command (hiredis' format: %s, %b) and sends it at the end of this turn. False while not connected. */
 bool gg_redis_command(struct gg_redis_conn *conn, const char *format, ...);
+/* The same from words, without the formatting: for what is sent often. */
+bool gg_redis_command_words(struct gg_redis_conn *conn, const struct gg_str *words, size_t n);
+
+/* Feeds bytes as they came from Redis: false when they are no RESP, or too much for one reply. */
+bool gg_redis_conn_feed(struct gg_redis_conn *conn, const char *data, size_t n);
 
 /* repl/redis_socket.c: opens the socket (TCP, unix or TLS); fills fd and ssl. */
 GG_YIELDS GG_CHECKED int gg_redis_open(struct gg_redis_conn *conn, struct gg_error *err);
