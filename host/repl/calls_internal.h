@@ -4,6 +4,7 @@
 
 #include "repl/calls.h"
 
+#include <ganglion/buf.h>
 #include <ganglion/fiber.h>
 #include <ganglion/http.h>
 #include <ganglion/list.h>
@@ -15,23 +16,30 @@ struct gg_served {           /* one method */
     struct gg_calls *calls;
     struct gg_route route;   /* made from it */
     char *path;
-    struct gg_map *answers;  /* txn id -> struct answer (methods with txn ids) */
-    struct gg_list by_age;   /* the same, oldest first */
+    struct gg_map *answers;  /* txn id -> struct gg_answer (methods with txn ids) */
 };
 
 struct gg_calls {
     struct gg_host *host;
     struct gg_map *served;   /* name -> struct gg_served */
-    struct gg_list order;
     struct gg_scope *scope;  /* methods run to their end even when the caller goes away */
+    struct gg_list by_age;   /* answers of all methods with a txn id, oldest first */
+    size_t kept, kept_bytes;
 };
 
 struct gg_calls *gg_calls_of(struct gg_host *host);
 const struct gg_served *gg_calls_find(struct gg_host *host, const char *name);
 
-/* calls_wait.c: read-your-writes (facts replication 8.2). streams: the object of `_INT_STREAM_POS.streams`. */
-GG_YIELDS GG_CHECKED int gg_calls_wait_positions(struct gg_host *host, const json_t *int_stream_pos, struct gg_error *err);
-/* {"stream": lowest local position} of all streams that this process writes. */
-json_t *gg_calls_own_positions(struct gg_host *host);
+/* calls_run.c: the handler of every method's route; self is its struct gg_served. */
+GG_YIELDS int gg_calls_handle(void *self, struct gg_request *rq, struct gg_error *err);
+void gg_calls_forget_answers(struct gg_calls *calls);
+
+/* calls_wait.c: read-your-writes (facts replication 8.2). pos: `_INT_STREAM_POS` of a request, or NULL. */
+GG_YIELDS GG_CHECKED int gg_calls_wait_positions(struct gg_host *host, const json_t *pos, struct gg_error *err);
+/* The same for the streams of one instance. */
+GG_YIELDS GG_CHECKED int gg_calls_wait_streams(struct gg_host *host, const char *instance, const json_t *streams,
+                                               struct gg_error *err);
+/* {"stream": lowest local position} of all streams of the shared channel that this process writes. */
+void gg_calls_write_positions(struct gg_host *host, struct gg_buf *out);
 
 #endif
