@@ -23,7 +23,7 @@ static struct gg_logger logger = {"ganglion.main"};
 
 struct stage {
     const char *name;
-    int (*start)(struct gg_run *run, struct gg_error *err);
+    int (*start)(struct gg_run *run, struct gg_error *err); /* or NULL */
     void (*stop)(struct gg_run *run); /* or NULL */
 };
 
@@ -155,6 +155,7 @@ static void stop_services(struct gg_run *run)
     gg_host_stop_services(run->setup.host);
 }
 
+/* Positions first, then what others say; nothing is announced before others can ask us. */
 static int start_replicated(struct gg_run *run, struct gg_error *err)
 {
     struct gg_host *host = run->setup.host;
@@ -165,23 +166,19 @@ static int start_replicated(struct gg_run *run, struct gg_error *err)
         rc = gg_calls_add_routes(host, err);
     if (rc == 0)
         rc = gg_host_services_replicated(host, err);
+    if (rc == 0)
+        rc = gg_lines_start(host, err);
     return rc;
 }
 
-/* Only here, though the lines start last: what requests, plugins and services write
- * in their last moments is still announced. */
-static void stop_replicated(struct gg_run *run)
+/* After services, whose last words may still be sent. */
+static void stop_replication(struct gg_run *run)
 {
     struct gg_repl *repl = run->setup.host->repl;
     gg_calls_stop(run->setup.host);
     gg_locks_stop(repl != NULL ? repl->locks : NULL); /* announced while there is somebody to tell */
     gg_lines_stop(run->setup.host);
     gg_streams_stop(gg_streams_of(run->setup.host));
-}
-
-static int start_lines(struct gg_run *run, struct gg_error *err)
-{
-    return gg_lines_start(run->setup.host, err);
 }
 
 static int start_plugins(struct gg_run *run, struct gg_error *err)
@@ -202,6 +199,8 @@ static int start_listening(struct gg_run *run, struct gg_error *err)
     int rc = gg_http_listen_all(run->setup.host->server, err);
     if (rc < 0)
         gg_http_stop(run->setup.host->server); /* what was bound before it */
+    else
+        gg_lines_announce(run->setup.host);
     return rc;
 }
 
@@ -209,6 +208,7 @@ static void stop_listening(struct gg_run *run)
 {
     gg_http_drain(run->setup.host->server, run->forced ? gg_now_ms() : run->drain_deadline);
     gg_http_stop(run->setup.host->server);
+    gg_calls_stop(run->setup.host); /* what other processes asked for runs to its end */
 }
 
 /* ---- running ---- */
@@ -244,11 +244,11 @@ static const struct stage stages[] = {
     {"load", start_load, stop_load},
     {"database", start_database, NULL},
     {"schema", start_schema, NULL},
+    {"replication", NULL, stop_replication},
     {"services", start_services, stop_services},
-    {"replicated", start_replicated, stop_replicated},
+    {"replicated", start_replicated, NULL},
     {"plugins", start_plugins, stop_plugins},
     {"listening", start_listening, stop_listening},
-    {"lines", start_lines, NULL},
     {"running", start_running, stop_running},
 };
 
@@ -256,7 +256,9 @@ int gg_stages_start(struct gg_run *run, struct gg_error *err)
 {
     for (size_t i = 0; i < GG_COUNT(stages); i++) {
         gg_debug(&logger, "starting: %s", stages[i].name);
-        int rc = gg_cancelled() ? gg_fail(err, GG_E_CANCELLED, "stopped while starting") : stages[i].start(run, err);
+        int rc = gg_cancelled() ? gg_fail(err, GG_E_CANCELLED, "stopped while starting") : 0;
+        if (rc == 0 && stages[i].start != NULL)
+            rc = stages[i].start(run, err);
         run->reached = rc < 0 ? i : i + 1;
         if (rc < 0)
             return rc;

@@ -183,6 +183,11 @@ void gg_stream_follow(struct gg_stream *stream, gg_stream_apply_fn *apply, void 
     bigger[stream->n_followers++] = (struct gg_follower){apply, self};
 }
 
+bool gg_stream_followed(const struct gg_stream *stream)
+{
+    return stream->n_followers > 0;
+}
+
 void gg_stream_tell(struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows, size_t n,
                     bool moved)
 {

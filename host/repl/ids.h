@@ -65,6 +65,7 @@ bool gg_stream_allocated_since(const struct gg_stream *stream, int64_t token);
 
 /* Another writer is at token: moves positions and wakes waiters; tells no follower. */
 void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t token);
+bool gg_stream_followed(const struct gg_stream *stream); /* does anybody here want its rows? */
 /* Calls the followers. */
 void gg_stream_tell(struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows, size_t n,
                     bool moved);

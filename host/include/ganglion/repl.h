@@ -52,14 +52,19 @@ struct gg_stream_table {
 };
 
 struct gg_stream_def {
-    const char *name;          /* on the wire: "events" */
+    /* On the wire: "events". One with a dot ("com.example.things") is no stream of Synapse's: it travels on a channel
+     * of its own, as an unknown name on the shared one tears down every Synapse process. */
+    const char *name;
     const char *position_name; /* in stream_positions; NULL: keeps none ("caches") */
     const char *sequence;      /* NULL: ids live in the writer's memory ("typing") */
     const char *writers_key;   /* group in stream_writers ("events"); "*": every process; NULL: the main process */
     bool negative;             /* stored negated (backfill) */
     bool may_go_back;          /* tokens of an in-memory stream restart at 0 */
     const struct gg_stream_table *tables; /* NULL-ended by table == NULL */
-    gg_stream_fetch_fn *fetch; /* NULL: asked of the writer over HTTP */
+    /* Reads rows from the database (any process), or, without a sequence, from memory (the writer only; others ask it
+     * over HTTP). NULL: rows are always asked of the writer over HTTP. */
+    gg_stream_fetch_fn *fetch;
+    bool quiet;                /* this process never announces it, though it is its writer */
 };
 
 /* Registers; to be called from load(), before the host starts replication. The
