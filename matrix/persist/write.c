@@ -219,7 +219,17 @@ static int write_all(struct gg_txn *txn, void *arg, struct gg_error *err)
     return status ? status : run_uncensor(c, txn, err); /* else COMMIT travels with the rows */
 }
 
-/* COMMIT was sent and the connection was lost: the transaction's id tells what became of it. */
+enum outcome { COMMITTED, ABORTED, UNKNOWN };
+
+/* Failures after which asking again makes sense: the database is away. */
+static bool is_away(int status)
+{
+    return status == GG_E_UNAVAILABLE || status == GG_E_CLOSED || status == GG_E_TIMEOUT || status == GG_E_IN_DOUBT ||
+           status == GG_E_IO;
+}
+
+/* COMMIT was sent and the connection was lost: the transaction's id tells what became of it. Asks until it is known:
+ * nobody may be told anything before. */
 static int look_up_outcome(struct commit *c, struct gg_error *err)
 {
     for (int64_t pause = 20;; pause = pause < 1000 ? pause * 2 : 1000) {
@@ -229,16 +239,35 @@ static int look_up_outcome(struct commit *c, struct gg_error *err)
         if (!status && !gg_str_is(gg_rows_str(rows, 0, 0), "in progress")) {
             bool committed = gg_str_is(gg_rows_str(rows, 0, 0), "committed");
             gg_warn(&logger, "a commit was in doubt: %s", committed ? "it was done" : "it was not");
-            return committed ? 0 : gg_fail(err, GG_E_UNAVAILABLE, "the database was lost before the commit");
+            return committed ? COMMITTED : ABORTED;
         }
-        if (status && status != GG_E_UNAVAILABLE && status != GG_E_CLOSED && status != GG_E_TIMEOUT &&
-            status != GG_E_IN_DOUBT && status != GG_E_IO)
-            gg_warn(&logger, "asking for the outcome of a commit: %s", again.message);
-        gg_shield_begin();
-        int slept = gg_sleep(pause);
-        gg_shield_end();
-        if (slept)
-            return gg_fail(err, GG_E_UNAVAILABLE, "the outcome of a commit is not known");
+        if (status && !is_away(status)) {
+            *err = again;
+            return UNKNOWN;
+        }
+        if (gg_sleep(pause)) {
+            (void)gg_fail(err, GG_E_UNAVAILABLE, "the outcome of a commit is not known");
+            return UNKNOWN;
+        }
+    }
+}
+
+enum { DOUBTS = 5 };
+
+/* Runs the transaction until its outcome is certain. */
+static int commit_surely(struct commit *c, char *sqlstate, struct gg_error *err)
+{
+    for (int doubts = 0;; doubts++) {
+        int status = gg_db_txn(c->server->db, "persist_events", 0, write_all, c, err);
+        snprintf(sqlstate, 6, "%s", status ? gg_db_sqlstate() : "");
+        if (status != GG_E_IN_DOUBT)
+            return status;
+        int outcome = look_up_outcome(c, err);
+        if (outcome == COMMITTED)
+            return 0;
+        if (outcome == UNKNOWN || doubts == DOUBTS)
+            return gg_fail(err, GG_E_UNAVAILABLE, "the database was lost while events were written");
+        memset(err, 0, sizeof(*err));
     }
 }
 
@@ -266,10 +295,7 @@ int mx_write_plans(struct mx_persister *p, struct mx_plan **plans, size_t n, cha
         n_events += plans[i]->n;
     }
     find_locks(&c);
-    int status = gg_db_txn(c.server->db, "persist_events", 0, write_all, &c, err);
-    snprintf(sqlstate, 6, "%s", status ? gg_db_sqlstate() : "");
-    if (status == GG_E_IN_DOUBT)
-        status = look_up_outcome(&c, err);
+    int status = commit_surely(&c, sqlstate, err);
     finish_ids(&c, status == 0);
     gg_metric_add(&metric_commits, 1, GG_LABELS(status ? "failed" : "done"));
     if (!status)

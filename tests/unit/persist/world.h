@@ -30,6 +30,7 @@ struct world {
     struct gg_config *config;
     struct gg_host *host;
     struct mx_server *server;
+    int through;               /* port of a proxy before the database; 0: none */
 };
 
 extern const struct gg_config_key mx_config_keys[];
@@ -104,13 +105,16 @@ static inline int world_down(void **state)
 static inline void world_start(const char *more)
 {
     struct gg_error err = GG_ERROR_INIT;
-    char text[4096];
+    char text[4096], conninfo[600];
+    snprintf(conninfo, sizeof(conninfo), "%s", world.conninfo);
+    if (world.through)
+        snprintf(conninfo, sizeof(conninfo), "%s host=127.0.0.1 port=%d", world.conninfo, world.through);
     snprintf(text, sizeof(text), "%s%s", WORLD_CONFIG, more ? more : "");
     if (gg_config_load_text(text, (const struct gg_config_key *const[]){mx_config_keys, NULL}, &world.config, &err))
         fail_msg("config: %s", err.message);
     world.host = gg_host_new(world.config, NULL, NULL);
     world.host->scope = gg_scope_new(NULL, "host");
-    world.host->db = gg_db_new(&(struct gg_db_options){.conninfo = world.conninfo, .application_name = "test"});
+    world.host->db = gg_db_new(&(struct gg_db_options){.conninfo = conninfo, .application_name = "test"});
     if (mx_server_attach(world.host, &world.server, &err))
         fail_msg("attach: %s", err.message);
     if (gg_streams_load(gg_streams_of(world.host), world.host->db, &err))
