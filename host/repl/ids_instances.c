@@ -34,6 +34,29 @@ int32_t gg_instance_number_known(struct gg_host *host, const char *name)
     return (int32_t)(intptr_t)gg_map_get(gg_streams_of(host)->numbers, gg_str(name));
 }
 
+const char *gg_instance_of_number(struct gg_host *host, int32_t number)
+{
+    size_t i = 0;
+    struct gg_str name;
+    void *value;
+    while (gg_map_next(gg_streams_of(host)->numbers, &i, &name, &value))
+        if ((intptr_t)value == number)
+            return name.s; /* keys of a map are copied with a NUL behind them */
+    return NULL;
+}
+
+int gg_instances_reload(struct gg_host *host, struct gg_error *err)
+{
+    struct gg_streams *streams = gg_streams_of(host);
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int rc = gg_db_read(streams->options.db, &all, GG_NO_PARAMS, arena, &rows, err);
+    for (size_t i = 0; rc == 0 && i < gg_rows_count(rows); i++)
+        remember(streams, gg_rows_str(rows, i, 1), gg_rows_i64(rows, i, 0));
+    gg_arena_free(arena);
+    return rc;
+}
+
 int gg_instance_number(struct gg_host *host, const char *name, int32_t *number_out, struct gg_error *err)
 {
     return gg_streams_instance(gg_streams_of(host), name, number_out, err);

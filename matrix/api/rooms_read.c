@@ -1,16 +1,11 @@
 /* matrix/api/rooms_read.c: the client-server endpoints that read rooms (routes are in rooms_routes.c). */
+#include "api/params.h"
 #include "api/rooms.h"
 
 #include "rooms/access.h"
 #include "rooms/history.h"
 
 #include <ganglion/config.h>
-
-static struct gg_str param(struct gg_request *rq, const char *name)
-{
-    const char *value = gg_request_param(rq, name);
-    return value != NULL ? gg_str(value) : (struct gg_str){0};
-}
 
 static struct mx_client_format format_for(struct gg_request *rq)
 {
@@ -23,7 +18,7 @@ static struct mx_client_format format_for(struct gg_request *rq)
 
 static int access_of(struct gg_request *rq, struct mx_access *access, struct gg_error *err)
 {
-    return mx_room_access(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), param(rq, "room_id"),
+    return mx_room_access(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"),
                           gg_request_arena(rq), access, err);
 }
 
@@ -79,12 +74,12 @@ int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_access access;
     const struct mx_event *event;
-    struct gg_str key = param(rq, "state_key");
+    struct gg_str key = mx_api_param(rq, "state_key");
     const char *style = gg_request_query(rq, "format");
     int rc = access_of(rq, &access, err);
     if (rc != 0)
         return rc;
-    struct gg_str id = mx_state_get(access.state, param(rq, "event_type"), key.s != NULL ? key : GG_STR(""));
+    struct gg_str id = mx_state_get(access.state, mx_api_param(rq, "event_type"), key.s != NULL ? key : GG_STR(""));
     if (id.s == NULL)
         return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
     rc = mx_store_event(mx_server_of_request(rq), id, gg_request_arena(rq), &event, err);
@@ -163,7 +158,7 @@ int mx_api_joined_members(void *self, struct gg_request *rq, struct gg_error *er
     struct mx_access access;
     const struct mx_event **events;
     size_t n;
-    int rc = mx_room_access_joined(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), param(rq, "room_id"),
+    int rc = mx_room_access_joined(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"),
                                    gg_request_arena(rq), &access, err);
     if (rc == 0)
         rc = load_state(rq, access.state, "m.room.member", &events, &n, err);
@@ -309,7 +304,7 @@ int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_access access;
     struct mx_filter filter;
     struct mx_room_token to;
-    struct mx_page_query q = {.room_id = param(rq, "room_id")};
+    struct mx_page_query q = {.room_id = mx_api_param(rq, "room_id")};
     struct mx_page page;
     const struct mx_event **members = NULL;
     size_t n_members = 0;
@@ -347,10 +342,10 @@ static int visible_event(struct gg_request *rq, struct mx_access *access, const 
     bool visible = false;
     int rc = access_of(rq, access, err);
     if (rc == 0)
-        rc = mx_store_event(mx_server_of_request(rq), param(rq, "event_id"), gg_request_arena(rq), out, err);
+        rc = mx_store_event(mx_server_of_request(rq), mx_api_param(rq, "event_id"), gg_request_arena(rq), out, err);
     if (rc == GG_E_NOT_FOUND)
         return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
-    if (rc == 0 && gg_str_eq((*out)->room_id, param(rq, "room_id")) && (*out)->meta.rejected.s == NULL &&
+    if (rc == 0 && gg_str_eq((*out)->room_id, mx_api_param(rq, "room_id")) && (*out)->meta.rejected.s == NULL &&
         !(*out)->meta.outlier && !(*out)->meta.soft_failed)
         rc = mx_events_visible(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), access, out, 1,
                                gg_request_arena(rq), &visible, err);

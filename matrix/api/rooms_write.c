@@ -1,4 +1,5 @@
 /* matrix/api/rooms_write.c: the client-server endpoints that make events (routes are in rooms_routes.c). */
+#include "api/params.h"
 #include "api/rooms.h"
 
 #include "rooms/access.h"
@@ -35,12 +36,6 @@ static int reply_id(struct gg_request *rq, const char *key, struct gg_str id)
     return gg_reply_buf(rq, 200, &buf);
 }
 
-static struct gg_str param(struct gg_request *rq, const char *name)
-{
-    const char *value = gg_request_param(rq, name);
-    return value != NULL ? gg_str(value) : (struct gg_str){0};
-}
-
 /* ---- createRoom ---- */
 
 int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
@@ -66,7 +61,7 @@ int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
 
 int mx_api_send(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct mx_new_event e = {.room_id = param(rq, "room_id"), .type = param(rq, "event_type"),
+    struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = mx_api_param(rq, "event_type"),
                              .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
     struct gg_str event_id;
     if (gg_str_is(e.type, "m.room.redaction"))
@@ -92,8 +87,8 @@ static int put_member(struct gg_request *rq, struct gg_str room_id, struct gg_st
 
 int mx_api_put_state(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct mx_new_event e = {.room_id = param(rq, "room_id"), .type = param(rq, "event_type"),
-                             .state_key = param(rq, "state_key"), .ratelimit = true};
+    struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = mx_api_param(rq, "event_type"),
+                             .state_key = mx_api_param(rq, "state_key"), .ratelimit = true};
     struct gg_str event_id;
     if (e.state_key.s == NULL)
         e.state_key = GG_STR("");
@@ -110,8 +105,8 @@ int mx_api_redact(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
     struct gg_arena *arena = gg_request_arena(rq);
-    struct mx_new_event e = {.room_id = param(rq, "room_id"), .type = GG_STR("m.room.redaction"),
-                             .redacts = param(rq, "event_id"), .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
+    struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = GG_STR("m.room.redaction"),
+                             .redacts = mx_api_param(rq, "event_id"), .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
     const struct mx_room_version *version;
     const struct mx_event *target;
     struct gg_str event_id;
@@ -166,7 +161,7 @@ static int change_membership(struct gg_request *rq, const char *action, struct g
 #define ACTION(name_)                                                                        \
     int mx_api_##name_(void *self, struct gg_request *rq, struct gg_error *err)              \
     {                                                                                        \
-        int rc = change_membership(rq, #name_, param(rq, "room_id"), err);                   \
+        int rc = change_membership(rq, #name_, mx_api_param(rq, "room_id"), err);                   \
         return rc != 0 ? rc : gg_reply_empty_object(rq);                                     \
     }
 ACTION(leave)
@@ -177,13 +172,13 @@ ACTION(unban)
 
 int mx_api_join_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    int rc = change_membership(rq, "join", param(rq, "room_id"), err);
-    return rc != 0 ? rc : reply_id(rq, "room_id", param(rq, "room_id"));
+    int rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), err);
+    return rc != 0 ? rc : reply_id(rq, "room_id", mx_api_param(rq, "room_id"));
 }
 
 int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct gg_str name = param(rq, "room_identifier"), room_id = name;
+    struct gg_str name = mx_api_param(rq, "room_identifier"), room_id = name;
     struct gg_arena *arena = gg_request_arena(rq);
     int rc = 0;
     if (mx_room_alias_valid(name)) {
@@ -200,6 +195,6 @@ int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
 
 int mx_api_forget(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    int rc = mx_room_forget(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), param(rq, "room_id"), err);
+    int rc = mx_room_forget(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"), err);
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }

@@ -1,4 +1,5 @@
 /* matrix/api/userdata.c: account data, receipts and typing of the client-server API. */
+#include "api/params.h"
 #include "rooms/access.h"
 #include "userdata/account_data.h"
 #include "userdata/receipts.h"
@@ -8,15 +9,9 @@
 #include <ganglion/matrix/json.h>
 #include <ganglion/topology.h>
 
-static struct gg_str param(struct gg_request *rq, const char *name)
-{
-    const char *value = gg_request_param(rq, name);
-    return value != NULL ? gg_str(value) : (struct gg_str){0};
-}
-
 static int only_oneself(struct gg_request *rq, const char *what, struct gg_error *err)
 {
-    if (gg_str_is(param(rq, "user_id"), mx_requester_of(rq)->user_id))
+    if (gg_str_is(mx_api_param(rq, "user_id"), mx_requester_of(rq)->user_id))
         return 0;
     return gg_refuse(err, 403, "M_FORBIDDEN", "Cannot %s other users", what);
 }
@@ -60,9 +55,9 @@ static int put_account_data(void *self, struct gg_request *rq, struct gg_error *
         return gg_refuse(err, 400, "M_BAD_JSON", "Account data must be an object");
     int rc = only_oneself(rq, "add account data for", err);
     if (rc == 0)
-        rc = check_type(param(rq, "type"), err);
+        rc = check_type(mx_api_param(rq, "type"), err);
     if (rc == 0)
-        rc = set_here_or_there(mx_server_of_request(rq), param(rq, "user_id"), param(rq, "room_id"), param(rq, "type"), content,
+        rc = set_here_or_there(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "type"), content,
                                gg_request_body(rq), err);
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }
@@ -72,7 +67,7 @@ static int get_account_data(void *self, struct gg_request *rq, struct gg_error *
     struct gg_str content;
     int rc = only_oneself(rq, "get account data for", err);
     if (rc == 0)
-        rc = mx_account_data_get(mx_server_of_request(rq), param(rq, "user_id"), param(rq, "room_id"), param(rq, "type"),
+        rc = mx_account_data_get(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "type"),
                                  gg_request_arena(rq), &content, err);
     return rc != 0 ? rc : gg_reply_text(rq, 200, "application/json", content);
 }
@@ -129,8 +124,8 @@ static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
     struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
-    struct mx_receipt receipt = {.room_id = param(rq, "room_id"), .type = param(rq, "type"), .user_id = user_id,
-                                 .event_id = param(rq, "event_id"), .ts = gg_wall_ms()};
+    struct mx_receipt receipt = {.room_id = mx_api_param(rq, "room_id"), .type = mx_api_param(rq, "type"), .user_id = user_id,
+                                 .event_id = mx_api_param(rq, "event_id"), .ts = gg_wall_ms()};
     struct mx_access access;
     if (!gg_str_is(receipt.type, "m.read") && !gg_str_is(receipt.type, "m.read.private") && !gg_str_is(receipt.type, "m.fully_read"))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Receipt type must be one of m.read, m.read.private, m.fully_read");
@@ -162,14 +157,14 @@ static int put_typing(void *self, struct gg_request *rq, struct gg_error *err)
         return err->code;
     int rc = only_oneself(rq, "set typing state of", err);
     if (rc == 0)
-        rc = mx_room_access_joined(server, param(rq, "user_id"), param(rq, "room_id"), gg_request_arena(rq), &access, err);
+        rc = mx_room_access_joined(server, mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), gg_request_arena(rq), &access, err);
     if (rc != 0)
         return rc;
     json_t *types = json_object_get(body, "typing"), *timeout = json_object_get(body, "timeout");
     if (!json_is_boolean(types))
         return gg_refuse(err, 400, types == NULL ? "M_MISSING_PARAM" : "M_BAD_JSON", "typing must be true or false");
     int64_t ms = json_is_integer(timeout) ? json_integer_value(timeout) : 30000;
-    mx_typing_set(server, param(rq, "room_id"), param(rq, "user_id"), json_is_true(types), ms < 0 ? 0 : ms > 120000 ? 120000 : ms);
+    mx_typing_set(server, mx_api_param(rq, "room_id"), mx_api_param(rq, "user_id"), json_is_true(types), ms < 0 ? 0 : ms > 120000 ? 120000 : ms);
     return gg_reply_empty_object(rq);
 }
 

@@ -3,7 +3,6 @@
 #include "rooms/chain.h"
 #include "sync/changes.h"
 #include "sync/follow.h"
-#include "sync/instances.h"
 #include "sync/sync.h"
 #include "userdata/streams.h"
 #include "userdata/typing.h"
@@ -15,7 +14,6 @@ enum { MAX_CHANGES = 200000 }; /* entries of each; about 20 MiB when full, which
 static int make(struct mx_server *server, struct gg_error *err)
 {
     server->notifier = mx_notifier_new();
-    server->instances = mx_instances_new();
     server->room_changes = mx_changes_new(MAX_CHANGES);
     server->receipt_changes = mx_changes_new(MAX_CHANGES);
     server->account_data_changes = mx_changes_new(MAX_CHANGES);
@@ -41,7 +39,6 @@ static void free_all(struct mx_server *server)
     mx_changes_free(server->account_data_changes);
     mx_changes_free(server->receipt_changes);
     mx_changes_free(server->room_changes);
-    mx_instances_free(server->instances);
     mx_notifier_free(server->notifier);
 }
 

@@ -1,6 +1,4 @@
 /* matrix/sync/token.c: positions as clients are given them (facts database, section 7). */
-#include "sync/instances.h"
-
 #include <ganglion/matrix/token.h>
 #include <stdlib.h>
 
@@ -105,7 +103,7 @@ static bool parse(const char *text, struct mx_token *out)
 static bool writers_known(struct mx_server *server, const struct mx_position *at)
 {
     for (unsigned i = 0; i < at->n_ahead; i++)
-        if (mx_instance_name(server, at->ahead[i].instance) == NULL)
+        if (gg_instance_of_number(server->host, at->ahead[i].instance) == NULL)
             return false;
     return true;
 }
@@ -121,7 +119,7 @@ int mx_token_parse(struct mx_server *server, const char *text, struct mx_token *
     memset(out, 0, sizeof(*out));
     bool ok = strlen(text) <= 2000 && parse(text, out);
     if (ok && !all_known(server, out)) {
-        int rc = mx_instances_load(server, err);
+        int rc = gg_instances_reload(server->host, err);
         if (rc != 0)
             return rc;
         ok = all_known(server, out);
@@ -163,11 +161,10 @@ bool mx_position_includes(struct mx_server *server, const struct mx_position *at
 {
     if (id <= at->min)
         return true;
-    for (unsigned i = 0; i < at->n_ahead; i++) {
-        const char *name = mx_instance_name(server, at->ahead[i].instance);
-        if (name != NULL && strcmp(name, instance) == 0)
+    int32_t number = at->n_ahead > 0 ? gg_instance_number_known(server->host, instance) : 0;
+    for (unsigned i = 0; i < at->n_ahead; i++)
+        if (at->ahead[i].instance == number)
             return id <= at->ahead[i].pos;
-    }
     return false;
 }
 
@@ -193,7 +190,7 @@ static int position_now(struct mx_server *server, struct gg_stream *stream, stru
     for (size_t i = 0; i < n; i++) /* names are only good until the first yield */
         (void)snprintf(copies[i], sizeof(copies[i]), "%s", names[i]);
     for (size_t i = 0; i < n; i++) {
-        int rc = mx_instance_id(server, copies[i], &out->ahead[out->n_ahead].instance, err);
+        int rc = gg_instance_number(server->host, copies[i], &out->ahead[out->n_ahead].instance, err);
         if (rc != 0)
             return rc;
         out->ahead[out->n_ahead++].pos = positions[i];

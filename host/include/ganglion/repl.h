@@ -121,6 +121,10 @@ GG_API size_t gg_shard(struct gg_str key, size_t n); /* the rule itself; n >= 1 
 GG_API GG_YIELDS GG_CHECKED int gg_instance_number(struct gg_host *host, const char *name, int32_t *number_out,
                                                    struct gg_error *err);
 GG_API int32_t gg_instance_number_known(struct gg_host *host, const char *name); /* 0: not known here */
+/* The instance of a number that a client's token holds, borrowed until the next
+ * yield; NULL: not known here. gg_instances_reload learns what others have made. */
+GG_API const char *gg_instance_of_number(struct gg_host *host, int32_t number);
+GG_API GG_YIELDS GG_CHECKED int gg_instances_reload(struct gg_host *host, struct gg_error *err);
 
 /* ---- commands on the channel ---- */
 

@@ -16,7 +16,6 @@ struct mx_caches;
 struct mx_accounts;
 struct mx_rooms;
 struct mx_typing;
-struct mx_instances;
 struct mx_changes;
 
 /* One for each process; made by mx_server_attach (called from every Matrix role's load()). Each part is made by the
@@ -41,7 +40,6 @@ struct mx_server {
     struct mx_accounts *accounts;
     struct mx_rooms *rooms;
     struct mx_typing *typing;
-    struct mx_instances *instances;          /* numbers of writers in tokens */
     struct mx_changes *room_changes;         /* which rooms moved since when */
     struct mx_changes *receipt_changes;      /* which rooms got receipts */
     struct mx_changes *account_data_changes; /* whose account data changed */

@@ -1,0 +1,14 @@
+/* matrix/api/params.h: path parameters as the domain folders take them. */
+#ifndef MX_API_PARAMS_H
+#define MX_API_PARAMS_H
+
+#include <ganglion/http.h>
+
+/* A {name} of the route; s NULL where this route has none. Lives as long as the request. */
+static inline struct gg_str mx_api_param(const struct gg_request *rq, const char *name)
+{
+    const char *value = gg_request_param(rq, name);
+    return value != NULL ? gg_str(value) : (struct gg_str){0};
+}
+
+#endif
