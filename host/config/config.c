@@ -141,61 +141,6 @@ static const struct gg_node *fallback_node(struct gg_config *config, const struc
     return node;
 }
 
-static bool same_value(const struct gg_value *a, const struct gg_value *b)
-{
-    switch (a->key.type) {
-    case GG_C_BOOL:
-        return a->b == b->b;
-    case GG_C_INT:
-    case GG_C_DURATION:
-    case GG_C_SIZE:
-        return a->i == b->i;
-    case GG_C_TEXT:
-    case GG_C_ENUM:
-        return a->text && b->text && strcmp(a->text, b->text) == 0;
-    default:
-        return false;
-    }
-}
-
-static bool says_disabled(const struct gg_node *section)
-{
-    const struct gg_node *enabled = gg_node_get(section, "enabled");
-
-    return gg_node_kind(enabled) == GG_NODE_BOOL && !enabled->b;
-}
-
-/* "enabled: false" inside the value, or beside it in its section. */
-static bool switched_off(const struct gg_config *config, const struct gg_value *value)
-{
-    const char *dot = strrchr(value->key.path, '.');
-
-    if (says_disabled(value->node))
-        return true;
-    if (!dot || strcmp(dot, ".enabled") == 0)
-        return false;
-    return says_disabled(gg_node_at_path(
-        config->root, gg_arena_strndup(config->arena, value->key.path, (size_t)(dot - value->key.path))));
-}
-
-/* A refused key may stand there as long as it changes nothing. */
-static void judge(struct gg_config *config, const struct gg_value *value, const struct gg_node *fallback)
-{
-    const struct gg_config_key *key = &value->key;
-
-    if (key->verdict == GG_REFUSED) {
-        struct gg_value usual = {.key = *key};
-        bool harmless =
-            fallback && gg_value_read(config, &usual, fallback) ? same_value(value, &usual) : !gg_value_is_on(value);
-        if (!harmless && !switched_off(config, value))
-            gg_config_find(config, GG_FINDING_ERROR, "%s: `%s` cannot be used: %s", value->node->where, key->path,
-                           key->why ? key->why : "it is not supported");
-    } else if (key->verdict == GG_IGNORED) {
-        gg_config_find(config, GG_FINDING_NOTE, "%s: `%s` has no effect: %s", value->node->where, key->path,
-                       key->why ? key->why : "it has no meaning here");
-    }
-}
-
 static void use_default(struct gg_config *config, struct gg_value *value)
 {
     const struct gg_node *node = from_environment(config, &value->key);
@@ -217,7 +162,7 @@ static void settle(struct gg_config *config, struct gg_value *value)
     if (!node) {
         use_default(config, value);
     } else if (gg_value_read(config, value, node)) {
-        judge(config, value, fallback_node(config, &value->key));
+        gg_config_judge(config, value, fallback_node(config, &value->key));
     } else {
         value->set = false;
         use_default(config, value);

@@ -79,6 +79,13 @@ bool gg_value_read(struct gg_config *config, struct gg_value *value, const struc
 bool gg_value_is_on(const struct gg_value *value);
 const struct gg_value *gg_config_value(const struct gg_config *config, const char *path); /* NULL: not declared */
 
+/* ---- judge.c ---- */
+
+/* Names keys, or "all", whose refusal as not built yet becomes a warning. */
+#define GG_ACCEPT_UNBUILT "GANGLION_ACCEPT_UNBUILT"
+/* What the verdict of a key that is written means; fallback: its default or NULL. */
+void gg_config_judge(struct gg_config *config, const struct gg_value *value, const struct gg_node *fallback);
+
 /* ---- secrets.c ---- */
 
 void gg_config_read_secret(struct gg_config *config, struct gg_value *value);

@@ -8,7 +8,7 @@
     "'192.0.0.0/24', '169.254.0.0/16', '192.88.99.0/24', '198.18.0.0/15', '192.0.2.0/24', "                            \
     "'198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/4', '::1/128', 'fe80::/10', 'fc00::/7', "                         \
     "'2001:db8::/32', 'ff00::/8', 'fec0::/10']"
-#define NOT_BUILT(what_) "not built yet: " what_
+#define NOT_BUILT(what_) GG_NOT_BUILT what_
 
 const struct gg_config_key gg_host_keys[] = {
     /* identity */

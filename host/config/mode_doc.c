@@ -12,6 +12,11 @@ static const char head[] =
     "- **ignored**: it may stand in the files and has no effect, for the reason given; a line in the log says so;\n"
     "- **refused**: the process does not start while it is switched on, because somebody would rely on it in vain.\n"
     "\n"
+    "What is refused only because it is not built yet can be taken upon oneself: the environment variable\n"
+    "`GANGLION_ACCEPT_UNBUILT` names such keys, or sections of them, separated by commas (`limit_usage_by_mau,cas_config`;\n"
+    "`all` for every one). The process then starts, the key has no effect, and a warning says so by name. Read what the\n"
+    "key would have kept out first: nothing does that now.\n"
+    "\n"
     "A secret may also be given as a file: `<key>_path` names it. Durations are milliseconds or 30s, 5m, 1h, 2d, 1w, "
     "1y;\n"
     "sizes are bytes or 10K, 50M, 1G, 1T. Keys beginning with `ganglion.` are ours; Synapse ignores them.\n";

@@ -5,7 +5,7 @@
 #include <ganglion/matrix/config.h>
 #include <ganglion/matrix/crypto.h>
 
-#define NOT_BUILT(what_) "not built yet: " what_
+#define NOT_BUILT(what_) GG_NOT_BUILT what_
 
 static struct gg_str make_signing_key(const struct gg_config *config, struct gg_arena *arena)
 {
@@ -67,7 +67,7 @@ const struct gg_config_key mx_config_keys[] = {
     {"track_puppeted_user_ips", GG_C_BOOL, GG_IGNORED, "false", .doc = "Track addresses of admins who act for users.",
      .why = NOT_BUILT("acting for users")},
     {"experimental_features.msc3861", GG_C_MAP, GG_REFUSED, .doc = "Delegated login, in the spelling of old.",
-     .why = "use matrix_authentication_service, which is not built yet either"},
+     .why = NOT_BUILT("nor is matrix_authentication_service, as it is spelt now")},
     {"experimental_features", GG_C_MAP, GG_IGNORED, .doc = "Flags of features that are not in the specification.",
      .why = NOT_BUILT("these features")},
     /* users, registration, login */

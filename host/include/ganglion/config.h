@@ -39,6 +39,10 @@ enum gg_config_verdict {
     GG_REFUSED = 2,   /* start fails when it is set (to anything but its default) */
 };
 
+/* Begins the `why` of what is to come. A refused key of that kind starts all the same, with a warning,
+ * where the environment variable GANGLION_ACCEPT_UNBUILT names it. */
+#define GG_NOT_BUILT "not built yet: "
+
 enum gg_config_key_flags {
     GG_KEY_INSTANCES = 1, /* names of processes: each is "master" or stands in instance_map */
     GG_KEY_ONE = 2,       /* a list of exactly one */

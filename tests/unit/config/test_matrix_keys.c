@@ -11,6 +11,8 @@
 
 #include <ganglion/matrix/config.h>
 
+#include <stdlib.h>
+
 static const struct gg_config_key *const matrix[] = {mx_config_keys, NULL};
 
 /* One line for each key that limits access or spends trust and is not built; the name is
@@ -93,6 +95,37 @@ static void test_switched_on(void **state)
                            switched_on[i]);
         assert_refused_with(text, matrix, wanted);
     }
+}
+
+/* Whoever accepts a key by name starts with a warning; the others stay refused, and those that will never be built. */
+static void test_accepted(void **state)
+{
+    static const char text[] = MINIMAL "limit_usage_by_mau: true\ncas_config: {enabled: true, server_url: x}\n";
+    struct gg_config *config;
+
+    assert_refused_with(text, matrix, "GANGLION_ACCEPT_UNBUILT=cas_config.enabled");
+    setenv("GANGLION_ACCEPT_UNBUILT", "limit_usage_by_mau, cas_config", 1);
+    config = load_with(text, matrix);
+    assert_true(has_finding(config, GG_FINDING_WARNING, "`limit_usage_by_mau` has no effect"));
+    assert_true(has_finding(config, GG_FINDING_WARNING, "`cas_config.enabled` has no effect"));
+    gg_config_free(config);
+    assert_refused_with(MINIMAL "hs_disabled: true\n", matrix, "`hs_disabled` cannot be used");
+    setenv("GANGLION_ACCEPT_UNBUILT", "limit_usage,cas", 1); /* no prefixes of words */
+    assert_refused_with(text, matrix, "cannot be used");
+    setenv("GANGLION_ACCEPT_UNBUILT", "all", 1);
+    for (size_t i = 0; i < GG_COUNT(switched_on); i++) {
+        int n = (int)strcspn(switched_on[i], "|");
+        char line[512];
+
+        if (strncmp(switched_on[i], "account_threepid_delegates", 26) == 0) /* never to be built: Synapse dropped it */
+            continue;
+        (void)snprintf(line, sizeof(line), MINIMAL "%.*s\n", n, switched_on[i]);
+        config = load_with(line, matrix);
+        assert_true(has_finding(config, GG_FINDING_WARNING, "GANGLION_ACCEPT_UNBUILT accepts: not built yet"));
+        gg_config_free(config);
+    }
+    assert_refused_with(MINIMAL "account_threepid_delegates: {email: https://x}\n", matrix, "cannot be used");
+    unsetenv("GANGLION_ACCEPT_UNBUILT");
 }
 
 static void test_harmless(void **state)
@@ -199,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_switched_on),
+        cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_harmless),
         cmocka_unit_test(test_all_refusals_are_tested),
         cmocka_unit_test(test_table_is_whole),
