@@ -1,6 +1,8 @@
 /* Two processes tell each other what they write, over a real Redis: rows, batches, gaps, losses, restarts, strangers. */
 #include "two_hosts.h"
 
+#include "../db/pg_proxy.h"
+
 #include <time.h>
 
 /* ---- the line itself ---- */

@@ -4,9 +4,11 @@
 #define TEST_TWO_HOSTS_H
 
 #include "../db/db_test.h"
-#include "../db/pg_proxy.h"
 
 #include "../config/helper.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
 
 #include "client/client.h"
 #include "config/topology.h"
@@ -213,7 +215,7 @@ static void make(struct proc *p)
     register_streams(p);
 }
 
-static int start_lines(struct proc *p, struct gg_error *err)
+static inline int start_lines(struct proc *p, struct gg_error *err)
 {
     int rc = gg_streams_load(gg_streams_of(p->host), p->host->db, err);
     return rc ? rc : gg_lines_start(p->host, err);
@@ -252,7 +254,7 @@ static void stop(struct proc *p)
     *p = (struct proc){.name = name, .port = port, .redis_port = redis_port};
 }
 
-static void start_both(void)
+static inline void start_both(void)
 {
     make_tables();
     make(&main_proc);
@@ -289,7 +291,7 @@ static int64_t write_row(struct proc *p, struct gg_stream *stream, const char *w
     return id;
 }
 
-static int64_t feel(struct proc *p, const char *text)
+static inline int64_t feel(struct proc *p, const char *text)
 {
     int64_t token = gg_stream_current(p->moods, p->name) + 1;
     assert_true(p->n_moods < GG_COUNT(p->mood));
@@ -299,7 +301,7 @@ static int64_t feel(struct proc *p, const char *text)
     return token;
 }
 
-static bool heard_line(const struct heard *h, const char *line)
+static inline bool heard_line(const struct heard *h, const char *line)
 {
     for (size_t i = 0; i < h->n; i++)
         if (strcmp(h->line[i], line) == 0)
@@ -316,7 +318,7 @@ static bool heard_line(const struct heard *h, const char *line)
             fail_msg("line %d: never came true: %s", __LINE__, #cond_);      \
     } while (0)
 
-static void wait_line(const struct heard *h, const char *line)
+static inline void wait_line(const struct heard *h, const char *line)
 {
     int64_t until = gg_deadline(15000);
     while (!heard_line(h, line) && gg_now_ms() < until)
@@ -342,24 +344,24 @@ struct spy {
     bool ready;
 };
 
-static void spy_line(void *self, struct gg_str line)
+static inline void spy_line(void *self, struct gg_str line)
 {
     struct spy *spy = self;
     assert_true(spy->lines.n < MAX_HEARD);
     spy->lines.line[spy->lines.n++] = strndup(line.s, line.n);
 }
 
-static void spy_ready(void *self, bool resubscribed)
+static inline void spy_ready(void *self, bool resubscribed)
 {
     ((struct spy *)self)->ready = true;
 }
 
-static void spy_lost(void *self)
+static inline void spy_lost(void *self)
 {
     ((struct spy *)self)->ready = false;
 }
 
-static void spy_open(struct spy *spy, const char *const *channels, size_t n)
+static inline void spy_open(struct spy *spy, const char *const *channels, size_t n)
 {
     const struct gg_redis_events events = {spy_line, spy_ready, spy_lost, spy};
     *spy = (struct spy){.options = {.enabled = true, .host = redis_host, .port = (uint16_t)redis_port_number,
@@ -370,7 +372,7 @@ static void spy_open(struct spy *spy, const char *const *channels, size_t n)
     wait_until(spy->ready);
 }
 
-static void spy_close(struct spy *spy)
+static inline void spy_close(struct spy *spy)
 {
     gg_redis_stop(spy->redis);
     gg_scope_end(spy->scope);
@@ -378,12 +380,12 @@ static void spy_close(struct spy *spy)
     forget_heard(&spy->lines);
 }
 
-static void say(struct spy *spy, const char *line)
+static inline void say(struct spy *spy, const char *line)
 {
     assert_true(gg_redis_publish(spy->redis, channel, gg_str(line)));
 }
 
-static size_t count_starting(const struct heard *h, const char *prefix)
+static inline size_t count_starting(const struct heard *h, const char *prefix)
 {
     size_t n = 0;
     for (size_t i = 0; i < h->n; i++)
