@@ -262,8 +262,8 @@ int mx_chain_commit(struct mx_chain *chain, struct gg_str *ids_out, int64_t *las
     rc = mx_persist_remote(chain->server, chain->requester, chain->room_id, items, n, chain->arena, orderings, ids, err);
     if (rc != 0)
         return rc;
-    if (ids_out != NULL)
-        memcpy(ids_out, ids, n * sizeof(*ids));
+    for (size_t i = 0; ids_out != NULL && i < n; i++)
+        ids_out[i] = gg_arena_str(chain->arena, ids[i]); /* they may be the events' own, and those go with the chain */
     if (last_stream != NULL)
         *last_stream = orderings[n - 1];
     return 0;
