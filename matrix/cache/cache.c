@@ -21,21 +21,21 @@ struct mx_cache {
     size_t max_bytes, bytes;
     uint64_t tick;
     struct gg_map *entries;
-    struct gg_list lru; /* newest at the end */
+    struct gg_list lru;             /* newest at the end */
     uint64_t hits, misses, evicted; /* counted here, shown every so often: a metric call for each look-up costs more */
     uint64_t shown_hits, shown_total, shown_evicted;
 };
 
-static struct gg_metric metric_hits = {"synapse_util_caches_cache_hits", "Look-ups that a cache answered", GG_COUNTER,
-                                       {"name"}};
+static struct gg_metric metric_hits = {
+    "synapse_util_caches_cache_hits", "Look-ups that a cache answered", GG_COUNTER, {"name"}};
 static struct gg_metric metric_total = {"synapse_util_caches_cache", "Look-ups in a cache", GG_COUNTER, {"name"}};
-static struct gg_metric metric_evicted = {"synapse_util_caches_cache_evicted_size", "Entries dropped for space",
-                                          GG_COUNTER, {"name", "reason"}};
+static struct gg_metric metric_evicted = {
+    "synapse_util_caches_cache_evicted_size", "Entries dropped for space", GG_COUNTER, {"name", "reason"}};
 static struct gg_metric metric_size = {"synapse_util_caches_cache_size", "Entries in a cache", GG_GAUGE, {"name"}};
-static struct gg_metric metric_bytes = {"synapse_util_caches_cache_size_bytes", "Estimated bytes of a cache", GG_GAUGE,
-                                        {"name"}};
-static struct gg_metric metric_max = {"synapse_util_caches_cache_max_size", "Bound of a cache in bytes", GG_GAUGE,
-                                      {"name"}};
+static struct gg_metric metric_bytes = {
+    "synapse_util_caches_cache_size_bytes", "Estimated bytes of a cache", GG_GAUGE, {"name"}};
+static struct gg_metric metric_max = {
+    "synapse_util_caches_cache_max_size", "Bound of a cache in bytes", GG_GAUGE, {"name"}};
 
 enum { SHOW_EVERY = 256 };
 

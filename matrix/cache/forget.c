@@ -1,4 +1,5 @@
-/* matrix/cache/forget.c: the caches stream: rows written with a transaction, announced after it, obeyed when received. */
+/* matrix/cache/forget.c: the caches stream: rows written with a transaction, announced after it, obeyed when received.
+ */
 #include <ganglion/matrix/json.h>
 #include <ganglion/matrix/store.h>
 #include <stdlib.h>
@@ -214,8 +215,7 @@ int mx_fetch_caches(void *self, struct gg_stream *stream, const char *instance, 
                     struct gg_arena *arena, struct gg_fetched **rows_out, size_t *n_out, int64_t *reached_out,
                     struct gg_error *err)
 {
-    int status =
-        mx_fetch_by(self, &select_rows, instance, from, to, limit, arena, rows_out, n_out, reached_out, err);
+    int status = mx_fetch_by(self, &select_rows, instance, from, to, limit, arena, rows_out, n_out, reached_out, err);
     if (!status && *n_out && (*rows_out)[*n_out - 1].token > *reached_out)
         *reached_out = (*rows_out)[*n_out - 1].token;
     return status;

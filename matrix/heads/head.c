@@ -107,8 +107,8 @@ static void count(size_t *n_joined, size_t *n_invited, struct gg_str membership,
         *n_invited += (size_t)by;
 }
 
-static struct mx_state *changed_members(const struct mx_held_head *old, const struct mx_head_change *c, size_t *n_joined,
-                                        size_t *n_invited)
+static struct mx_state *changed_members(const struct mx_held_head *old, const struct mx_head_change *c,
+                                        size_t *n_joined, size_t *n_invited)
 {
     if (!c->n_members)
         return mx_state_ref(old->members);

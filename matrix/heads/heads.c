@@ -8,8 +8,9 @@
 
 enum { HEADS_BYTES = 128 << 20, USERS_BYTES = 32 << 20, EXPECTED_BYTES = 4 << 20 }; /* at a factor of 1 */
 
-int mx_heads_state_event(struct mx_server *server, const struct mx_head *head, const char *type, struct gg_str state_key,
-                         struct gg_arena *arena, const struct mx_event **out, struct gg_error *err)
+int mx_heads_state_event(struct mx_server *server, const struct mx_head *head, const char *type,
+                         struct gg_str state_key, struct gg_arena *arena, const struct mx_event **out,
+                         struct gg_error *err)
 {
     *out = NULL;
     struct gg_str id = mx_state_get(head->state, gg_str(type), state_key);
@@ -83,8 +84,8 @@ static int make(struct mx_server *server, struct gg_error *err)
     heads->rooms = mx_cache_new(server, &(struct mx_cache_def){"heads", HEADS_BYTES, unref_held});
     heads->users = mx_cache_new(server, &(struct mx_cache_def){"get_rooms_for_local_user_where_membership_is",
                                                                USERS_BYTES, mx_heads_free_user});
-    heads->expected = mx_cache_new(server, &(struct mx_cache_def){"heads_expected", EXPECTED_BYTES,
-                                                                  mx_heads_free_expected});
+    heads->expected =
+        mx_cache_new(server, &(struct mx_cache_def){"heads_expected", EXPECTED_BYTES, mx_heads_free_expected});
     static const struct {
         const char *name;
         mx_forget_fn *fn;

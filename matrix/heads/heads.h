@@ -10,26 +10,26 @@
 
 struct mx_heads {
     struct mx_server *server;
-    struct mx_cache *rooms;     /* room id -> struct mx_held_head */
-    struct gg_map *flights;     /* rooms being read */
-    struct mx_cache *users;     /* local user id -> struct user_rooms (users.c) */
+    struct mx_cache *rooms; /* room id -> struct mx_held_head */
+    struct gg_map *flights; /* rooms being read */
+    struct mx_cache *users; /* local user id -> struct user_rooms (users.c) */
     struct gg_map *user_flights;
-    struct mx_cache *expected;  /* event id -> struct expected (expect.c) */
+    struct mx_cache *expected; /* event id -> struct expected (expect.c) */
 };
 
 /* A forward extremity. */
 struct mx_extremity {
     struct gg_str event_id;
-    int64_t depth, group;       /* group 0: not known */
+    int64_t depth, group; /* group 0: not known */
 };
 
 /* What is behind a struct mx_head. Immutable once it is in the cache. */
 struct mx_held_head {
-    struct mx_head head;        /* first */
+    struct mx_head head; /* first */
     int refs;
-    int64_t state_position;     /* stream id of the last change of state that is in it */
+    int64_t state_position; /* stream id of the last change of state that is in it */
     const struct mx_extremity *ends;
-    struct mx_state *members;   /* (membership, user id) -> event id of the member event */
+    struct mx_state *members; /* (membership, user id) -> event id of the member event */
     size_t bytes;
 };
 
@@ -44,10 +44,10 @@ struct mx_head_member {
 };
 struct mx_head_change {
     int64_t position;
-    const struct mx_state *state;          /* NULL: unchanged */
-    const struct mx_head_member *members;  /* that changed with it */
+    const struct mx_state *state;         /* NULL: unchanged */
+    const struct mx_head_member *members; /* that changed with it */
     size_t n_members;
-    bool new_ends;                         /* ends replace the forward extremities (n_ends 0: not known) */
+    bool new_ends; /* ends replace the forward extremities (n_ends 0: not known) */
     const struct mx_extremity *ends;
     size_t n_ends;
 };

@@ -11,7 +11,8 @@ static const struct gg_stmt select_head = {
     "SELECT 's' AS kind, type, state_key, event_id, membership, 0::bigint, 0::bigint FROM current_state_events"
     " WHERE room_id = $1"
     " UNION ALL SELECT 'e', NULL, NULL, f.event_id, NULL, e.depth, COALESCE(g.state_group, 0)"
-    " FROM event_forward_extremities f JOIN events e USING (event_id) LEFT JOIN event_to_state_groups g USING (event_id)"
+    " FROM event_forward_extremities f JOIN events e USING (event_id) LEFT JOIN event_to_state_groups g USING "
+    "(event_id)"
     " WHERE f.room_id = $1"
     " UNION ALL SELECT 'p', NULL, NULL, NULL, NULL, COALESCE(max(stream_id), 0), 0 FROM current_state_delta_stream"
     " WHERE room_id = $1",
@@ -19,7 +20,8 @@ static const struct gg_stmt select_head = {
 
 static const struct gg_stmt select_ends = {
     "SELECT 'e', NULL::text, NULL::text, f.event_id, NULL::text, e.depth, COALESCE(g.state_group, 0)"
-    " FROM event_forward_extremities f JOIN events e USING (event_id) LEFT JOIN event_to_state_groups g USING (event_id)"
+    " FROM event_forward_extremities f JOIN events e USING (event_id) LEFT JOIN event_to_state_groups g USING "
+    "(event_id)"
     " WHERE f.room_id = $1"
     " UNION ALL SELECT 'p', NULL, NULL, NULL, NULL, COALESCE(max(stream_id), 0), 0 FROM current_state_delta_stream"
     " WHERE room_id = $1",
@@ -55,8 +57,8 @@ static void take_rows(struct reading *r, const struct gg_rows *rows, struct gg_a
         if (kind == 's')
             take_state(r, rows, i);
         else if (kind == 'e')
-            r->ends[r->n_ends++] = (struct mx_extremity){gg_rows_str(rows, i, 3), gg_rows_i64(rows, i, 5),
-                                                          gg_rows_i64(rows, i, 6)};
+            r->ends[r->n_ends++] =
+                (struct mx_extremity){gg_rows_str(rows, i, 3), gg_rows_i64(rows, i, 5), gg_rows_i64(rows, i, 6)};
         else
             r->state_position = gg_rows_i64(rows, i, 5);
     }

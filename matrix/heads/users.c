@@ -34,9 +34,13 @@ static struct user_rooms *take_rows(const struct gg_rows *rows, struct gg_arena 
     for (size_t i = 0; i < n; i++) {
         const struct mx_room_version *version =
             gg_rows_null(rows, i, 6) ? NULL : mx_room_version_find(gg_rows_str(rows, i, 6));
-        u->rooms[u->n++] = (struct mx_user_room){gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1),
-                                                 gg_rows_str(rows, i, 2), gg_rows_str(rows, i, 3),
-                                                 gg_rows_i64(rows, i, 4), gg_rows_bool(rows, i, 5), version};
+        u->rooms[u->n++] = (struct mx_user_room){gg_rows_str(rows, i, 0),
+                                                 gg_rows_str(rows, i, 1),
+                                                 gg_rows_str(rows, i, 2),
+                                                 gg_rows_str(rows, i, 3),
+                                                 gg_rows_i64(rows, i, 4),
+                                                 gg_rows_bool(rows, i, 5),
+                                                 version};
     }
     return u;
 }

@@ -51,9 +51,13 @@ static void move_head(struct mx_server *server, const struct mx_plan *plan)
         mx_heads_forget(server, plan->room_id);
     } else {
         mx_heads_apply(server, plan->room_id,
-                       &(struct mx_head_change){.position = mx_plan_high(plan), .state = plan->new_state,
-                                                .members = plan->members, .n_members = plan->n_members,
-                                                .new_ends = plan->new_ends, .ends = plan->ends, .n_ends = plan->n_ends});
+                       &(struct mx_head_change){.position = mx_plan_high(plan),
+                                                .state = plan->new_state,
+                                                .members = plan->members,
+                                                .n_members = plan->n_members,
+                                                .new_ends = plan->new_ends,
+                                                .ends = plan->ends,
+                                                .n_ends = plan->n_ends});
     }
     for (size_t i = 0; i < plan->n_members; i++)
         if (mx_is_mine(server, plan->members[i].user_id))

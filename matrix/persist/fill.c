@@ -109,7 +109,8 @@ static struct gg_str metadata_of(const struct mx_event *event, struct gg_arena *
     return out;
 }
 
-static void fill_event(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p, struct gg_arena *arena)
+static void fill_event(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p,
+                       struct gg_arena *arena)
 {
     const struct mx_event *e = p->event;
     int64_t group = p->rejected && p->item->group_before ? p->item->group_before : p->item->group;
@@ -144,11 +145,13 @@ static void fill_retention(struct mx_rowset *t, const struct mx_plan *plan, cons
 {
     int64_t min, max;
     bool any = false;
-    if (mx_event_is_state(e) && lifetime(e, "min_lifetime", &min, &any) && lifetime(e, "max_lifetime", &max, &any) && any)
+    if (mx_event_is_state(e) && lifetime(e, "min_lifetime", &min, &any) && lifetime(e, "max_lifetime", &max, &any) &&
+        any)
         mx_rowset_add(&t[MX_T_RETENTION], plan->room_id, e->event_id, min, max);
 }
 
-static void fill_labels(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_event *e, struct gg_arena *arena)
+static void fill_labels(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_event *e,
+                        struct gg_arena *arena)
 {
     struct gg_str labels = mx_json_get(e->content, "org.matrix.labels");
     struct mx_json_iter it = mx_json_iter(labels);
@@ -204,7 +207,8 @@ static void fill_out_of_band(struct mx_rowset *t, const struct mx_plan *plan, co
                   (int)known, f.room_type, f.name, (int)f.encrypted, f.tombstone);
 }
 
-static void fill_member(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p, struct gg_arena *arena)
+static void fill_member(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p,
+                        struct gg_arena *arena)
 {
     const struct mx_event *e = p->event;
     if (!e->membership.s || !e->state_key.s)
@@ -216,7 +220,8 @@ static void fill_member(struct mx_rowset *t, const struct mx_plan *plan, const s
         fill_out_of_band(t, plan, p, arena);
 }
 
-static void fill_kind(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p, struct gg_arena *arena)
+static void fill_kind(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p,
+                      struct gg_arena *arena)
 {
     const struct mx_event *e = p->event;
     const char *key;
@@ -242,7 +247,8 @@ static bool notifies(const struct mx_planned *p)
     return !p->outlier || p->event->meta.out_of_band;
 }
 
-static void fill_new(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p, struct gg_arena *arena)
+static void fill_new(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p,
+                     struct gg_arena *arena)
 {
     fill_event(t, plan, p, arena);
     if (p->rejected) {

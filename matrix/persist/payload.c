@@ -179,7 +179,8 @@ static int read_event(struct gg_str e, struct gg_arena *arena, const struct mx_e
 }
 
 /* The entries of the delta that leads from group_before to group, if it is there. */
-static const struct mx_state *read_delta(struct gg_str deltas, const struct mx_persist_item *item, struct gg_arena *arena)
+static const struct mx_state *read_delta(struct gg_str deltas, const struct mx_persist_item *item,
+                                         struct gg_arena *arena)
 {
     struct mx_json_iter each = mx_json_iter(deltas);
     while (mx_json_is_array(deltas) && mx_json_next(&each)) {

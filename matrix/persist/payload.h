@@ -10,7 +10,8 @@ void mx_payload_write(struct gg_buf *out, struct mx_server *server, const struct
 
 /* The items of a body; events are references that the arena drops. room_id is that of the first event. 400 when it is
  * not what it should be. */
-GG_CHECKED int mx_payload_read(struct mx_server *server, struct gg_str body, struct gg_arena *arena, struct gg_str *room_id,
-                               struct mx_persist_item **items_out, size_t *n_out, struct gg_error *err);
+GG_CHECKED int mx_payload_read(struct mx_server *server, struct gg_str body, struct gg_arena *arena,
+                               struct gg_str *room_id, struct mx_persist_item **items_out, size_t *n_out,
+                               struct gg_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "../parts.h"
+#include "../storage/store.h"
 #include "fill.h"
 #include "writer.h"
 
@@ -140,6 +141,12 @@ static void split(struct mx_room_queue *room, struct mx_plan *plan)
     (void)room;
 }
 
+void mx_persist_forget(struct mx_server *server, const struct mx_persist_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mx_events_forget(mx_store_of(server), items[i].event->event_id);
+}
+
 static void run_next(struct mx_room_queue *room)
 {
     struct gg_error err = GG_ERROR_INIT;
@@ -154,6 +161,8 @@ static void run_next(struct mx_room_queue *room)
     if (status) {
         gg_warn(&logger, "persisting %zu events in %.*s failed: %s", plan->n, GG_FMT(plan->room_id), err.message);
         mx_heads_forget(room->persister->server, plan->room_id);
+        for (size_t i = 0; i < plan->n; i++)
+            mx_persist_forget(room->persister->server, plan->events[i].item, 1);
     }
     end_plan(room, plan, status, &err);
     gg_arena_free(plan->arena);
@@ -258,8 +267,9 @@ static int start(struct mx_server *server, struct gg_error *err)
         return 0;
     int64_t week_ago = gg_wall_ms() - INT64_C(7) * 24 * 3600 * 1000;
     struct gg_arena *arena = gg_arena_new();
-    int status = gg_db_write(server->db, &clear_persisting,
-                             GG_PARAMS(gg_p_text(gg_host_instance(server->host)), gg_p_i64(week_ago)), arena, NULL, err);
+    int status =
+        gg_db_write(server->db, &clear_persisting,
+                    GG_PARAMS(gg_p_text(gg_host_instance(server->host)), gg_p_i64(week_ago)), arena, NULL, err);
     gg_arena_free(arena);
     return status;
 }

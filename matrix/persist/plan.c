@@ -53,7 +53,8 @@ static bool has_txn_id(const struct mx_event *e)
 
 static int find_used(struct mx_plan *plan, struct gg_error *err)
 {
-    struct gg_str *u = GG_NEW_ARRAY(plan->arena, struct gg_str, plan->n), *d = GG_NEW_ARRAY(plan->arena, struct gg_str, plan->n);
+    struct gg_str *u = GG_NEW_ARRAY(plan->arena, struct gg_str, plan->n),
+                  *d = GG_NEW_ARRAY(plan->arena, struct gg_str, plan->n);
     struct gg_str *t = GG_NEW_ARRAY(plan->arena, struct gg_str, plan->n);
     size_t *at = GG_NEW_ARRAY(plan->arena, size_t, plan->n), n = 0;
     for (size_t i = 0; i < plan->n; i++) {
@@ -89,10 +90,10 @@ static void find_twins(struct mx_plan *plan)
             if (q->fate != MX_FATE_NEW)
                 continue;
             bool same = gg_str_eq(q->event->event_id, p->event->event_id);
-            if (same || (has_txn_id(p->event) && has_txn_id(q->event) &&
-                         gg_str_eq(p->event->sender, q->event->sender) &&
-                         gg_str_eq(p->event->meta.device_id, q->event->meta.device_id) &&
-                         gg_str_eq(p->event->meta.txn_id, q->event->meta.txn_id))) {
+            if (same ||
+                (has_txn_id(p->event) && has_txn_id(q->event) && gg_str_eq(p->event->sender, q->event->sender) &&
+                 gg_str_eq(p->event->meta.device_id, q->event->meta.device_id) &&
+                 gg_str_eq(p->event->meta.txn_id, q->event->meta.txn_id))) {
                 p->fate = MX_FATE_DUPLICATE;
                 p->job->event_ids[p->place] = gg_arena_str(p->job->arena, q->event->event_id);
             }
@@ -131,14 +132,16 @@ static const struct gg_stmt select_prevs_held = {
 
 /* Those of $1 that an accepted event cites. */
 static const struct gg_stmt select_cited = {
-    "SELECT DISTINCT x.prev_event_id FROM event_edges x JOIN events e USING (event_id) JOIN event_json j USING (event_id)"
+    "SELECT DISTINCT x.prev_event_id FROM event_edges x JOIN events e USING (event_id) JOIN event_json j USING "
+    "(event_id)"
     " WHERE x.prev_event_id = ANY($1) AND NOT e.outlier AND e.rejection_reason IS NULL"
     " AND COALESCE((j.internal_metadata::json->>'soft_failed')::boolean, false) = false",
     GG_LANE_POINT};
 
 /* What lies behind those of $1 that were rejected or soft-failed, through others like them. */
 static const struct gg_stmt select_behind = {
-    "WITH RECURSIVE b(id) AS (SELECT e.event_id FROM events e JOIN event_json j USING (event_id) WHERE e.event_id = ANY($1)"
+    "WITH RECURSIVE b(id) AS (SELECT e.event_id FROM events e JOIN event_json j USING (event_id) WHERE e.event_id = "
+    "ANY($1)"
     " AND (e.rejection_reason IS NOT NULL OR COALESCE((j.internal_metadata::json->>'soft_failed')::boolean, false))"
     " UNION SELECT x.prev_event_id FROM b JOIN events e ON e.event_id = b.id JOIN event_json j ON j.event_id = b.id"
     " JOIN event_edges x ON x.event_id = b.id"
@@ -184,8 +187,7 @@ static int read_ids(struct mx_plan *plan, const struct gg_stmt *stmt, const stru
     *n_out = 0;
     if (!n)
         return 0;
-    int status =
-        gg_db_read(plan->persister->server->db, stmt, GG_PARAMS(gg_p_texts(ids, n)), plan->arena, &rows, err);
+    int status = gg_db_read(plan->persister->server->db, stmt, GG_PARAMS(gg_p_texts(ids, n)), plan->arena, &rows, err);
     if (status)
         return status;
     *out = GG_NEW_ARRAY(plan->arena, struct gg_str, gg_rows_count(rows) + 1);
@@ -253,7 +255,8 @@ static int find_ends(struct mx_plan *plan, struct gg_error *err)
     int status = foreign && !ends_unchanged(plan) ? correct_ends(plan, err) : 0;
     plan->new_ends = !ends_unchanged(plan);
     if (!status && plan->new_ends && !plan->n_ends)
-        status = gg_fail(err, GG_E_INTERNAL, "room %.*s would be left without forward extremities", GG_FMT(plan->room_id));
+        status =
+            gg_fail(err, GG_E_INTERNAL, "room %.*s would be left without forward extremities", GG_FMT(plan->room_id));
     return status;
 }
 
@@ -318,8 +321,8 @@ static int find_unrelated(struct mx_plan *plan, struct gg_error *err)
         return status;
     plan->unrelated = GG_NEW_ARRAY(plan->arena, struct mx_unrelated, gg_rows_count(rows) + 1);
     for (size_t i = 0; i < gg_rows_count(rows); i++)
-        plan->unrelated[plan->n_unrelated++] = (struct mx_unrelated){
-            gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2)};
+        plan->unrelated[plan->n_unrelated++] =
+            (struct mx_unrelated){gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2)};
     return 0;
 }
 

@@ -72,8 +72,8 @@ static void find_members(struct mx_plan *plan)
     for (size_t i = 0; i < plan->n_deltas; i++) {
         const struct mx_delta *d = &plan->deltas[i];
         if (is_member(d))
-            plan->members[plan->n_members++] = (struct mx_head_member){
-                d->state_key, d->event_id, d->event ? d->event->membership : gg_strn(NULL, 0)};
+            plan->members[plan->n_members++] =
+                (struct mx_head_member){d->state_key, d->event_id, d->event ? d->event->membership : gg_strn(NULL, 0)};
     }
 }
 
@@ -133,15 +133,15 @@ static const struct gg_stmt select_last_bump = {
 /* A room that we come back to has older messages. */
 static int find_bump_stamp(struct mx_plan *plan, struct gg_error *err)
 {
-    static const struct gg_str types[] = {
-        {"m.room.create", 13}, {"m.room.message", 14}, {"m.room.encrypted", 16}, {"m.sticker", 9},
-        {"m.call.invite", 13}, {"m.poll.start", 12},   {"m.beacon_info", 13}};
+    static const struct gg_str types[] = {{"m.room.create", 13}, {"m.room.message", 14}, {"m.room.encrypted", 16},
+                                          {"m.sticker", 9},      {"m.call.invite", 13},  {"m.poll.start", 12},
+                                          {"m.beacon_info", 13}};
     struct gg_rows *rows;
     if (!plan->head->head.n_extremities)
         return 0;
-    int status = gg_db_read(plan->persister->server->db, &select_last_bump,
-                            GG_PARAMS(gg_p_str(plan->room_id), gg_p_texts(types, GG_COUNT(types))), plan->arena, &rows,
-                            err);
+    int status =
+        gg_db_read(plan->persister->server->db, &select_last_bump,
+                   GG_PARAMS(gg_p_str(plan->room_id), gg_p_texts(types, GG_COUNT(types))), plan->arena, &rows, err);
     if (!status && gg_rows_count(rows))
         plan->bump_stamp = gg_rows_i64(rows, 0, 0);
     return status;

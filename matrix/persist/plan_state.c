@@ -11,7 +11,8 @@ static int groups_of(struct mx_plan *plan, int64_t *groups, size_t *n_out, struc
     for (size_t i = 0; i < plan->n_ends; i++) {
         int status = 0;
         if (!plan->ends[i].group)
-            status = mx_store_state_group_of(plan->persister->server, plan->ends[i].event_id, &plan->ends[i].group, err);
+            status =
+                mx_store_state_group_of(plan->persister->server, plan->ends[i].event_id, &plan->ends[i].group, err);
         if (status)
             return status;
         if (!plan->ends[i].group)
@@ -112,7 +113,8 @@ static void diff_of_events(struct mx_plan *plan)
         const struct mx_planned *p = &plan->events[i];
         struct mx_state_entry e = {p->event->type, p->event->state_key, p->event->event_id};
         size_t k = 0;
-        bool more = mx_plan_counts(p) && (p->item->delta ? mx_state_next(p->item->delta, &k, &e) : e.state_key.s != NULL);
+        bool more =
+            mx_plan_counts(p) && (p->item->delta ? mx_state_next(p->item->delta, &k, &e) : e.state_key.s != NULL);
         while (more) {
             struct gg_str now = mx_state_get(plan->new_state, e.type, e.state_key);
             char *key = gg_arena_printf(plan->arena, "%.*s%c%.*s", GG_FMT(e.type), MX_KEY_SEP, GG_FMT(e.state_key));
@@ -139,7 +141,8 @@ static int state_of_groups(struct mx_plan *plan, const int64_t *groups, size_t n
         return status;
     for (size_t i = 0; i < plan->n; i++) /* resolution may need events that are not written yet */
         mx_store_keep(server, plan->events[i].event);
-    return mx_store_resolve(server, plan->room_id, plan->head->head.version, maps, n, plan->arena, &plan->new_state, err);
+    return mx_store_resolve(server, plan->room_id, plan->head->head.version, maps, n, plan->arena, &plan->new_state,
+                            err);
 }
 
 int mx_plan_state(struct mx_plan *plan, struct gg_error *err)

@@ -1,4 +1,5 @@
-/* matrix/persist/remote.c: events handed from process to process: what we serve as a room's writer, and how we ask one. */
+/* matrix/persist/remote.c: events handed from process to process: what we serve as a room's writer, and how we ask one.
+ */
 #include "payload.h"
 
 enum { FED_EVENTS = 200 }; /* in one fed_send_events */
@@ -14,8 +15,8 @@ static bool is_writer(const struct mx_server *server, struct gg_str room_id)
 static int pass_on(struct mx_server *server, const char *method, struct gg_str room_id, const struct gg_call *call,
                    json_t **answer_out, struct gg_error *err)
 {
-    return gg_repl_call_text(server->host, mx_persist_writer(server, room_id), method, call->args, call->raw, answer_out,
-                             err);
+    return gg_repl_call_text(server->host, mx_persist_writer(server, room_id), method, call->args, call->raw,
+                             answer_out, err);
 }
 
 static int serve(struct mx_server *server, const char *method, const struct gg_call *call, int64_t *last,
@@ -75,8 +76,7 @@ static int update_current_state(void *self, const struct gg_call *call, json_t *
 
 const struct gg_method mx_persist_methods[] = {
     {"send_events", 0, GG_METHOD_TXN | GG_METHOD_RAW, send_events, "events", "Persist events that a client made"},
-    {"fed_send_events", 0, GG_METHOD_TXN | GG_METHOD_RAW, fed_send_events, "events",
-     "Persist events of other servers"},
+    {"fed_send_events", 0, GG_METHOD_TXN | GG_METHOD_RAW, fed_send_events, "events", "Persist events of other servers"},
     {"update_current_state", 1, GG_METHOD_TXN | GG_METHOD_EVENTS_WRITER_ONLY, update_current_state, "events",
      "Work the current state of a room out anew"},
     {NULL, 0, 0, NULL, NULL, NULL},
@@ -109,8 +109,10 @@ static int send_client(struct mx_server *server, const struct mx_requester *requ
     int status = gg_repl_call_text(server->host, mx_persist_writer(server, room_id), "send_events",
                                    (const char *const[]){NULL}, gg_buf_view(&body), &answer, err);
     gg_buf_done(&body);
-    if (status)
+    if (status) {
+        mx_persist_forget(server, items, n);
         return status;
+    }
     const char *id = json_string_value(json_object_get(answer, "event_id"));
     if (orderings)
         orderings[n - 1] = json_integer_value(json_object_get(answer, "stream_id"));
@@ -120,8 +122,8 @@ static int send_client(struct mx_server *server, const struct mx_requester *requ
     return 0;
 }
 
-static int send_federation(struct mx_server *server, struct gg_str room_id, const struct mx_persist_item *items, size_t n,
-                           struct gg_error *err)
+static int send_federation(struct mx_server *server, struct gg_str room_id, const struct mx_persist_item *items,
+                           size_t n, struct gg_error *err)
 {
     for (size_t done = 0; done < n;) {
         size_t take = n - done < FED_EVENTS ? n - done : FED_EVENTS;

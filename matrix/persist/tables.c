@@ -3,26 +3,35 @@
  * Parameter k is column k of the rows; a value that all rows share is repeated, which costs less than another shape. */
 #include "tables.h"
 
-#define STMT(types_, sql_) {types_, {sql_, GG_LANE_POINT}}
+#define STMT(types_, sql_)                                                                                             \
+    {                                                                                                                  \
+        types_,                                                                                                        \
+        {                                                                                                              \
+            sql_, GG_LANE_POINT                                                                                        \
+        }                                                                                                              \
+    }
 
 const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
-    [MX_T_DEPTH] = STMT("ti", "INSERT INTO room_depth (room_id, min_depth) SELECT * FROM unnest($1::text[], $2::bigint[])"
-                              " ON CONFLICT (room_id) DO UPDATE SET min_depth = EXCLUDED.min_depth"
-                              " WHERE room_depth.min_depth IS NULL OR room_depth.min_depth > EXCLUDED.min_depth"),
+    [MX_T_DEPTH] =
+        STMT("ti", "INSERT INTO room_depth (room_id, min_depth) SELECT * FROM unnest($1::text[], $2::bigint[])"
+                   " ON CONFLICT (room_id) DO UPDATE SET min_depth = EXCLUDED.min_depth"
+                   " WHERE room_depth.min_depth IS NULL OR room_depth.min_depth > EXCLUDED.min_depth"),
 
     /* An outlier becomes a full event. */
     [MX_T_EX_GROUPS] = STMT("ti", "INSERT INTO event_to_state_groups (event_id, state_group)"
                                   " SELECT * FROM unnest($1::text[], $2::bigint[])"
                                   " ON CONFLICT (event_id) DO UPDATE SET state_group = EXCLUDED.state_group"),
-    [MX_T_EX_STREAM] = STMT("itit", "INSERT INTO ex_outlier_stream (event_stream_ordering, event_id, state_group,"
-                                    " instance_name) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])"),
+    [MX_T_EX_STREAM] =
+        STMT("itit", "INSERT INTO ex_outlier_stream (event_stream_ordering, event_id, state_group,"
+                     " instance_name) SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])"),
     [MX_T_EX_EVENTS] = STMT("t", "UPDATE events SET outlier = false WHERE event_id = ANY($1)"),
 
     /* One row of each new event in up to four tables; state_key NULL: no state event, group NULL: an outlier. */
     [MX_T_EVENTS] = STMT(
         "tiitttbiitbttttii",
         "WITH u AS (SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],"
-        " $7::boolean[], $8::bigint[], $9::bigint[], $10::text[], $11::boolean[], $12::text[], $13::text[], $14::text[],"
+        " $7::boolean[], $8::bigint[], $9::bigint[], $10::text[], $11::boolean[], $12::text[], $13::text[], "
+        "$14::text[],"
         " $15::text[], $16::bigint[], $17::bigint[]) u(i, s, d, e, r, t, o, ts, rts, se, cu, sk, rr, m, j, f, g)),"
         " json AS (INSERT INTO event_json (event_id, room_id, internal_metadata, json, format_version)"
         " SELECT e, r, m, j, f FROM u),"
@@ -34,18 +43,21 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
         " processed, outlier, origin_server_ts, received_ts, sender, contains_url, state_key, rejection_reason)"
         " SELECT i, s, d, d, e, r, t, true, o, ts, rts, se, cu, sk, rr FROM u"),
 
-    [MX_T_ENDS_DELETE] = STMT("tt", "DELETE FROM event_forward_extremities x USING unnest($1::text[], $2::text[]) u(e, r)"
-                                    " WHERE x.event_id = u.e AND x.room_id = u.r"),
+    [MX_T_ENDS_DELETE] =
+        STMT("tt", "DELETE FROM event_forward_extremities x USING unnest($1::text[], $2::text[]) u(e, r)"
+                   " WHERE x.event_id = u.e AND x.room_id = u.r"),
     /* All extremities go to the history, those that are new (the last column) also to the table. */
-    [MX_T_ENDS] = STMT("ttib", "WITH u AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[])"
-                               " u(e, r, s, new)),"
-                               " history AS (INSERT INTO stream_ordering_to_exterm (event_id, room_id, stream_ordering)"
-                               " SELECT e, r, s FROM u)"
-                               " INSERT INTO event_forward_extremities (event_id, room_id) SELECT e, r FROM u WHERE new"),
+    [MX_T_ENDS] =
+        STMT("ttib", "WITH u AS (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[])"
+                     " u(e, r, s, new)),"
+                     " history AS (INSERT INTO stream_ordering_to_exterm (event_id, room_id, stream_ordering)"
+                     " SELECT e, r, s FROM u)"
+                     " INSERT INTO event_forward_extremities (event_id, room_id) SELECT e, r FROM u WHERE new"),
 
-    [MX_T_TXN_IDS] = STMT("ttttti", "INSERT INTO event_txn_id_device_id (event_id, room_id, user_id, device_id, txn_id,"
-                                    " inserted_ts) SELECT * FROM"
-                                    " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])"),
+    [MX_T_TXN_IDS] =
+        STMT("ttttti", "INSERT INTO event_txn_id_device_id (event_id, room_id, user_id, device_id, txn_id,"
+                       " inserted_ts) SELECT * FROM"
+                       " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])"),
     [MX_T_CHAINS] = STMT("tii", "INSERT INTO event_auth_chains (event_id, chain_id, sequence_number)"
                                 " SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])"),
     [MX_T_LINKS] = STMT("iiii", "INSERT INTO event_auth_chain_links (origin_chain_id, origin_sequence_number,"
@@ -82,14 +94,16 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
         " UPDATE threads SET latest_event_id = u.event_id, topological_ordering = u.topo, stream_ordering = u.so FROM u"
         " WHERE room_id = u.r AND thread_id = u.t AND u.event_id IS NOT NULL"),
 
-    [MX_T_EDGES] = STMT("tt", "INSERT INTO event_edges (event_id, prev_event_id) SELECT * FROM unnest($1::text[], $2::text[])"
-                              " ON CONFLICT DO NOTHING"),
+    [MX_T_EDGES] =
+        STMT("tt", "INSERT INTO event_edges (event_id, prev_event_id) SELECT * FROM unnest($1::text[], $2::text[])"
+                   " ON CONFLICT DO NOTHING"),
     [MX_T_BACKWARD] = STMT("tt", "INSERT INTO event_backward_extremities (room_id, event_id)"
                                  " SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING"),
     [MX_T_GAPS] = STMT("tti", "INSERT INTO timeline_gaps (room_id, instance_name, stream_ordering)"
                               " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"),
-    [MX_T_BACKWARD_DONE] = STMT("tt", "DELETE FROM event_backward_extremities x USING unnest($1::text[], $2::text[]) u(e, r)"
-                                      " WHERE x.event_id = u.e AND x.room_id = u.r"),
+    [MX_T_BACKWARD_DONE] =
+        STMT("tt", "DELETE FROM event_backward_extremities x USING unnest($1::text[], $2::text[]) u(e, r)"
+                   " WHERE x.event_id = u.e AND x.room_id = u.r"),
     [MX_T_PULLED] = STMT("tt", "DELETE FROM event_failed_pull_attempts x USING unnest($1::text[], $2::text[]) u(e, r)"
                                " WHERE x.event_id = u.e AND x.room_id = u.r"),
 
@@ -103,8 +117,9 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                                      " received_ts = EXCLUDED.received_ts, recheck = EXCLUDED.recheck"),
     [MX_T_RETENTION] = STMT("ttii", "INSERT INTO room_retention (room_id, event_id, min_lifetime, max_lifetime)"
                                     " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])"),
-    [MX_T_RELATIONS] = STMT("tttt", "INSERT INTO event_relations (event_id, relates_to_id, relation_type, aggregation_key)"
-                                    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])"),
+    [MX_T_RELATIONS] =
+        STMT("tttt", "INSERT INTO event_relations (event_id, relates_to_id, relation_type, aggregation_key)"
+                     " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])"),
     /* Of several replies in one commit the last one counts. */
     [MX_T_THREADS] = STMT(
         "tttii",
@@ -119,17 +134,18 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                                  " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])"
                                  " ON CONFLICT DO NOTHING"),
 
-    [MX_T_MEMBERSHIPS] = STMT("titttttt",
-                              "INSERT INTO room_memberships (event_id, event_stream_ordering, user_id, sender, room_id,"
-                              " membership, display_name, avatar_url) SELECT * FROM"
-                              " unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
-                              " $8::text[])"),
-    [MX_T_OOB_MEMBERSHIP] = STMT("tttti", "INSERT INTO local_current_membership (room_id, user_id, event_id, membership,"
-                                          " event_stream_ordering)"
-                                          " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])"
-                                          " ON CONFLICT (room_id, user_id) DO UPDATE SET event_id = EXCLUDED.event_id,"
-                                          " membership = EXCLUDED.membership,"
-                                          " event_stream_ordering = EXCLUDED.event_stream_ordering"),
+    [MX_T_MEMBERSHIPS] =
+        STMT("titttttt", "INSERT INTO room_memberships (event_id, event_stream_ordering, user_id, sender, room_id,"
+                         " membership, display_name, avatar_url) SELECT * FROM"
+                         " unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],"
+                         " $8::text[])"),
+    [MX_T_OOB_MEMBERSHIP] =
+        STMT("tttti", "INSERT INTO local_current_membership (room_id, user_id, event_id, membership,"
+                      " event_stream_ordering)"
+                      " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])"
+                      " ON CONFLICT (room_id, user_id) DO UPDATE SET event_id = EXCLUDED.event_id,"
+                      " membership = EXCLUDED.membership,"
+                      " event_stream_ordering = EXCLUDED.event_stream_ordering"),
     [MX_T_OOB_SNAPSHOT] = STMT(
         "tttttitbttbt",
         "INSERT INTO sliding_sync_membership_snapshots (room_id, user_id, sender, membership_event_id, membership,"
@@ -141,20 +157,24 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
         " event_stream_ordering = EXCLUDED.event_stream_ordering, event_instance_name = EXCLUDED.event_instance_name,"
         " has_known_state = EXCLUDED.has_known_state, room_type = EXCLUDED.room_type, room_name = EXCLUDED.room_name,"
         " is_encrypted = EXCLUDED.is_encrypted, tombstone_successor_room_id = EXCLUDED.tombstone_successor_room_id"),
-    [MX_T_OOB_LEAVE] = STMT( /* keeps what the invitation said of the room */
-        "tttttit",
-        "INSERT INTO sliding_sync_membership_snapshots (room_id, user_id, sender, membership_event_id, membership,"
-        " event_stream_ordering, event_instance_name) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
-        " $5::text[], $6::bigint[], $7::text[])"
-        " ON CONFLICT (room_id, user_id) DO UPDATE SET sender = EXCLUDED.sender,"
-        " membership_event_id = EXCLUDED.membership_event_id, membership = EXCLUDED.membership, forgotten = 0,"
-        " event_stream_ordering = EXCLUDED.event_stream_ordering, event_instance_name = EXCLUDED.event_instance_name"),
+    [MX_T_OOB_LEAVE] =
+        STMT(/* keeps what the invitation said of the room */
+             "tttttit",
+             "INSERT INTO sliding_sync_membership_snapshots (room_id, user_id, sender, membership_event_id, membership,"
+             " event_stream_ordering, event_instance_name) SELECT * FROM unnest($1::text[], $2::text[], $3::text[], "
+             "$4::text[],"
+             " $5::text[], $6::bigint[], $7::text[])"
+             " ON CONFLICT (room_id, user_id) DO UPDATE SET sender = EXCLUDED.sender,"
+             " membership_event_id = EXCLUDED.membership_event_id, membership = EXCLUDED.membership, forgotten = 0,"
+             " event_stream_ordering = EXCLUDED.event_stream_ordering, event_instance_name = "
+             "EXCLUDED.event_instance_name"),
 
     /* The last local user has gone: the room's current state goes with them. */
-    [MX_T_LEFT_DELTAS] = STMT("tit", "INSERT INTO current_state_delta_stream (stream_id, instance_name, room_id, type,"
-                                     " state_key, event_id, prev_event_id) SELECT u.s, u.i, c.room_id, c.type, c.state_key,"
-                                     " NULL, c.event_id FROM unnest($1::text[], $2::bigint[], $3::text[]) u(r, s, i)"
-                                     " JOIN current_state_events c ON c.room_id = u.r"),
+    [MX_T_LEFT_DELTAS] =
+        STMT("tit", "INSERT INTO current_state_delta_stream (stream_id, instance_name, room_id, type,"
+                    " state_key, event_id, prev_event_id) SELECT u.s, u.i, c.room_id, c.type, c.state_key,"
+                    " NULL, c.event_id FROM unnest($1::text[], $2::bigint[], $3::text[]) u(r, s, i)"
+                    " JOIN current_state_events c ON c.room_id = u.r"),
     [MX_T_LEFT_STATE] = STMT("t", "DELETE FROM current_state_events WHERE room_id = ANY($1)"),
     [MX_T_LEFT_SUMMARY] = STMT("t", "DELETE FROM sliding_sync_joined_rooms WHERE room_id = ANY($1)"),
 
@@ -162,36 +182,42 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                                     " state_key, event_id, prev_event_id) SELECT * FROM"
                                     " unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"
                                     " $7::text[])"),
-    [MX_T_STATE_DELETE] = STMT("ttt", "DELETE FROM current_state_events c USING unnest($1::text[], $2::text[], $3::text[])"
-                                      " u(r, t, k) WHERE c.room_id = u.r AND c.type = u.t AND c.state_key = u.k"),
-    [MX_T_STATE] = STMT("tttt", "INSERT INTO current_state_events (room_id, type, state_key, event_id, membership,"
-                                " event_stream_ordering) SELECT u.r, u.t, u.k, u.e, m.membership, e.stream_ordering FROM"
-                                " unnest($1::text[], $2::text[], $3::text[], $4::text[]) u(r, t, k, e)"
-                                " LEFT JOIN events e ON e.event_id = u.e LEFT JOIN room_memberships m ON m.event_id = u.e"),
-    [MX_T_SUMMARY_NEW] = STMT(
-        "tiittbt",
-        "INSERT INTO sliding_sync_joined_rooms (room_id, event_stream_ordering, bump_stamp, room_type, room_name,"
-        " is_encrypted, tombstone_successor_room_id) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
-        " $4::text[], $5::text[], $6::boolean[], $7::text[]) ON CONFLICT (room_id) DO UPDATE SET"
-        " room_type = EXCLUDED.room_type, room_name = EXCLUDED.room_name, is_encrypted = EXCLUDED.is_encrypted,"
-        " tombstone_successor_room_id = EXCLUDED.tombstone_successor_room_id"),
-    [MX_T_SUMMARY] = STMT("tttbt", "UPDATE sliding_sync_joined_rooms x SET room_type = u.t, room_name = u.n,"
-                                   " is_encrypted = u.e, tombstone_successor_room_id = u.s FROM unnest($1::text[], $2::text[],"
-                                   " $3::text[], $4::boolean[], $5::text[]) u(r, t, n, e, s) WHERE x.room_id = u.r"),
-    [MX_T_LOCAL_DELETE] = STMT("tt", "DELETE FROM local_current_membership x USING unnest($1::text[], $2::text[]) u(r, u)"
-                                     " WHERE x.room_id = u.r AND x.user_id = u.u"),
+    [MX_T_STATE_DELETE] =
+        STMT("ttt", "DELETE FROM current_state_events c USING unnest($1::text[], $2::text[], $3::text[])"
+                    " u(r, t, k) WHERE c.room_id = u.r AND c.type = u.t AND c.state_key = u.k"),
+    [MX_T_STATE] =
+        STMT("tttt", "INSERT INTO current_state_events (room_id, type, state_key, event_id, membership,"
+                     " event_stream_ordering) SELECT u.r, u.t, u.k, u.e, m.membership, e.stream_ordering FROM"
+                     " unnest($1::text[], $2::text[], $3::text[], $4::text[]) u(r, t, k, e)"
+                     " LEFT JOIN events e ON e.event_id = u.e LEFT JOIN room_memberships m ON m.event_id = u.e"),
+    [MX_T_SUMMARY_NEW] =
+        STMT("tiittbt",
+             "INSERT INTO sliding_sync_joined_rooms (room_id, event_stream_ordering, bump_stamp, room_type, room_name,"
+             " is_encrypted, tombstone_successor_room_id) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[],"
+             " $4::text[], $5::text[], $6::boolean[], $7::text[]) ON CONFLICT (room_id) DO UPDATE SET"
+             " room_type = EXCLUDED.room_type, room_name = EXCLUDED.room_name, is_encrypted = EXCLUDED.is_encrypted,"
+             " tombstone_successor_room_id = EXCLUDED.tombstone_successor_room_id"),
+    [MX_T_SUMMARY] =
+        STMT("tttbt", "UPDATE sliding_sync_joined_rooms x SET room_type = u.t, room_name = u.n,"
+                      " is_encrypted = u.e, tombstone_successor_room_id = u.s FROM unnest($1::text[], $2::text[],"
+                      " $3::text[], $4::boolean[], $5::text[]) u(r, t, n, e, s) WHERE x.room_id = u.r"),
+    [MX_T_LOCAL_DELETE] =
+        STMT("tt", "DELETE FROM local_current_membership x USING unnest($1::text[], $2::text[]) u(r, u)"
+                   " WHERE x.room_id = u.r AND x.user_id = u.u"),
     [MX_T_LOCAL] = STMT("ttt", "INSERT INTO local_current_membership (room_id, user_id, event_id, membership,"
                                " event_stream_ordering) SELECT u.r, u.u, u.e, m.membership, e.stream_ordering FROM"
                                " unnest($1::text[], $2::text[], $3::text[]) u(r, u, e) JOIN room_memberships m"
                                " ON m.event_id = u.e LEFT JOIN events e ON e.event_id = u.e"),
-    [MX_T_SNAPSHOT_DELETE] = STMT("tt", "DELETE FROM sliding_sync_membership_snapshots x USING"
-                                        " unnest($1::text[], $2::text[]) u(r, u) WHERE x.room_id = u.r AND x.user_id = u.u"),
+    [MX_T_SNAPSHOT_DELETE] =
+        STMT("tt", "DELETE FROM sliding_sync_membership_snapshots x USING"
+                   " unnest($1::text[], $2::text[]) u(r, u) WHERE x.room_id = u.r AND x.user_id = u.u"),
     [MX_T_SNAPSHOT] = STMT(
         "tttttttbt",
         "INSERT INTO sliding_sync_membership_snapshots (room_id, user_id, sender, membership_event_id, membership,"
         " forgotten, event_stream_ordering, event_instance_name, has_known_state, room_type, room_name, is_encrypted,"
         " tombstone_successor_room_id) SELECT u.r, u.u, u.se, u.e, u.m, 0, e.stream_ordering,"
-        " COALESCE(e.instance_name, 'master'), true, u.rt, u.rn, u.en, u.ts FROM unnest($1::text[], $2::text[], $3::text[],"
+        " COALESCE(e.instance_name, 'master'), true, u.rt, u.rn, u.en, u.ts FROM unnest($1::text[], $2::text[], "
+        "$3::text[],"
         " $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::text[]) u(r, u, se, e, m, rt, rn, en, ts)"
         " LEFT JOIN events e ON e.event_id = u.e"
         " ON CONFLICT (room_id, user_id) DO UPDATE SET sender = EXCLUDED.sender,"
@@ -200,8 +226,9 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
         " has_known_state = true, room_type = EXCLUDED.room_type, room_name = EXCLUDED.room_name,"
         " is_encrypted = EXCLUDED.is_encrypted, tombstone_successor_room_id = EXCLUDED.tombstone_successor_room_id"),
     [MX_T_GONE_REMOTES] = STMT("t", "DELETE FROM device_lists_remote_extremeties WHERE user_id = ANY($1)"),
-    [MX_T_SUMMARY_MOVE] = STMT("tii", "UPDATE sliding_sync_joined_rooms x SET"
-                                      " event_stream_ordering = GREATEST(x.event_stream_ordering, u.s),"
-                                      " bump_stamp = GREATEST(x.bump_stamp, u.b)"
-                                      " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) u(r, s, b) WHERE x.room_id = u.r"),
+    [MX_T_SUMMARY_MOVE] =
+        STMT("tii", "UPDATE sliding_sync_joined_rooms x SET"
+                    " event_stream_ordering = GREATEST(x.event_stream_ordering, u.s),"
+                    " bump_stamp = GREATEST(x.bump_stamp, u.b)"
+                    " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) u(r, s, b) WHERE x.room_id = u.r"),
 };

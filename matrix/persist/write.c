@@ -10,8 +10,10 @@
 
 static struct gg_logger logger = {"ganglion.persist"};
 
-static struct gg_metric metric_events = {"synapse_storage_events_persisted_events", "Events that were written", GG_COUNTER, {0}};
-static struct gg_metric metric_commits = {"ganglion_persist_commits", "Transactions that wrote events", GG_COUNTER, {"result"}};
+static struct gg_metric metric_events = {
+    "synapse_storage_events_persisted_events", "Events that were written", GG_COUNTER, {0}};
+static struct gg_metric metric_commits = {
+    "ganglion_persist_commits", "Transactions that wrote events", GG_COUNTER, {"result"}};
 
 /* The rooms must be there, and stay. */
 static const struct gg_stmt lock_rooms = {
@@ -34,9 +36,9 @@ static const struct gg_stmt uncensor = {
 static const struct gg_stmt outcome_of = {"SELECT pg_xact_status($1::text::xid8)", GG_LANE_POINT};
 
 struct ids {
-    int64_t *all;      /* of every try, since each must be finished */
+    int64_t *all; /* of every try, since each must be finished */
     size_t n, cap;
-    size_t n_last;     /* of the last try: the end of all */
+    size_t n_last; /* of the last try: the end of all */
 };
 
 struct commit {
@@ -51,7 +53,7 @@ struct commit {
     size_t n_rooms;
     int64_t *groups;
     size_t n_groups;
-    struct gg_str xid;          /* of the last try */
+    struct gg_str xid; /* of the last try */
 };
 
 /* ---- ids ---- */
@@ -152,11 +154,12 @@ static void find_locks(struct commit *c)
 static int lock(struct commit *c, struct gg_txn *txn, struct gg_error *err)
 {
     struct gg_rows *rooms, *groups = NULL;
-    int status = gg_txn_queue_rows(txn, &lock_rooms, GG_PARAMS(gg_p_texts(c->rooms, c->n_rooms)), c->arena, &rooms, err);
+    int status =
+        gg_txn_queue_rows(txn, &lock_rooms, GG_PARAMS(gg_p_texts(c->rooms, c->n_rooms)), c->arena, &rooms, err);
     if (!status && c->n_groups)
-        status = gg_txn_queue_rows(txn, &lock_groups,
-                                   GG_PARAMS(gg_p_i64s(c->groups, c->n_groups), gg_p_i64(gg_wall_ms())), c->arena,
-                                   &groups, err);
+        status =
+            gg_txn_queue_rows(txn, &lock_groups, GG_PARAMS(gg_p_i64s(c->groups, c->n_groups), gg_p_i64(gg_wall_ms())),
+                              c->arena, &groups, err);
     if (!status)
         status = draw(c, c->server->events, &c->events, count_ids(c, false), txn, err);
     if (!status)

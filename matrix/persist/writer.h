@@ -24,10 +24,10 @@ enum {
 struct mx_persister {
     struct mx_server *server;
     struct gg_scope *scope;
-    struct gg_map *rooms;      /* rooms with jobs: room id -> struct mx_room_queue */
-    struct gg_list plans;      /* waiting for a committer */
+    struct gg_map *rooms; /* rooms with jobs: room id -> struct mx_room_queue */
+    struct gg_list plans; /* waiting for a committer */
     unsigned n_committers;
-    bool search;               /* enable_search */
+    bool search; /* enable_search */
 };
 
 struct mx_job {
@@ -36,8 +36,8 @@ struct mx_job {
     size_t n, n_planned;
     int64_t *stream_orderings;
     struct gg_str *event_ids;
-    struct gg_arena *arena;    /* the caller's */
-    bool current_state;        /* no events: work the current state out anew */
+    struct gg_arena *arena; /* the caller's */
+    bool current_state;     /* no events: work the current state out anew */
     bool done;
     int status;
     struct gg_error err;
@@ -46,29 +46,29 @@ struct mx_job {
 
 struct mx_room_queue {
     struct mx_persister *persister;
-    struct gg_str room_id;     /* the key of the map holds another copy */
+    struct gg_str room_id; /* the key of the map holds another copy */
     struct gg_list jobs;
 };
 
 /* What happens to one event. */
 enum mx_fate {
-    MX_FATE_NEW,               /* written */
-    MX_FATE_EX_OUTLIER,        /* held as an outlier, becomes a full event */
-    MX_FATE_HELD,              /* held already: nothing to do */
-    MX_FATE_DUPLICATE,         /* its transaction id was used by another event */
+    MX_FATE_NEW,        /* written */
+    MX_FATE_EX_OUTLIER, /* held as an outlier, becomes a full event */
+    MX_FATE_HELD,       /* held already: nothing to do */
+    MX_FATE_DUPLICATE,  /* its transaction id was used by another event */
 };
 
 struct mx_planned {
     const struct mx_persist_item *item;
     const struct mx_event *event;
     struct mx_job *job;
-    size_t place;              /* in the job */
+    size_t place; /* in the job */
     int fate;
-    bool local;                /* made here: nobody else can have sent or redacted it before */
+    bool local; /* made here: nobody else can have sent or redacted it before */
     bool rejected, outlier, soft_failed;
-    bool gap;                  /* cites an event that we do not hold */
-    bool redacted_before;      /* a redaction of it came earlier */
-    int64_t stream;            /* the id of this try; of a held event its own */
+    bool gap;                                    /* cites an event that we do not hold */
+    bool redacted_before;                        /* a redaction of it came earlier */
+    int64_t stream;                              /* the id of this try; of a held event its own */
     struct gg_str relates_to, rel_type, rel_key; /* s NULL: no relation */
     struct mx_chain_place chain;
 };
@@ -86,7 +86,7 @@ struct mx_room_facts {
     bool encrypted;
 };
 
-struct mx_unrelated {          /* a redaction took a relation away */
+struct mx_unrelated { /* a redaction took a relation away */
     struct gg_str event_id, parent, rel_type;
 };
 
@@ -98,16 +98,16 @@ struct mx_plan {
     struct mx_planned *events;
     size_t n;
     bool backfilled;
-    bool checked;              /* what the database holds was looked up */
+    bool checked;                    /* what the database holds was looked up */
     const struct mx_held_head *head; /* NULL: backfilled */
 
     /* forward extremities */
     bool new_ends;
     struct mx_extremity *ends;
     size_t n_ends;
-    struct gg_str *missing_prevs;    /* become backward extremities */
+    struct gg_str *missing_prevs; /* become backward extremities */
     size_t n_missing_prevs;
-    bool lower_depth;                /* min_depth may sink to it */
+    bool lower_depth; /* min_depth may sink to it */
     int64_t min_depth;
 
     /* current state */
@@ -116,18 +116,18 @@ struct mx_plan {
     const struct mx_state *new_state; /* NULL: unchanged */
     struct mx_head_member *members;
     size_t n_members;
-    bool left;                       /* no local user is joined any more */
+    bool left; /* no local user is joined any more */
     struct mx_room_facts facts;
-    bool summary_new;                /* no row in sliding_sync_joined_rooms yet */
-    int64_t bump_stamp;              /* for a new summary; 0: none */
-    struct gg_str *gone_remotes;     /* remote users who share no room with us any more */
+    bool summary_new;            /* no row in sliding_sync_joined_rooms yet */
+    int64_t bump_stamp;          /* for a new summary; 0: none */
+    struct gg_str *gone_remotes; /* remote users who share no room with us any more */
     size_t n_gone_remotes;
 
     struct mx_unrelated *unrelated;
     size_t n_unrelated;
     struct mx_chain_plan chains;
 
-    int64_t state_id;                /* an id for a change of state without an event; 0: none */
+    int64_t state_id; /* an id for a change of state without an event; 0: none */
     bool wants_state_id;
     int status;
     struct gg_error err;
@@ -153,6 +153,9 @@ GG_YIELDS int mx_commit_plan(struct mx_plan *plan, struct gg_error *err);
 
 /* persist.c: current state of the room from its forward extremities, here. */
 GG_YIELDS int mx_persist_recalculate(struct mx_server *server, struct gg_str room_id, struct gg_error *err);
+
+/* Events that were kept in the cache while they were written, and then were not. */
+void mx_persist_forget(struct mx_server *server, const struct mx_persist_item *items, size_t n);
 
 /* remote.c */
 

@@ -4,20 +4,22 @@
 #include <ganglion/matrix/cache.h>
 
 static const struct gg_stmt add_room = {
-    "INSERT INTO rooms (room_id, is_public, creator, room_version, has_auth_chain_index) VALUES ($1, $2, $3, $4, true)", 0};
+    "INSERT INTO rooms (room_id, is_public, creator, room_version, has_auth_chain_index) VALUES ($1, $2, $3, $4, true)",
+    0};
 
 int mx_directory_add_room(struct mx_server *server, struct gg_str room_id, struct gg_str creator,
                           const struct mx_room_version *version, bool is_public, struct gg_error *err)
 {
     return gg_db_write(server->db, &add_room,
-                       GG_PARAMS(gg_p_str(room_id), gg_p_bool(is_public), gg_p_str(creator), gg_p_text(version->id)), NULL,
-                       NULL, err);
+                       GG_PARAMS(gg_p_str(room_id), gg_p_bool(is_public), gg_p_str(creator), gg_p_text(version->id)),
+                       NULL, NULL, err);
 }
 
 /* Both rows or none; the alias's uniqueness decides a race. */
 static const struct gg_stmt insert_alias = {
     "INSERT INTO room_aliases (room_alias, room_id, creator) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", 0};
-static const struct gg_stmt insert_alias_server = {"INSERT INTO room_alias_servers (room_alias, server) VALUES ($1, $2)", 0};
+static const struct gg_stmt insert_alias_server = {
+    "INSERT INTO room_alias_servers (room_alias, server) VALUES ($1, $2)", 0};
 
 struct add_alias {
     struct mx_server *server;
@@ -37,7 +39,9 @@ static int add_alias_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
     if (gg_rows_affected(rows) == 0)
         return gg_refuse(err, 400, "M_ROOM_IN_USE", "Room alias %.*s already exists", GG_FMT(a->alias));
     rc = gg_txn_queue(txn, &insert_alias_server, GG_PARAMS(gg_p_str(a->alias), gg_p_text(a->server->name)), err);
-    return rc != 0 ? rc : mx_caches_invalidate(&a->forget, a->server, txn, a->arena, "get_aliases_for_room", &a->room_id, 1, err);
+    return rc != 0 ? rc
+                   : mx_caches_invalidate(&a->forget, a->server, txn, a->arena, "get_aliases_for_room", &a->room_id, 1,
+                                          err);
 }
 
 int mx_directory_add_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id, struct gg_str creator,

@@ -7,7 +7,8 @@
 
 /* The rooms row, before the room's first event. */
 GG_YIELDS GG_CHECKED int mx_directory_add_room(struct mx_server *server, struct gg_str room_id, struct gg_str creator,
-                                               const struct mx_room_version *version, bool is_public, struct gg_error *err);
+                                               const struct mx_room_version *version, bool is_public,
+                                               struct gg_error *err);
 /* 409 M_ROOM_IN_USE (as 400, which clients expect) when the alias is taken. */
 GG_YIELDS GG_CHECKED int mx_directory_add_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id,
                                                 struct gg_str creator, struct gg_error *err);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    EVENT_BYTES = 4096,             /* a cached event with its bookkeeping, for event_cache_size, which counts events */
+    EVENT_BYTES = 4096, /* a cached event with its bookkeeping, for event_cache_size, which counts events */
     GROUPS_BYTES = 64 << 20,
     EVENT_GROUPS_BYTES = 8 << 20,
     VERSIONS_BYTES = 4 << 20,
@@ -66,7 +66,8 @@ static void forget_room(void *self, const struct gg_str *keys, size_t n)
 static void make_caches(struct mx_server *server, struct mx_store *store)
 {
     size_t events = (size_t)gg_config_int(server->config, "event_cache_size");
-    store->events = mx_cache_new(server, &(struct mx_cache_def){"*getEvent*", events * EVENT_BYTES, mx_held_event_free});
+    store->events =
+        mx_cache_new(server, &(struct mx_cache_def){"*getEvent*", events * EVENT_BYTES, mx_held_event_free});
     store->groups = mx_cache_new(server, &(struct mx_cache_def){"*stateGroupCache*", GROUPS_BYTES, held_group_free});
     store->event_groups =
         mx_cache_new(server, &(struct mx_cache_def){"_get_state_group_for_event", EVENT_GROUPS_BYTES, free});

@@ -12,26 +12,26 @@
 
 struct mx_store {
     struct mx_server *server;
-    struct mx_cache *events;        /* event id -> struct mx_held_event */
+    struct mx_cache *events; /* event id -> struct mx_held_event */
     struct gg_map *event_flights;
-    struct mx_cache *groups;        /* decimal group -> struct mx_held_group */
+    struct mx_cache *groups; /* decimal group -> struct mx_held_group */
     struct gg_map *group_flights;
-    struct mx_cache *event_groups;  /* event id -> int64_t: its state group */
-    struct mx_cache *versions;      /* room id -> struct mx_held_version */
+    struct mx_cache *event_groups; /* event id -> int64_t: its state group */
+    struct mx_cache *versions;     /* room id -> struct mx_held_version */
     struct mx_chain_ids chain_ids;
-    struct gg_map *names;           /* instance names and rejection reasons, interned */
+    struct gg_map *names; /* instance names and rejection reasons, interned */
 };
 
 struct mx_held_event {
     struct mx_event *raw;
-    struct mx_event *redacted;      /* NULL: not redacted */
+    struct mx_event *redacted; /* NULL: not redacted */
 };
 
 void mx_held_event_free(void *held);
 
 struct mx_held_group {
     struct mx_state *state;
-    int64_t chain;                  /* groups from here to the one that is stored whole, both included */
+    int64_t chain; /* groups from here to the one that is stored whole, both included */
 };
 
 struct mx_held_version {

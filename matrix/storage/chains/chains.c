@@ -25,8 +25,8 @@ static const struct gg_stmt select_known = {
     " WHERE room_id = $2 AND NOT has_auth_chain_index",
     GG_LANE_POINT};
 
-static const struct gg_stmt draw_ids = {"SELECT nextval('event_auth_chain_id') FROM generate_series(1::bigint, $1::bigint)",
-                                        GG_LANE_POINT};
+static const struct gg_stmt draw_ids = {
+    "SELECT nextval('event_auth_chain_id') FROM generate_series(1::bigint, $1::bigint)", GG_LANE_POINT};
 
 enum node_state { NODE_OPEN, NODE_PLACED, NODE_POSTPONED };
 
@@ -38,20 +38,20 @@ struct node {
     const struct mx_event *event; /* of the batch; NULL: an older one */
     bool pending;                 /* has a row in event_auth_chain_to_calculate */
     int state;
-    bool fresh;                   /* placed now */
+    bool fresh; /* placed now */
     struct mx_chain_place place;
-    int64_t chain_max;            /* highest sequence of its chain, when it was read */
+    int64_t chain_max; /* highest sequence of its chain, when it was read */
 };
 
 struct work {
     struct mx_server *server;
     struct gg_arena *arena;
-    struct gg_map *index;   /* id -> struct node * */
+    struct gg_map *index; /* id -> struct node * */
     struct node **nodes;
     size_t n, cap;
     struct mx_links links;
     bool no_index;
-    struct gg_map *tops;    /* chain as text -> int64_t *: highest sequence used so far */
+    struct gg_map *tops; /* chain as text -> int64_t *: highest sequence used so far */
 };
 
 static struct node *add_node(struct work *w, struct gg_str id)
@@ -118,8 +118,8 @@ static int read_known(struct work *w, struct gg_str room_id, struct gg_error *er
         seen = end;
         if (!n && !first)
             continue;
-        int status = gg_db_read(w->server->db, &select_known, GG_PARAMS(gg_p_texts(ids, n), gg_p_str(room_id)), w->arena,
-                                &rows, err);
+        int status = gg_db_read(w->server->db, &select_known, GG_PARAMS(gg_p_texts(ids, n), gg_p_str(room_id)),
+                                w->arena, &rows, err);
         if (status)
             return status;
         for (size_t i = 0; i < gg_rows_count(rows); i++) {

@@ -6,26 +6,26 @@
 #include <ganglion/matrix/server.h>
 
 struct mx_chain_place {
-    int64_t chain, sequence;    /* chain 0: none */
+    int64_t chain, sequence; /* chain 0: none */
 };
 struct mx_chain_link {
     struct mx_chain_place from, to;
 };
 /* What is to be written for a batch of new state events of one room. */
 struct mx_chain_plan {
-    const struct gg_str *placed;      /* events that get a place; these may include older ones that waited for it */
+    const struct gg_str *placed; /* events that get a place; these may include older ones that waited for it */
     struct mx_chain_place *places;
     size_t n_placed;
     struct mx_chain_link *links;
     size_t n_links;
     const struct mx_event **postponed; /* auth events are not held: for event_auth_chain_to_calculate */
     size_t n_postponed;
-    struct gg_str *caught_up;   /* rows of that table that are done */
+    struct gg_str *caught_up; /* rows of that table that are done */
     size_t n_caught_up;
 };
 
 enum { MX_CHAIN_IDS = 64 };
-struct mx_chain_ids {           /* drawn ahead from the sequence: gaps do no harm */
+struct mx_chain_ids { /* drawn ahead from the sequence: gaps do no harm */
     int64_t ids[MX_CHAIN_IDS];
     size_t n;
 };

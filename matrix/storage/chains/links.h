@@ -8,8 +8,8 @@
 
 struct mx_links {
     struct gg_arena *arena;
-    struct gg_map *by_origin;      /* origin chain -> struct link_list * */
-    struct mx_chain_link *fresh;   /* added now */
+    struct gg_map *by_origin;    /* origin chain -> struct link_list * */
+    struct mx_chain_link *fresh; /* added now */
     size_t n_fresh, cap_fresh;
 };
 

@@ -11,7 +11,8 @@ static const struct gg_stmt select_events = {
     "SELECT e.event_id, e.stream_ordering, COALESCE(e.instance_name, 'master'), e.outlier,"
     " (SELECT reason FROM rejections x WHERE x.event_id = e.event_id), j.internal_metadata, j.json, j.format_version,"
     " r.room_version, (SELECT array_agg(x.event_id) FROM redactions x WHERE x.redacts = e.event_id), w.place"
-    " FROM unnest($1::text[]) WITH ORDINALITY w(id, place) JOIN events e ON e.event_id = w.id JOIN event_json j ON j.event_id = w.id"
+    " FROM unnest($1::text[]) WITH ORDINALITY w(id, place) JOIN events e ON e.event_id = w.id JOIN event_json j ON "
+    "j.event_id = w.id"
     " LEFT JOIN rooms r ON r.room_id = e.room_id",
     GG_LANE_POINT};
 
@@ -20,7 +21,7 @@ struct loaded {
     struct mx_event *event;          /* one reference */
     const struct gg_str *redactions; /* ids of events that redact it */
     size_t n_redactions;
-    size_t place;                    /* among the ids that were asked for */
+    size_t place; /* among the ids that were asked for */
 };
 
 /* Rooms that we know from an invitation only have no version: any of the same format reads the event. */
@@ -201,11 +202,11 @@ static void keep(const struct ask *ask, size_t i, struct mx_held_event *held, co
 
 /* What one round reads and waits for. */
 struct round {
-    struct gg_str *mine;            /* ids that this fiber reads, */
-    size_t *places;                 /* their places in the ask, */
-    struct mx_flight **flights;     /* and flights */
+    struct gg_str *mine;        /* ids that this fiber reads, */
+    size_t *places;             /* their places in the ask, */
+    struct mx_flight **flights; /* and flights */
     size_t n_mine;
-    struct mx_flight **theirs;      /* read by others (or by us: an id that was asked for twice) */
+    struct mx_flight **theirs; /* read by others (or by us: an id that was asked for twice) */
     size_t *later;
     size_t n_theirs;
 };

@@ -7,11 +7,12 @@
 
 /* ---- events (facts replication 5.1): three parts, merged by token ---- */
 
-#define EV_ROW                                                                                                           \
-    "json_build_array('ev', json_build_array(e.event_id, e.room_id, e.type, e.state_key, r.redacts, rel.relates_to_id,"  \
+#define EV_ROW                                                                                                         \
+    "json_build_array('ev', json_build_array(e.event_id, e.room_id, e.type, e.state_key, r.redacts, "                  \
+    "rel.relates_to_id,"                                                                                               \
     " m.membership, rej.reason IS NOT NULL, e.outlier))::text"
-#define EV_JOINS                                                                                                         \
-    " LEFT JOIN redactions r USING (event_id) LEFT JOIN event_relations rel USING (event_id)"                           \
+#define EV_JOINS                                                                                                       \
+    " LEFT JOIN redactions r USING (event_id) LEFT JOIN event_relations rel USING (event_id)"                          \
     " LEFT JOIN room_memberships m USING (event_id) LEFT JOIN rejections rej USING (event_id)"
 
 static const struct gg_stmt select_new = {
@@ -40,8 +41,8 @@ struct part {
     int64_t reached;
 };
 
-static int read_part(struct mx_server *server, const struct gg_stmt *stmt, const char *instance, int64_t from, int64_t to,
-                     size_t limit, struct gg_arena *arena, struct part *out, struct gg_error *err)
+static int read_part(struct mx_server *server, const struct gg_stmt *stmt, const char *instance, int64_t from,
+                     int64_t to, size_t limit, struct gg_arena *arena, struct part *out, struct gg_error *err)
 {
     return mx_fetch_by(server, stmt, instance, from, to, limit, arena, &out->rows, &out->n, &out->reached, err);
 }
@@ -106,23 +107,23 @@ int mx_fetch_events(void *self, struct gg_stream *stream, const char *instance, 
 
 /* ---- backfill (5.2): negative in the tables, positive and ascending on the wire ---- */
 
-#define BACKFILL_ROW                                                                                                     \
-    "json_build_array(e.event_id, e.room_id, e.type, e.state_key, r.redacts, rel.relates_to_id)::text"
-#define BACKFILL_JOINS                                                                                                   \
-    " LEFT JOIN redactions r USING (event_id) LEFT JOIN event_relations rel USING (event_id)"
+#define BACKFILL_ROW "json_build_array(e.event_id, e.room_id, e.type, e.state_key, r.redacts, rel.relates_to_id)::text"
+#define BACKFILL_JOINS " LEFT JOIN redactions r USING (event_id) LEFT JOIN event_relations rel USING (event_id)"
 
 static const struct gg_stmt select_backfill = {
     "SELECT -e.stream_ordering AS token, " BACKFILL_ROW " FROM events e" BACKFILL_JOINS
-    " WHERE e.stream_ordering < -($2::bigint) AND e.stream_ordering >= -($3::bigint) AND COALESCE(e.instance_name, 'master') = $1"
-    " UNION ALL SELECT -x.event_stream_ordering, " BACKFILL_ROW " FROM ex_outlier_stream x JOIN events e USING (event_id)"
-    BACKFILL_JOINS
-    " WHERE x.event_stream_ordering < -($2::bigint) AND x.event_stream_ordering >= -($3::bigint) AND COALESCE(x.instance_name, 'master') = $1"
+    " WHERE e.stream_ordering < -($2::bigint) AND e.stream_ordering >= -($3::bigint) AND COALESCE(e.instance_name, "
+    "'master') = $1"
+    " UNION ALL SELECT -x.event_stream_ordering, " BACKFILL_ROW
+    " FROM ex_outlier_stream x JOIN events e USING (event_id)" BACKFILL_JOINS
+    " WHERE x.event_stream_ordering < -($2::bigint) AND x.event_stream_ordering >= -($3::bigint) AND "
+    "COALESCE(x.instance_name, 'master') = $1"
     " ORDER BY token LIMIT $4",
     GG_LANE_POINT};
 
-int mx_fetch_backfill(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to, size_t limit,
-                      struct gg_arena *arena, struct gg_fetched **rows_out, size_t *n_out, int64_t *reached_out,
-                      struct gg_error *err)
+int mx_fetch_backfill(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to,
+                      size_t limit, struct gg_arena *arena, struct gg_fetched **rows_out, size_t *n_out,
+                      int64_t *reached_out, struct gg_error *err)
 {
     return mx_fetch_by(self, &select_backfill, instance, from, to, limit, arena, rows_out, n_out, reached_out, err);
 }

@@ -74,7 +74,8 @@ static void unref_state(void *state)
     mx_state_unref(state);
 }
 
-static const struct mx_state *held_state(struct mx_store *store, struct gg_str key, struct gg_arena *arena, int64_t *chain)
+static const struct mx_state *held_state(struct mx_store *store, struct gg_str key, struct gg_arena *arena,
+                                         int64_t *chain)
 {
     struct mx_held_group *held = mx_cache_get(store->groups, key);
     if (!held)
@@ -135,7 +136,8 @@ int mx_store_state_groups_of(struct mx_server *server, const struct gg_str *even
         }
     }
     struct gg_rows *rows;
-    if (todo && !(status = gg_db_read(server->db, &select_groups_of, GG_PARAMS(gg_p_texts(ids, todo)), arena, &rows, err)))
+    if (todo &&
+        !(status = gg_db_read(server->db, &select_groups_of, GG_PARAMS(gg_p_texts(ids, todo)), arena, &rows, err)))
         for (size_t i = 0; i < gg_rows_count(rows); i++) {
             size_t place = places[gg_rows_i64(rows, i, 0) - 1];
             groups[place] = gg_rows_i64(rows, i, 1);

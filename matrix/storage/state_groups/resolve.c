@@ -1,16 +1,16 @@
 /* matrix/storage/state_groups/resolve.c: state resolution over what the database holds.
  *
- * The algorithm itself is pure (mx_resolve) and runs on a thread, so that a heavy room stalls nobody. It cannot read, so
- * the auth chains of the conflicted events are read first; what it still missed is read and it runs again. */
+ * The algorithm itself is pure (mx_resolve) and runs on a thread, so that a heavy room stalls nobody. It cannot read,
+ * so the auth chains of the conflicted events are read first; what it still missed is read and it runs again. */
 #include <ganglion/fiber.h>
 #include <stdlib.h>
 
 #include "groups.h"
 
-static const struct gg_stmt select_auth_chain = {
-    "WITH RECURSIVE c(id) AS (SELECT unnest($1::text[]) UNION SELECT a.auth_id FROM event_auth a JOIN c ON a.event_id = c.id)"
-    " SELECT id FROM c",
-    GG_LANE_SCAN};
+static const struct gg_stmt select_auth_chain = {"WITH RECURSIVE c(id) AS (SELECT unnest($1::text[]) UNION SELECT "
+                                                 "a.auth_id FROM event_auth a JOIN c ON a.event_id = c.id)"
+                                                 " SELECT id FROM c",
+                                                 GG_LANE_SCAN};
 
 struct job {
     const struct mx_room_version *version;

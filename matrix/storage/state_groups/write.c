@@ -15,7 +15,8 @@ static const struct gg_stmt insert_run = {
     " parent AS (SELECT id FROM state_groups WHERE id = $2 FOR KEY SHARE),"
     " bump AS (UPDATE state_groups_pending_deletion SET sequence_number = DEFAULT, insertion_ts = $6"
     " WHERE state_group = $2 RETURNING 1),"
-    " made AS (INSERT INTO state_groups (id, room_id, event_id) SELECT ev.id, $1, ev.event_id FROM ev, parent RETURNING id),"
+    " made AS (INSERT INTO state_groups (id, room_id, event_id) SELECT ev.id, $1, ev.event_id FROM ev, parent "
+    "RETURNING id),"
     " edges AS (INSERT INTO state_group_edges (state_group, prev_state_group)"
     " SELECT ev.id, COALESCE(lag(ev.id) OVER (ORDER BY ev.n), ev.base) FROM ev, parent),"
     " entries AS (INSERT INTO state_groups_state (state_group, room_id, type, state_key, event_id)"
@@ -160,8 +161,8 @@ struct run {
     struct gg_str room_id;
     const struct mx_event *const *events;
     int64_t *befores, *groups;
-    int64_t group, chain;            /* where we stand */
-    struct mx_state *state;          /* of group: one reference */
+    int64_t group, chain;   /* where we stand */
+    struct mx_state *state; /* of group: one reference */
 };
 
 /* Takes the made groups over: after each event its group, its map in the cache. */
@@ -205,8 +206,7 @@ static int store_states(struct run *run, const size_t *places, size_t n, struct 
             continue;
         }
         size_t room = (size_t)(MX_GROUP_CHAIN_MAX - run->chain), take = n - done < room ? n - done : room;
-        int status =
-            make_run(run->store, run->room_id, run->group, run->events, places + done, take, made, err);
+        int status = make_run(run->store, run->room_id, run->group, run->events, places + done, take, made, err);
         if (status)
             return status;
         advance(run, places + done, made, take);
@@ -215,8 +215,9 @@ static int store_states(struct run *run, const size_t *places, size_t n, struct 
     return 0;
 }
 
-int mx_store_new_groups(struct mx_server *server, struct gg_str room_id, int64_t base, const struct mx_event *const *events,
-                        size_t n, int64_t *befores, int64_t *groups, struct gg_error *err)
+int mx_store_new_groups(struct mx_server *server, struct gg_str room_id, int64_t base,
+                        const struct mx_event *const *events, size_t n, int64_t *befores, int64_t *groups,
+                        struct gg_error *err)
 {
     struct run run = {mx_store_of(server), room_id, events, befores, groups, base, 1, NULL};
     struct gg_arena *arena = gg_arena_new();

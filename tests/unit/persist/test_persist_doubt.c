@@ -41,7 +41,8 @@ WORLD_TEST(a_commit_whose_answer_is_lost_counts)
     say_and_count(&room, "in doubt");
     assert_int_equal(proxy.cuts, 1);
     say_and_count(&room, "after it");
-    assert_int_equal(world_number("SELECT count(*) FROM event_forward_extremities WHERE room_id = '!lost:test.local'"), 1);
+    assert_int_equal(world_number("SELECT count(*) FROM event_forward_extremities WHERE room_id = '!lost:test.local'"),
+                     1);
     world_stop();
     world.through = 0;
     proxy_stop(&proxy);

@@ -24,7 +24,7 @@ static void announce(struct gg_stream *stream, const char *const *rows, size_t n
         list[i] = (struct gg_row){"w2", token, gg_str(rows[i])};
     gg_stream_take(stream, "w2", token, list, n);
 }
-#define ANNOUNCE(stream_, ...) \
+#define ANNOUNCE(stream_, ...)                                                                                         \
     announce((stream_), (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static const struct mx_head *head_of(struct test_room *room)
@@ -44,7 +44,8 @@ WORLD_TEST(state_of_others_is_followed)
     room_make(&room, arena, "follow");
     const struct mx_head *before = head_of(&room);
     ANNOUNCE(world.server->events,
-             "[\"ev\", [\"$j\", \"!follow:test.local\", \"m.room.member\", \"@bob:test.local\", null, null, \"join\", false, false]]",
+             "[\"ev\", [\"$j\", \"!follow:test.local\", \"m.room.member\", \"@bob:test.local\", null, null, \"join\", "
+             "false, false]]",
              "[\"state\", [\"!follow:test.local\", \"m.room.member\", \"@bob:test.local\", \"$j\"]]");
     const struct mx_head *head = head_of(&room);
     assert_ptr_not_equal(before, head);
@@ -84,13 +85,15 @@ WORLD_TEST(extremities_of_others)
     assert_int_equal(head->max_depth, mine->depth);
     assert_int_equal(head->group, room.group);
     /* One that nobody told us about: asked of the database. */
-    ANNOUNCE(world.server->events, "[\"ev\",[\"$who\",\"!ends:test.local\",\"m.room.message\",null,null,null,null,false,false]]");
+    ANNOUNCE(world.server->events,
+             "[\"ev\",[\"$who\",\"!ends:test.local\",\"m.room.message\",null,null,null,null,false,false]]");
     assert_int_equal(head_of(&room)->n_extremities, 0);
     assert_int_equal(mx_heads_extremities(world.server, room.id, arena, &head, &err), 0);
     assert_int_equal(head->n_extremities, 1);
     assert_true(gg_str_eq(head->extremities[0], room.last));
     /* Rejected ones and outliers change nothing. */
-    ANNOUNCE(world.server->events, "[\"ev\",[\"$no\",\"!ends:test.local\",\"m.room.message\",null,null,null,null,true,false]]",
+    ANNOUNCE(world.server->events,
+             "[\"ev\",[\"$no\",\"!ends:test.local\",\"m.room.message\",null,null,null,null,true,false]]",
              "[\"ev\",[\"$out\",\"!ends:test.local\",\"m.room.message\",null,null,null,null,false,true]]");
     assert_int_equal(head_of(&room)->n_extremities, 1);
     mx_event_unref(mine);
@@ -114,8 +117,9 @@ WORLD_TEST(events_of_others_are_followed)
     assert_non_null(held);
     assert_int_equal(held->meta.stream_ordering, token);
     assert_true(gg_str_is(held->meta.instance, "w2"));
-    snprintf(row, sizeof(row), "[\"ev\",[\"$redaction\",\"%s\",\"m.room.redaction\",null,\"%.*s\",null,null,false,false]]",
-             room.id.s, GG_FMT(made->event_id));
+    snprintf(row, sizeof(row),
+             "[\"ev\",[\"$redaction\",\"%s\",\"m.room.redaction\",null,\"%.*s\",null,null,false,false]]", room.id.s,
+             GG_FMT(made->event_id));
     ANNOUNCE(world.server->events, row);
     assert_null(mx_store_cached(world.server, made->event_id));
     mx_event_unref(made);
@@ -142,14 +146,27 @@ WORLD_TEST(caches_obey)
     world_start(NULL);
     struct mx_cache *cache = mx_cache_new(world.server, &(struct mx_cache_def){"get_device", 4096, NULL});
     mx_caches_on(world.server, "cs_cache_fake", count_forgotten, NULL);
-    assert_true(mx_cache_put(cache, GG_STR("@a:s\x1f" "D1"), text_of("1"), 2, mx_cache_tick(cache)));
-    assert_true(mx_cache_put(cache, GG_STR("@a:s\x1f" "D2"), text_of("2"), 2, mx_cache_tick(cache)));
-    assert_true(mx_cache_put(cache, GG_STR("@ab:s\x1f" "D2"), text_of("3"), 2, mx_cache_tick(cache)));
+    assert_true(mx_cache_put(cache,
+                             GG_STR("@a:s\x1f"
+                                    "D1"),
+                             text_of("1"), 2, mx_cache_tick(cache)));
+    assert_true(mx_cache_put(cache,
+                             GG_STR("@a:s\x1f"
+                                    "D2"),
+                             text_of("2"), 2, mx_cache_tick(cache)));
+    assert_true(mx_cache_put(cache,
+                             GG_STR("@ab:s\x1f"
+                                    "D2"),
+                             text_of("3"), 2, mx_cache_tick(cache)));
     ANNOUNCE(world.server->caches_stream, "[\"get_device\",[\"@a:s\",\"D1\"],1]");
-    assert_null(mx_cache_get(cache, GG_STR("@a:s\x1f" "D1")));
-    assert_string_equal(mx_cache_get(cache, GG_STR("@a:s\x1f" "D2")), "2");
+    assert_null(mx_cache_get(cache, GG_STR("@a:s\x1f"
+                                           "D1")));
+    assert_string_equal(mx_cache_get(cache, GG_STR("@a:s\x1f"
+                                                   "D2")),
+                        "2");
     ANNOUNCE(world.server->caches_stream, "[\"get_device\", [\"@a:s\"], 1]", "[\"unheard_of\",[],1]", "[5]");
-    assert_null(mx_cache_get(cache, GG_STR("@a:s\x1f" "D2")));
+    assert_null(mx_cache_get(cache, GG_STR("@a:s\x1f"
+                                           "D2")));
     assert_int_equal(mx_cache_count(cache), 1);
     ANNOUNCE(world.server->caches_stream, "[\"get_device\",null,1]");
     assert_int_equal(mx_cache_count(cache), 0);
@@ -199,19 +216,27 @@ WORLD_TEST(invalidations_are_written_and_applied)
     struct writing w = {.arena = gg_arena_new()};
     world_start(NULL);
     struct mx_cache *cache = mx_cache_new(world.server, &(struct mx_cache_def){"get_device", 4096, NULL});
-    mx_cache_put(cache, GG_STR("@q\"uote\\d:s\x1f" "D"), text_of("1"), 2, mx_cache_tick(cache));
+    mx_cache_put(cache,
+                 GG_STR("@q\"uote\\d:s\x1f"
+                        "D"),
+                 text_of("1"), 2, mx_cache_tick(cache));
     mx_forget_begin(&w.forget, world.server, w.arena);
     int status = gg_db_txn(world.server->db, "test", 0, write_rows, &w, &err);
     assert_int_equal(status, 0);
-    assert_non_null(mx_cache_get(cache, GG_STR("@q\"uote\\d:s\x1f" "D"))); /* not before it is announced */
+    assert_non_null(mx_cache_get(cache, GG_STR("@q\"uote\\d:s\x1f"
+                                               "D"))); /* not before it is announced */
     mx_forget_end(&w.forget, status == 0);
-    assert_null(mx_cache_get(cache, GG_STR("@q\"uote\\d:s\x1f" "D")));
-    assert_int_equal(world_number("SELECT count(*) FROM cache_invalidation_stream_by_instance WHERE instance_name = 'master'"
-                                  " AND ((cache_func = 'get_device' AND keys = ARRAY['@q\"uote\\d:s', 'D'])"
-                                  " OR (cache_func = 'ignored_by' AND keys IS NULL)"
-                                  " OR (cache_func = 'get_monthly_active_count' AND keys = '{}'))"), 3);
+    assert_null(mx_cache_get(cache, GG_STR("@q\"uote\\d:s\x1f"
+                                           "D")));
+    assert_int_equal(
+        world_number("SELECT count(*) FROM cache_invalidation_stream_by_instance WHERE instance_name = 'master'"
+                     " AND ((cache_func = 'get_device' AND keys = ARRAY['@q\"uote\\d:s', 'D'])"
+                     " OR (cache_func = 'ignored_by' AND keys IS NULL)"
+                     " OR (cache_func = 'get_monthly_active_count' AND keys = '{}'))"),
+        3);
     assert_int_equal(world_number("SELECT count(*) FROM cache_invalidation_stream_by_instance WHERE cache_func IN"
-                                  " ('get_device', 'ignored_by', 'get_monthly_active_count')"), 3);
+                                  " ('get_device', 'ignored_by', 'get_monthly_active_count')"),
+                     3);
     world_stop();
     gg_arena_free(w.arena);
 }
@@ -260,14 +285,19 @@ WORLD_TEST(rows_are_read_back_as_announced)
     gg_stream_follow(world.server->events, hear, &heard);
     room_make(&room, arena, "rows");
     struct gg_str said = room_say(&room, "x");
-    room_send(&room, &(struct test_event){.type = GG_STR("m.reaction"),
-                                          .content = gg_str(gg_arena_printf(arena, "{\"m.relates_to\":{\"rel_type\":"
-                                              "\"m.annotation\",\"event_id\":\"%.*s\",\"key\":\"k\"}}", GG_FMT(said)))});
+    room_send(&room, &(struct test_event){
+                         .type = GG_STR("m.reaction"),
+                         .content = gg_str(gg_arena_printf(arena,
+                                                           "{\"m.relates_to\":{\"rel_type\":"
+                                                           "\"m.annotation\",\"event_id\":\"%.*s\",\"key\":\"k\"}}",
+                                                           GG_FMT(said)))});
     room_send(&room, &(struct test_event){.type = GG_STR("m.room.redaction"), .redacts = said});
     room_member(&room, ALICE, BOB, "invite");
     int64_t to = gg_stream_upto(world.server->events);
-    assert_int_equal(gg_stream_def(world.server->events)->fetch(world.server, world.server->events, "master", from, to, 100,
-                                                                arena, &rows, &n, &reached, &err), 0);
+    assert_int_equal(
+        gg_stream_def(world.server->events)
+            ->fetch(world.server, world.server->events, "master", from, to, 100, arena, &rows, &n, &reached, &err),
+        0);
     assert_int_equal(reached, to);
     assert_int_equal(n, heard.n);
     for (size_t i = 0; i < n; i++) {
@@ -279,8 +309,10 @@ WORLD_TEST(rows_are_read_back_as_announced)
     /* In small pieces the same rows come. */
     size_t total = 0;
     for (int64_t at = from; at < to; at = reached) {
-        assert_int_equal(gg_stream_def(world.server->events)->fetch(world.server, world.server->events, "master", at, to, 2,
-                                                                    arena, &rows, &n, &reached, &err), 0);
+        assert_int_equal(
+            gg_stream_def(world.server->events)
+                ->fetch(world.server, world.server->events, "master", at, to, 2, arena, &rows, &n, &reached, &err),
+            0);
         assert_true(reached > at);
         total += n;
     }

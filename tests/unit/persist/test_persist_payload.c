@@ -37,7 +37,8 @@ static void same_members(json_t *want, json_t *got, const char *where)
     }
     if (!json_is_object(want))
         return;
-    json_object_foreach (want, key, value) {
+    json_object_foreach(want, key, value)
+    {
         if (strcmp(key, "_INT_STREAM_POS") == 0)
             continue;
         if (!json_object_get(got, key))
@@ -47,8 +48,8 @@ static void same_members(json_t *want, json_t *got, const char *where)
     }
 }
 
-static const struct mx_requester alice = {.user_id = "@alice:localhost:25100", .device_id = "ALICEDEV",
-                                          .access_token_id = 2};
+static const struct mx_requester alice = {
+    .user_id = "@alice:localhost:25100", .device_id = "ALICEDEV", .access_token_id = 2};
 
 static void goes_round(const char *name, const struct mx_requester *requester, bool backfilled, int64_t group)
 {
@@ -96,9 +97,14 @@ static void test_fed_send_events(void **state)
 
 static void test_bad_bodies_are_refused(void **state)
 {
-    static const char *const bad[] = {"", "[]", "{}", "{\"events\":{}}", "{\"events\":[{}]}",
+    static const char *const bad[] = {"",
+                                      "[]",
+                                      "{}",
+                                      "{\"events\":{}}",
+                                      "{\"events\":[{}]}",
                                       "{\"events\":[{\"room_version\":\"99\",\"event\":{}}]}",
-                                      "{\"events\":[{\"room_version\":\"10\",\"event\":{\"type\":5}}]}", "{\"events\":[1]}"};
+                                      "{\"events\":[{\"room_version\":\"10\",\"event\":{\"type\":5}}]}",
+                                      "{\"events\":[1]}"};
     for (size_t i = 0; i < GG_COUNT(bad); i++) {
         struct gg_arena *arena = gg_arena_new();
         struct gg_error err = GG_ERROR_INIT;

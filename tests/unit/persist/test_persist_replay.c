@@ -72,8 +72,7 @@ static void replay(struct gg_str batch)
     struct gg_arena *arena = gg_arena_new();
     struct gg_error err = GG_ERROR_INIT;
     struct gg_str list = mx_json_get(batch, "events");
-    const struct mx_room_version *version =
-        mx_room_version_find(mx_json_string(mx_json_get(batch, "version"), arena));
+    const struct mx_room_version *version = mx_room_version_find(mx_json_string(mx_json_get(batch, "version"), arena));
     struct mx_persist_item items[100];
     int64_t orderings[100];
     size_t n = 0;

@@ -8,7 +8,6 @@
 
 #include "rooms.h"
 
-
 /* ---- many rooms at once ---- */
 
 enum { ROOMS = 50 };
@@ -24,8 +23,9 @@ static void send_one(void *arg)
 {
     struct sender *s = arg;
     struct gg_error err = GG_ERROR_INIT;
-    s->status = room_try(s->room, &(struct test_event){.type = GG_STR("m.room.message"),
-                                                       .content = GG_STR("{\"msgtype\":\"m.text\",\"body\":\"hi\"}")},
+    s->status = room_try(s->room,
+                         &(struct test_event){.type = GG_STR("m.room.message"),
+                                              .content = GG_STR("{\"msgtype\":\"m.text\",\"body\":\"hi\"}")},
                          NULL, &s->stream, &err);
 }
 
@@ -75,7 +75,8 @@ WORLD_TEST(a_bad_room_fails_alone)
     send_all(senders, 10);
     for (size_t i = 0; i < 10; i++)
         assert_int_equal(senders[i].status == 0, i != 4);
-    assert_int_equal(world_number("SELECT count(*) FROM events WHERE room_id LIKE '!bad%' AND type = 'm.room.message'"), 9);
+    assert_int_equal(world_number("SELECT count(*) FROM events WHERE room_id LIKE '!bad%' AND type = 'm.room.message'"),
+                     9);
     world_do("ALTER TABLE events DROP CONSTRAINT no_message_in_bad4");
     /* ids of the failed tries were finished: the position goes on, and so does the room. */
     room_say(&rooms[4], "again");
@@ -131,8 +132,8 @@ WORLD_TEST(a_transaction_id_is_used_once)
     struct gg_str first = room_send(&room, &e), second = room_send(&room, &e);
     assert_true(gg_str_eq(first, second));
     assert_int_equal(world_number("SELECT count(*) FROM event_txn_id_device_id WHERE room_id = '!txn:test.local'"), 1);
-    assert_int_equal(world_number("SELECT count(*) FROM events WHERE room_id = '!txn:test.local' AND type = 'm.room.message'"),
-                     1);
+    assert_int_equal(
+        world_number("SELECT count(*) FROM events WHERE room_id = '!txn:test.local' AND type = 'm.room.message'"), 1);
     world_stop();
     gg_arena_free(arena);
 }
@@ -151,8 +152,10 @@ WORLD_TEST(goes_on_after_a_restart)
     world_start(NULL);
     assert_int_equal(gg_stream_upto(world.server->events), upto);
     room_say(&room, "after");
-    assert_int_equal(world_number("SELECT count(*) FROM event_forward_extremities WHERE room_id = '!restart:test.local'"), 1);
-    assert_int_equal(world_number("SELECT count(*) FROM event_backward_extremities WHERE room_id = '!restart:test.local'"), 0);
+    assert_int_equal(
+        world_number("SELECT count(*) FROM event_forward_extremities WHERE room_id = '!restart:test.local'"), 1);
+    assert_int_equal(
+        world_number("SELECT count(*) FROM event_backward_extremities WHERE room_id = '!restart:test.local'"), 0);
     world_stop();
     gg_arena_free(arena);
 }
@@ -179,7 +182,8 @@ WORLD_TEST(a_fork_is_resolved)
     /* The later one of two equal events wins (mainline ordering, by origin_server_ts). */
     assert_true(gg_str_eq(mx_state_get(head->state, GG_STR("m.room.topic"), GG_STR("")), topic_b));
     assert_int_equal(world_number("SELECT count(*) FROM stream_ordering_to_exterm WHERE stream_ordering ="
-                                  " (SELECT max(stream_ordering) FROM events)"), 2);
+                                  " (SELECT max(stream_ordering) FROM events)"),
+                     2);
     struct gg_str both[2] = {end_a, topic_b};
     int64_t merged;
     assert_int_equal(mx_store_map_group(world.server, room.id, topic_b, head->state, other.group, &merged, &err), 0);
@@ -203,10 +207,13 @@ WORLD_TEST(soft_failed_and_rejected_change_nothing)
     room_make(&room, arena, "failed");
     struct test_room before = room;
     struct gg_str end = room.last;
-    room_send(&room, &(struct test_event){.type = GG_STR("m.room.topic"), .state_key = GG_STR(""),
-                                          .content = GG_STR("{\"topic\":\"soft\"}"), .meta = {.soft_failed = true}});
+    room_send(&room, &(struct test_event){.type = GG_STR("m.room.topic"),
+                                          .state_key = GG_STR(""),
+                                          .content = GG_STR("{\"topic\":\"soft\"}"),
+                                          .meta = {.soft_failed = true}});
     room = before;
-    room_send(&room, &(struct test_event){.type = GG_STR("m.room.name"), .state_key = GG_STR(""),
+    room_send(&room, &(struct test_event){.type = GG_STR("m.room.name"),
+                                          .state_key = GG_STR(""),
                                           .content = GG_STR("{\"name\":\"no\"}"),
                                           .meta = {.rejected = GG_STR("auth_error")}});
     assert_int_equal(mx_heads_get(world.server, room.id, arena, &head, &err), 0);
@@ -216,7 +223,8 @@ WORLD_TEST(soft_failed_and_rejected_change_nothing)
     assert_int_equal(world_number("SELECT count(*) FROM rejections"), 1);
     assert_int_equal(world_number("SELECT count(*) FROM event_edges x JOIN rejections USING (event_id)"), 0);
     assert_int_equal(world_number("SELECT count(*) FROM event_to_state_groups g JOIN rejections USING (event_id)"
-                                  " JOIN state_groups s ON s.id = g.state_group WHERE s.event_id = g.event_id"), 0);
+                                  " JOIN state_groups s ON s.id = g.state_group WHERE s.event_id = g.event_id"),
+                     0);
     world_stop();
     gg_arena_free(arena);
 }
@@ -231,8 +239,10 @@ WORLD_TEST(an_outlier_becomes_a_full_event)
     world_start(NULL);
     room_make(&room, arena, "outlier");
     struct gg_str elsewhere = GG_STR("$elsewhere"), carol = GG_STR("@carol:far.example");
-    struct mx_event *event = room_build(&room, &(struct test_event){.type = GG_STR("m.room.message"), .sender = carol,
-                                                                    .prev = &elsewhere, .n_prev = 1,
+    struct mx_event *event = room_build(&room, &(struct test_event){.type = GG_STR("m.room.message"),
+                                                                    .sender = carol,
+                                                                    .prev = &elsewhere,
+                                                                    .n_prev = 1,
                                                                     .meta = {.outlier = true}});
     struct mx_persist_item item = {event, 0, 0, NULL, true};
     int64_t stream;
@@ -248,7 +258,8 @@ WORLD_TEST(an_outlier_becomes_a_full_event)
     assert_true(live > 0);
     assert_int_equal(world_number("SELECT count(*) FROM events WHERE outlier"), 0);
     assert_int_equal(world_number("SELECT event_stream_ordering FROM ex_outlier_stream"), live);
-    assert_int_equal(world_number("SELECT count(*) FROM event_forward_extremities WHERE room_id = '!outlier:test.local'"), 2);
+    assert_int_equal(
+        world_number("SELECT count(*) FROM event_forward_extremities WHERE room_id = '!outlier:test.local'"), 2);
     assert_int_equal(world_number("SELECT count(*) FROM event_backward_extremities WHERE event_id = '$elsewhere'"), 1);
     assert_int_equal(world_number("SELECT count(*) FROM timeline_gaps"), 1);
     mx_event_unref(event);
@@ -266,12 +277,17 @@ WORLD_TEST(an_invitation_from_outside)
     world_start(NULL);
     world_do("INSERT INTO rooms (room_id, is_public, creator, room_version, has_auth_chain_index)"
              " VALUES ('!far:far.example', false, '', '10', true)");
-    struct test_room room = {.arena = arena, .version = mx_room_version_find(GG_STR("10")),
-                             .id = GG_STR("!far:far.example"), .last = GG_STR("$far"), .auth = {GG_STR("$unknown")},
+    struct test_room room = {.arena = arena,
+                             .version = mx_room_version_find(GG_STR("10")),
+                             .id = GG_STR("!far:far.example"),
+                             .last = GG_STR("$far"),
+                             .auth = {GG_STR("$unknown")},
                              .n_auth = 1};
-    struct mx_event *event = room_build(&room, &(struct test_event){
-        .type = GG_STR("m.room.member"), .state_key = BOB, .sender = GG_STR("@carol:far.example"),
-        .content = GG_STR("{\"membership\":\"invite\"}"), .meta = {.outlier = true, .out_of_band = true}});
+    struct mx_event *event = room_build(&room, &(struct test_event){.type = GG_STR("m.room.member"),
+                                                                    .state_key = BOB,
+                                                                    .sender = GG_STR("@carol:far.example"),
+                                                                    .content = GG_STR("{\"membership\":\"invite\"}"),
+                                                                    .meta = {.outlier = true, .out_of_band = true}});
     struct mx_persist_item item = {event, 0, 0, NULL, false};
     int64_t stream;
     assert_int_equal(mx_heads_rooms_of(world.server, BOB, arena, &rooms, &n, &err), 0);
@@ -283,7 +299,8 @@ WORLD_TEST(an_invitation_from_outside)
     assert_int_equal(n, n_before + 1);
     assert_int_equal(world_number("SELECT count(*) FROM event_auth_chain_to_calculate"), 1);
     assert_int_equal(world_number("SELECT count(*) FROM sliding_sync_membership_snapshots WHERE NOT has_known_state"
-                                  " AND membership = 'invite'"), 1);
+                                  " AND membership = 'invite'"),
+                     1);
     assert_int_equal(world_number("SELECT min_depth FROM room_depth WHERE room_id = '!far:far.example'"), 0);
     assert_int_equal(world_number("SELECT count(*) FROM current_state_events WHERE room_id = '!far:far.example'"), 0);
     mx_event_unref(event);
@@ -305,23 +322,26 @@ WORLD_TEST(a_chain_of_groups_ends_at_a_hundred)
     const struct mx_event *events[N];
     int64_t befores[N], groups[N];
     for (size_t i = 0; i < N; i++)
-        events[i] = room_build(&room, &(struct test_event){.type = GG_STR("x.y"),
-                                                           .state_key = gg_str(gg_arena_printf(arena, "%zu", i))});
+        events[i] = room_build(
+            &room, &(struct test_event){.type = GG_STR("x.y"), .state_key = gg_str(gg_arena_printf(arena, "%zu", i))});
     assert_int_equal(mx_store_new_groups(world.server, room.id, room.group, events, N, befores, groups, &err), 0);
     for (size_t i = 1; i < N; i++) {
         assert_int_equal(befores[i], groups[i - 1]);
         assert_true(groups[i] > groups[i - 1]);
     }
     /* As Synapse: a root and 99 deltas, then one that is stored whole. */
-    assert_int_equal(world_number("SELECT max(n) FROM (WITH RECURSIVE c(id, n) AS (SELECT id, 1 FROM state_groups g WHERE"
-                                  " room_id = '!chain:test.local' AND NOT EXISTS (SELECT 1 FROM state_group_edges e WHERE"
-                                  " e.state_group = g.id) UNION ALL SELECT e.state_group, c.n + 1 FROM c JOIN"
-                                  " state_group_edges e ON e.prev_state_group = c.id) SELECT n FROM c) x"), 100);
+    assert_int_equal(
+        world_number("SELECT max(n) FROM (WITH RECURSIVE c(id, n) AS (SELECT id, 1 FROM state_groups g WHERE"
+                     " room_id = '!chain:test.local' AND NOT EXISTS (SELECT 1 FROM state_group_edges e WHERE"
+                     " e.state_group = g.id) UNION ALL SELECT e.state_group, c.n + 1 FROM c JOIN"
+                     " state_group_edges e ON e.prev_state_group = c.id) SELECT n FROM c) x"),
+        100);
     world_stop();
     world_start(NULL); /* from the database, not from the cache */
     assert_int_equal(mx_store_group_state(world.server, groups[N - 1], arena, &state, &err), 0);
     assert_int_equal(mx_state_count(state), N + 3);
-    world_do("INSERT INTO state_groups_pending_deletion (state_group, insertion_ts) SELECT max(id), 1 FROM state_groups");
+    world_do(
+        "INSERT INTO state_groups_pending_deletion (state_group, insertion_ts) SELECT max(id), 1 FROM state_groups");
     assert_int_equal(mx_store_new_groups(world.server, room.id, groups[N - 1], events, 1, befores, groups, &err), 0);
     assert_int_equal(world_number("SELECT count(*) FROM state_groups_pending_deletion WHERE insertion_ts > 1"), 1);
     assert_int_equal(mx_store_group_state(world.server, 987654321, arena, &state, &err), GG_E_INTERNAL);
@@ -362,8 +382,10 @@ WORLD_TEST(redactions_are_applied)
     struct gg_str said = room_say(&room, "secret"), foreign = room_say(&room, "mine");
     room_send(&room, &(struct test_event){.type = GG_STR("m.room.redaction"), .redacts = said});
     /* A redaction of another domain that must be checked when it is read does not count. */
-    room_send(&room, &(struct test_event){.type = GG_STR("m.room.redaction"), .redacts = foreign,
-                                          .sender = GG_STR("@eve:far.example"), .meta = {.recheck_redaction = true}});
+    room_send(&room, &(struct test_event){.type = GG_STR("m.room.redaction"),
+                                          .redacts = foreign,
+                                          .sender = GG_STR("@eve:far.example"),
+                                          .meta = {.recheck_redaction = true}});
     for (int restarted = 0; restarted < 2; restarted++) {
         assert_int_equal(mx_store_event(world.server, said, arena, &event, &err), 0);
         assert_null(mx_json_get(event->content, "body").s);

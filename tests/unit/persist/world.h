@@ -26,11 +26,11 @@
 
 struct world {
     char database[64], conninfo[512];
-    PGconn *admin, *db;        /* blocking, for looking at what was written */
+    PGconn *admin, *db; /* blocking, for looking at what was written */
     struct gg_config *config;
     struct gg_host *host;
     struct mx_server *server;
-    int through;               /* port of a proxy before the database; 0: none */
+    int through; /* port of a proxy before the database; 0: none */
 };
 
 extern const struct gg_config_key mx_config_keys[];
@@ -135,14 +135,14 @@ static inline void world_stop(void)
     world.host = NULL;
 }
 
-#define WORLD_TEST(name_)                                                     \
-    static void body_##name_(void *arg);                                      \
-    static void test_##name_(void **state)                                    \
-    {                                                                         \
-        if (!world.admin)                                                     \
-            skip();                                                           \
-        assert_int_equal(gg_loop_run(NULL, body_##name_, NULL), 0);           \
-    }                                                                         \
+#define WORLD_TEST(name_)                                                                                              \
+    static void body_##name_(void *arg);                                                                               \
+    static void test_##name_(void **state)                                                                             \
+    {                                                                                                                  \
+        if (!world.admin)                                                                                              \
+            skip();                                                                                                    \
+        assert_int_equal(gg_loop_run(NULL, body_##name_, NULL), 0);                                                    \
+    }                                                                                                                  \
     static void body_##name_(void *arg)
 
 #endif
