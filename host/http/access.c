@@ -54,7 +54,7 @@ static void log_line(struct gg_request *rq, int64_t took_us)
     /* Health checks come every few seconds from everybody and say nothing: DEBUG, as in Synapse. */
     int level = strcmp(target, "/health") == 0 ? GG_DEBUG : GG_INFO;
     gg_log(&rq->port->access, level, "%s - %s - {%s} Processed request: %.3fsec %lldB %d \"%s %s HTTP/1.%d\" \"%.200s\"%s",
-            rq->conn != NULL || rq->address != NULL ? rq->address : "-", rq->port->tag, rq->user != NULL ? rq->user : "None",
+            rq->address, rq->port->tag, rq->user != NULL ? rq->user : "None",
             (double)took_us / 1e6, (long long)rq->reply_sent, rq->status, rq->method != NULL ? rq->method : "-", target,
             rq->conn != NULL ? rq->conn->parser.http_minor : 1, gg_request_user_agent(rq),
             rq->conn == NULL ? " (client gone)" : "");

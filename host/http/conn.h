@@ -110,7 +110,8 @@ struct gg_request {
 
     int64_t began_ms, began_us; /* first byte; dispatch */
     char id[GG_ID_SIZE];
-    const char *address, *user, *id_tag;
+    char peer[GG_ADDRESS_SIZE]; /* a copy: the request may outlive its connection */
+    const char *address, *user;
     void *principal;
     struct gg_error refusal;  /* code != 0: to be answered in place of the handler */
     uint32_t hops;            /* forwarded to us: how often */

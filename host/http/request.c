@@ -23,7 +23,8 @@ struct gg_request *gg_request_make(struct gg_http_conn *conn)
     rq->server = server;
     rq->conn = conn;
     rq->port = conn->port;
-    rq->address = conn->address;
+    memcpy(rq->peer, conn->address, sizeof(rq->peer));
+    rq->address = rq->peer;
     rq->https = conn->socket.ssl != NULL;
     rq->began_ms = gg_now_ms();
     rq->max_body = UINT64_MAX;
