@@ -69,9 +69,12 @@ struct gg_http_conn {
     bool eof, last;           /* last: close after the current answer */
     bool lingering;           /* answered; input is thrown away until the peer ends */
     bool served;              /* at least one request was answered */
-    struct {                  /* strictness that the parser library lacks */
-        bool begun, after_cr, after_lf, ended;
+    struct {                  /* strictness that the parser library lacks: scan.c */
+        bool begun, after_cr, after_lf, ended, later; /* later: past the request line */
         uint32_t line;        /* bytes of the current line so far */
+        char tail[9];         /* the last of the request line */
+        int chunk;            /* where in a chunked body */
+        uint64_t left;        /* of the chunk */
     } scan;
     char address[GG_ADDRESS_SIZE];
 };
@@ -117,7 +120,7 @@ struct gg_request {
     uint32_t hops;            /* forwarded to us: how often */
     const char *via;          /* and by whom; NULL: not forwarded */
     bool https, in_head, head_done, complete, started, early, expects, streamed, streaming, swallowing, settled, replied, ended, cut, keep_alive, closing;
-    bool head_method, chunked, cors, has_type, has_cache, has_cors, replication;
+    bool head_method, chunked, body_chunked, cors, has_type, has_cache, has_cors, replication;
 
     struct gg_buf reply_headers;
     int status;
@@ -147,6 +150,12 @@ void gg_http_resume_accept(struct gg_server *server);
 void gg_parse_init(struct gg_http_conn *conn);
 /* Feeds bytes; returns how many were consumed. On a bad request rq->refusal is set and the connection is to be closed. */
 size_t gg_parse(struct gg_http_conn *conn, const char *data, size_t n, bool *bad_out);
+
+/* ---- scan.c ---- */
+/* Looks over bytes of a head: how many of them belong to it; negative: a line is malformed. */
+ssize_t gg_scan_head(struct gg_http_conn *conn, const char *data, size_t n);
+/* Looks over bytes of a chunked body (what follows its end is not looked at): false: malformed. */
+bool gg_scan_chunks(struct gg_http_conn *conn, const char *data, size_t n);
 
 /* ---- request.c ---- */
 struct gg_request *gg_request_make(struct gg_http_conn *conn);

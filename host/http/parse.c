@@ -1,8 +1,8 @@
 /* From bytes to a request: the parser library's callbacks and the strictness that it lacks.
  *
- * Debian builds libhttp-parser in its lenient mode: it takes bare line feeds,
- * folded headers, spaces in header names and any byte in a target. Each of them
- * lets two servers read one stream as different requests, so all are refused here. */
+ * Debian builds libhttp-parser in its lenient mode: it takes spaces in header
+ * names, any byte in a target, and loose line ends (scan.c). Each of them lets two
+ * servers read one stream as different requests, so all are refused. */
 #include "http/conn.h"
 
 #include <stdlib.h>
@@ -10,35 +10,7 @@
 
 #define FEDERATION_SCHEME "matrix-federation://"
 
-/* ---- the lines of the head ---- */
-
-/* False: a line that does not end in CR LF, or a folded header. */
-static bool scan_head(struct gg_http_conn *conn, const char *data, size_t n)
-{
-    const char *p = data, *end = data + n;
-    while (!conn->scan.begun && p < end && (*p == '\r' || *p == '\n'))
-        p++;
-    while (p < end && !conn->scan.ended) {
-        conn->scan.begun = true;
-        if (conn->scan.after_lf && (*p == ' ' || *p == '\t'))
-            return false;
-        conn->scan.after_lf = false;
-        const char *lf = memchr(p, '\n', (size_t)(end - p));
-        if (lf == NULL) {
-            conn->scan.line += (uint32_t)(end - p);
-            conn->scan.after_cr = end[-1] == '\r';
-            return true;
-        }
-        bool cr = lf > p ? lf[-1] == '\r' : conn->scan.after_cr;
-        if (!cr)
-            return false;
-        conn->scan.ended = conn->scan.line + (uint32_t)(lf - p) == 1;
-        conn->scan.line = 0;
-        conn->scan.after_lf = true;
-        p = lf + 1;
-    }
-    return true;
-}
+/* ---- characters ---- */
 
 static bool token_char(unsigned char c)
 {
@@ -149,11 +121,12 @@ static int on_headers(http_parser *parser)
     rq->method = http_method_str((enum http_method)parser->method);
     rq->head_method = parser->method == HTTP_HEAD;
     rq->keep_alive = http_should_keep_alive(parser) != 0;
-    rq->chunked = (parser->flags & F_CHUNKED) != 0;
-    rq->declared = (parser->flags & F_CONTENTLENGTH) != 0 ? (int64_t)parser->content_length : rq->chunked ? -1 : 0;
+    rq->body_chunked = (parser->flags & F_CHUNKED) != 0;
+    rq->declared = (parser->flags & F_CONTENTLENGTH) != 0 ? (int64_t)parser->content_length : rq->body_chunked ? -1 : 0;
     if (rq->declared < -1)
         return refuse(rq, 413, "M_TOO_LARGE", "The body is too large");
     rq->head_done = true;
+    rq->conn->scan.line = 0;
     gg_dispatch_head(rq);
     return 0;
 }
@@ -235,20 +208,38 @@ static size_t begin_federation(struct gg_http_conn *conn, const char *data, size
     return target;
 }
 
+static bool expects_body(const struct gg_http_conn *conn)
+{
+    return conn->rq != NULL && conn->rq->head_done && !conn->rq->complete &&
+           HTTP_PARSER_ERRNO(&conn->parser) == HPE_OK;
+}
+
 size_t gg_parse(struct gg_http_conn *conn, const char *data, size_t n, bool *bad_out)
 {
     size_t used = 0;
-    if (conn->rq == NULL && !conn->scan.begun && (conn->port->resources & GG_RES_REPLICATION) != 0) {
+    while (!conn->scan.begun && used < n && (data[used] == '\r' || data[used] == '\n'))
+        used++; /* empty lines before a request are allowed for */
+    if (!conn->scan.begun && (conn->port->resources & GG_RES_REPLICATION) != 0) {
         bool wait;
-        used = begin_federation(conn, data, n, &wait);
+        size_t taken = begin_federation(conn, data + used, n - used, &wait);
         if (wait)
-            return 0;
-        conn->scan.begun = used > 0;
-        conn->scan.line = (uint32_t)used;
+            return used;
+        conn->scan.begun = taken > 0;
+        conn->scan.line = (uint32_t)taken;
+        used += taken;
     }
-    bool strict = (conn->rq != NULL && conn->rq->head_done) || scan_head(conn, data + used, n - used);
-    if (strict)
-        used += http_parser_execute(&conn->parser, &callbacks, data + used, n - used);
+    bool strict = true;
+    if (conn->rq == NULL || !conn->rq->head_done) {
+        ssize_t head = gg_scan_head(conn, data + used, n - used);
+        strict = head >= 0;
+        if (head > 0) /* no bytes would mean the end of the stream */
+            used += http_parser_execute(&conn->parser, &callbacks, data + used, (size_t)head);
+    }
+    if (used < n && expects_body(conn)) {
+        strict = !conn->rq->body_chunked || gg_scan_chunks(conn, data + used, n - used);
+        if (strict)
+            used += http_parser_execute(&conn->parser, &callbacks, data + used, n - used);
+    }
     enum http_errno why = HTTP_PARSER_ERRNO(&conn->parser);
     if (why == HPE_PAUSED || (why == HPE_OK && strict))
         return used;

@@ -52,7 +52,9 @@ static uint64_t look_at(struct gg_request *rq, uint64_t sum)
 {
     struct gg_error err = GG_ERROR_INIT;
     int64_t number;
-    sum = mix(sum, (uint64_t)(rq->refusal.code != 0 ? rq->refusal.http_status : 200));
+    /* which of several faults of one head is found first may depend on the pieces */
+    int refused = rq->refusal.code == 0 ? 200 : rq->head_done ? rq->refusal.http_status : 400;
+    sum = mix(sum, (uint64_t)refused);
     if (!rq->head_done || rq->refusal.code != 0)
         return sum;
     sum = mix_text(mix_text(sum, gg_request_method(rq)), gg_request_target(rq));

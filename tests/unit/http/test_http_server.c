@@ -363,6 +363,12 @@ LOOP_TEST(test_strict)
         "GET /echo/a#b HTTP/1.1\r\n\r\n",
         "GET /echo/\ta HTTP/1.1\r\n\r\n",
         "CONNECT x:1 HTTP/1.1\r\n\r\n",
+        "GET /echo/a HTTX/1.1\r\n\r\n",
+        "GET /echo/a HTTP/1.1\r\nA: b\r\n\rX",
+        "PUT /echo/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcXY0\r\n\r\n",
+        "PUT /echo/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\rXabc\r\n0\r\n\r\n",
+        "PUT /echo/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nA: b\n\r\n",
+        "PUT /echo/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
         "hello\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     };
