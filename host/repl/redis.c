@@ -170,6 +170,11 @@ void gg_redis_free(struct gg_redis *redis)
     free(redis);
 }
 
+struct gg_redis_conn *gg_redis_connection(struct gg_redis *redis, bool subscriber)
+{
+    return subscriber ? &redis->in : &redis->out;
+}
+
 bool gg_redis_ready(const struct gg_redis *redis)
 {
     return redis->subscribed && redis->out.up && !redis->out.broken;

@@ -58,6 +58,10 @@ bool gg_redis_command_words(struct gg_redis_conn *conn, const struct gg_str *wor
 /* Feeds bytes as they came from Redis: false when they are no RESP, or too much for one reply. */
 bool gg_redis_conn_feed(struct gg_redis_conn *conn, const char *data, size_t n);
 
+/* redis.c: one of its two, for the fuzzer. */
+struct gg_redis;
+struct gg_redis_conn *gg_redis_connection(struct gg_redis *redis, bool subscriber);
+
 /* repl/redis_socket.c: opens the socket (TCP, unix or TLS); fills fd and ssl. */
 GG_YIELDS GG_CHECKED int gg_redis_open(struct gg_redis_conn *conn, struct gg_error *err);
 void gg_redis_close(struct gg_redis_conn *conn);
