@@ -55,6 +55,19 @@ def unit(context):
     return passed, failed
 
 
+def valgrind(context):
+    """The fibers once more under valgrind: it follows the stacks by other means than the sanitizers."""
+    build = context.build("release")
+    if build is None:
+        return 0, 1
+    passed = failed = 0
+    for name in ("test_fiber", "test_wait"):
+        ok = context.run(["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite",
+                          os.path.join(build, "bin", name)], f"valgrind-{name}", timeout=600)
+        passed, failed = passed + ok, failed + (not ok)
+    return passed, failed
+
+
 def fuzz(context):
     """Each target for a bounded time, starting from the corpus that is kept with it."""
     build = context.build("fuzz")
@@ -126,6 +139,7 @@ def faults(context):
 
 ALL = {
     "unit": (unit, "cmocka programs, with sanitizers and with the distribution's flags"),
+    "valgrind": (valgrind, "fibers under valgrind"),
     "plugins": (plugins, "each role builds alone and links nothing of another"),
     "differential": (differential, "canonical JSON and signatures against Python's"),
     "sdk": (sdk, "plugins built outside the tree, packages"),
