@@ -23,3 +23,8 @@ if(GANGLION_SANITIZE)
 else()
     add_compile_definitions(GANGLION_SANITIZED=0)
 endif()
+
+# A shared object names all that it needs. clang links its sanitizers' runtime into executables alone, so there it cannot.
+if(NOT (GANGLION_SANITIZE AND CMAKE_C_COMPILER_ID MATCHES "Clang"))
+    set(GANGLION_NO_UNDEFINED -Wl,-z,defs)
+endif()
