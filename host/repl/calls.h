@@ -12,8 +12,9 @@ GG_YIELDS void gg_calls_stop(struct gg_host *host);
 void gg_calls_free(struct gg_calls *calls);
 
 /* Rows of an in-memory stream, asked of its writer (get_repl_stream_updates). */
-GG_YIELDS GG_CHECKED int gg_calls_fetch_stream(struct gg_host *host, const char *instance, const char *stream, int64_t from,
-                                               int64_t to, struct gg_arena *arena, struct gg_fetched **rows, size_t *n,
-                                               int64_t *reached, struct gg_error *err);
+GG_YIELDS GG_CHECKED int gg_calls_fetch_stream(struct gg_host *host, const char *instance, const char *stream,
+                                               int64_t from, int64_t to, struct gg_arena *arena,
+                                               struct gg_fetched **rows, size_t *n, int64_t *reached,
+                                               struct gg_error *err);
 
 #endif

@@ -33,7 +33,8 @@ static int call_here(const struct question *q, json_t **answer_out, struct gg_er
     struct gg_arena *arena = gg_arena_new();
     json_t *body = json_loadb(q->body.s, q->body.n, JSON_ALLOW_NUL, NULL), *answer = NULL;
     const char *none[] = {NULL};
-    struct gg_call call = {.args = q->args != NULL ? q->args : none, .body = body, .raw = q->body, .query = no_query, .arena = arena};
+    struct gg_call call = {
+        .args = q->args != NULL ? q->args : none, .body = body, .raw = q->body, .query = no_query, .arena = arena};
     int rc = q->served->method->fn(q->served->self, &call, &answer, err);
     if (rc == 0 && answer_out != NULL)
         *answer_out = answer != NULL ? json_incref(answer) : json_object();
@@ -118,7 +119,8 @@ static int pass_on(int status, json_t *body, const char *instance, struct gg_err
     if (errcode == NULL || status < 300)
         return not_reached(instance, err);
     int rc = gg_refuse(err, status, errcode, "%s", message != NULL ? message : "");
-    json_object_foreach(body, key, value) {
+    json_object_foreach(body, key, value)
+    {
         if (strcmp(key, "errcode") == 0 || strcmp(key, "error") == 0)
             continue;
         char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -129,7 +131,8 @@ static int pass_on(int status, json_t *body, const char *instance, struct gg_err
     return rc;
 }
 
-static int read_answer(const struct question *q, const struct gg_internal_answer *answer, json_t **out, struct gg_error *err)
+static int read_answer(const struct question *q, const struct gg_internal_answer *answer, json_t **out,
+                       struct gg_error *err)
 {
     json_t *body = json_loadb(answer->body.s, answer->body.n, JSON_ALLOW_NUL, NULL);
     int rc = 0;
@@ -186,10 +189,12 @@ static int ask(const struct question *q, json_t **answer_out, struct gg_error *e
     const struct gg_method *method = q->served->method;
     bool txn = (method->flags & GG_METHOD_TXN) != 0;
     write_body(q->host, &text, q->body);
-    const struct gg_internal_request request = {.peer = q->peer, .method = "POST",
+    const struct gg_internal_request request = {.peer = q->peer,
+                                                .method = "POST",
                                                 .target = write_path(method->name, q->args, txn, arena),
                                                 .headers = headers_for(q->host, true, arena),
-                                                .body = gg_buf_view(&text), .repeatable = txn};
+                                                .body = gg_buf_view(&text),
+                                                .repeatable = txn};
     int rc = fetch(q, &request, arena, &answer, err);
     if (rc == 0)
         rc = read_answer(q, &answer, answer_out, err);
@@ -201,7 +206,8 @@ static int ask(const struct question *q, json_t **answer_out, struct gg_error *e
 int gg_repl_call_text(struct gg_host *host, const char *instance, const char *method, const char *const *args,
                       struct gg_str body, json_t **answer_out, struct gg_error *err)
 {
-    const struct question q = {host, gg_calls_find(host, method), gg_topology_peer(host->config, instance), instance, args, body};
+    const struct question q = {
+        host, gg_calls_find(host, method), gg_topology_peer(host->config, instance), instance, args, body};
     if (q.served == NULL)
         return gg_fail(err, GG_E_INTERNAL, "no such replication method: %s", method);
     if (strcmp(instance, host->instance) == 0)
@@ -217,7 +223,8 @@ int gg_repl_call(struct gg_host *host, const char *instance, const char *method,
     char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
     if (body != NULL && text == NULL)
         return gg_fail(err, GG_E_INTERNAL, "the body of %s cannot be written as JSON", method);
-    int rc = gg_repl_call_text(host, instance, method, args, text != NULL ? gg_str(text) : GG_STR("{}"), answer_out, err);
+    int rc =
+        gg_repl_call_text(host, instance, method, args, text != NULL ? gg_str(text) : GG_STR("{}"), answer_out, err);
     free(text);
     return rc;
 }
@@ -231,19 +238,24 @@ static int take_updates(json_t *answer, int64_t to, struct gg_arena *arena, stru
     size_t i;
     *rows = GG_NEW_ARRAY(arena, struct gg_fetched, json_array_size(updates) + 1);
     *n = 0;
-    json_array_foreach(updates, i, update) {
+    json_array_foreach(updates, i, update)
+    {
         char *text = json_dumps(json_array_get(update, 1), JSON_COMPACT | JSON_ENCODE_ANY);
         if (text == NULL)
             return gg_fail(err, GG_E_PROTOCOL, "a row of a stream is no JSON");
-        (*rows)[(*n)++] = (struct gg_fetched){json_integer_value(json_array_get(update, 0)), gg_arena_str(arena, gg_str(text))};
+        (*rows)[(*n)++] =
+            (struct gg_fetched){json_integer_value(json_array_get(update, 0)), gg_arena_str(arena, gg_str(text))};
         free(text);
     }
-    *reached = json_is_true(json_object_get(answer, "limited")) ? json_integer_value(json_object_get(answer, "upto_token")) : to;
+    *reached = json_is_true(json_object_get(answer, "limited"))
+                   ? json_integer_value(json_object_get(answer, "upto_token"))
+                   : to;
     return 0;
 }
 
 int gg_calls_fetch_stream(struct gg_host *host, const char *instance, const char *stream, int64_t from, int64_t to,
-                          struct gg_arena *arena, struct gg_fetched **rows, size_t *n, int64_t *reached, struct gg_error *err)
+                          struct gg_arena *arena, struct gg_fetched **rows, size_t *n, int64_t *reached,
+                          struct gg_error *err)
 {
     const struct question q = {.host = host, .peer = gg_topology_peer(host->config, instance), .instance = instance};
     const char *const args[] = {stream, NULL};
@@ -251,10 +263,14 @@ int gg_calls_fetch_stream(struct gg_host *host, const char *instance, const char
     *reached = to;
     if (q.peer == NULL)
         return 0; /* nobody to ask: what it said is gone */
-    const char *target = gg_arena_printf(arena, "%s?from_token=%lld&upto_token=%lld",
-                                         write_path("get_repl_stream_updates", args, true, arena), (long long)from, (long long)to);
-    const struct gg_internal_request request = {.peer = q.peer, .method = "GET", .target = target,
-                                                .headers = headers_for(host, false, arena), .repeatable = true};
+    const char *target =
+        gg_arena_printf(arena, "%s?from_token=%lld&upto_token=%lld",
+                        write_path("get_repl_stream_updates", args, true, arena), (long long)from, (long long)to);
+    const struct gg_internal_request request = {.peer = q.peer,
+                                                .method = "GET",
+                                                .target = target,
+                                                .headers = headers_for(host, false, arena),
+                                                .repeatable = true};
     struct gg_internal_answer answer;
     json_t *body = NULL;
     int rc = gg_internal_fetch(host, &request, arena, &answer, err);

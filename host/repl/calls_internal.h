@@ -10,20 +10,20 @@
 #include <ganglion/list.h>
 #include <ganglion/map.h>
 
-struct gg_served {           /* one method */
+struct gg_served { /* one method */
     const struct gg_method *method;
     void *self;
     struct gg_calls *calls;
-    struct gg_route route;   /* made from it */
+    struct gg_route route; /* made from it */
     char *path;
-    struct gg_map *answers;  /* txn id -> struct gg_answer (methods with txn ids) */
+    struct gg_map *answers; /* txn id -> struct gg_answer (methods with txn ids) */
 };
 
 struct gg_calls {
     struct gg_host *host;
-    struct gg_map *served;   /* name -> struct gg_served */
-    struct gg_scope *scope;  /* methods run to their end even when the caller goes away */
-    struct gg_list by_age;   /* answers of all methods with a txn id, oldest first */
+    struct gg_map *served;  /* name -> struct gg_served */
+    struct gg_scope *scope; /* methods run to their end even when the caller goes away */
+    struct gg_list by_age;  /* answers of all methods with a txn id, oldest first */
     size_t kept, kept_bytes;
 };
 

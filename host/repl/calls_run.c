@@ -1,7 +1,7 @@
 /* repl/calls_run.c: a call of another process, from its request to the answer (facts replication 8.1 and 8.2).
  *
- * A call with a txn id runs once: duplicates, at the same time or within half an hour, get the same answer. It runs in a
- * fiber of its own to its end, whether or not the caller still waits: the caller will ask again with the same id. */
+ * A call with a txn id runs once: duplicates, at the same time or within half an hour, get the same answer. It runs in
+ * a fiber of its own to its end, whether or not the caller still waits: the caller will ask again with the same id. */
 #include "repl/calls_internal.h"
 
 #include "main/host.h"
@@ -12,29 +12,35 @@
 
 static struct gg_logger logger = {.name = "ganglion.replication"};
 
-enum { KEEP_MS = 30 * 60 * 1000, MAX_KEPT = 100000, MAX_KEPT_BYTES = 32 << 20, MAX_RUN_MS = 10 * 60 * 1000, MAX_TXN = 255 };
+enum {
+    KEEP_MS = 30 * 60 * 1000,
+    MAX_KEPT = 100000,
+    MAX_KEPT_BYTES = 32 << 20,
+    MAX_RUN_MS = 10 * 60 * 1000,
+    MAX_TXN = 255
+};
 
-struct gg_answer {          /* of one run; shared by those who wait for it */
-    struct gg_list link;    /* in by_age when it is kept */
+struct gg_answer {       /* of one run; shared by those who wait for it */
+    struct gg_list link; /* in by_age when it is kept */
     struct gg_served *served;
     struct gg_cond done;
     unsigned refs;
     bool ended;
     int64_t at;
     int status;
-    struct gg_error *err;   /* when status is not 0 */
-    char *body;             /* JSON text when status is 0 */
+    struct gg_error *err; /* when status is not 0 */
+    char *body;           /* JSON text when status is 0 */
     size_t n;
-    char txn[];             /* "" without one */
+    char txn[]; /* "" without one */
 };
 
-struct run {                /* what the fiber of a call needs; freed by it */
+struct run { /* what the fiber of a call needs; freed by it */
     struct gg_served *served;
     struct gg_answer *answer;
     struct gg_arena *arena;
     const char **args;
-    struct gg_str raw;      /* s NULL: GET */
-    const char *query;      /* what followed the '?'; "" if nothing */
+    struct gg_str raw; /* s NULL: GET */
+    const char *query; /* what followed the '?'; "" if nothing */
 };
 
 /* ---- answers ---- */
@@ -154,7 +160,10 @@ static int parse_body(const struct gg_served *served, struct gg_str raw, json_t 
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static const char *decode(struct gg_arena *arena, const char *text, size_t n)
@@ -187,7 +196,8 @@ static int run_method(struct run *run, json_t **out, struct gg_error *err)
     json_t *positions = rc == 0 ? positions_in(run->raw, body) : NULL;
     if (rc == 0)
         rc = gg_calls_wait_positions(served->calls->host, positions, err);
-    struct gg_call call = {.args = run->args, .body = body, .raw = run->raw, .query = call_query, .impl = run, .arena = run->arena};
+    struct gg_call call = {
+        .args = run->args, .body = body, .raw = run->raw, .query = call_query, .impl = run, .arena = run->arena};
     if (rc == 0)
         rc = served->method->fn(served->self, &call, out, err);
     json_decref(positions);

@@ -149,13 +149,16 @@ static int stream_updates(void *self, const struct gg_call *call, json_t **answe
         rc = gg_stream_def(stream)->fetch(gg_stream_self(stream), stream, host->instance, strtoll(from, NULL, 10), upto,
                                           UPDATES_LIMIT, call->arena, &rows, &n, &reached, err);
     if (rc == 0)
-        *answer = json_pack("{s:o,s:I,s:b}", "updates", updates_of(rows, n), "upto_token", (json_int_t)reached, "limited",
-                            reached < upto);
+        *answer = json_pack("{s:o,s:I,s:b}", "updates", updates_of(rows, n), "upto_token", (json_int_t)reached,
+                            "limited", reached < upto);
     return rc;
 }
 
 static const struct gg_method own_methods[] = {
-    {.name = "get_repl_stream_updates", .n_args = 1, .flags = GG_METHOD_GET | GG_METHOD_TXN, .fn = stream_updates,
+    {.name = "get_repl_stream_updates",
+     .n_args = 1,
+     .flags = GG_METHOD_GET | GG_METHOD_TXN,
+     .fn = stream_updates,
      .doc = "rows of a stream"},
     {0},
 };
@@ -186,7 +189,8 @@ void gg_calls_stop(struct gg_host *host)
     struct gg_calls *calls = host->repl != NULL ? host->repl->calls : NULL;
     if (calls == NULL || calls->scope == NULL)
         return;
-    (void)gg_scope_join(calls->scope, gg_deadline(STOP_MS)); /* writes end by themselves; cancelling is the last resort */
+    (void)gg_scope_join(calls->scope,
+                        gg_deadline(STOP_MS)); /* writes end by themselves; cancelling is the last resort */
     gg_scope_end(calls->scope);
     calls->scope = NULL;
 }

@@ -1,5 +1,5 @@
-/* repl/calls_wait.c: read-your-writes between processes (facts replication 8.2): each side says how far its streams are,
- * and the other waits until it has seen as much. */
+/* repl/calls_wait.c: read-your-writes between processes (facts replication 8.2): each side says how far its streams
+ * are, and the other waits until it has seen as much. */
 #include "repl/calls_internal.h"
 #include "repl/ids.h"
 
@@ -19,8 +19,8 @@ static int wait_one(struct gg_host *host, const char *name, const char *instance
         return 0; /* a stream that is not followed here has nothing that could be read too early */
     int rc = gg_stream_wait(stream, instance, position, deadline);
     if (rc == GG_E_TIMEOUT && gg_now_ms() < gg_get_deadline()) {
-        gg_warn(&logger, "%s of %s has not come to %lld within %d s, it is at %lld", name, instance, (long long)position,
-                WAIT_MS / 1000, (long long)gg_stream_position(stream, instance));
+        gg_warn(&logger, "%s of %s has not come to %lld within %d s, it is at %lld", name, instance,
+                (long long)position, WAIT_MS / 1000, (long long)gg_stream_position(stream, instance));
         return 0;
     }
     return rc == 0 ? 0 : gg_fail(err, rc, "waiting for the stream %s", name);
@@ -34,7 +34,8 @@ int gg_calls_wait_streams(struct gg_host *host, const char *instance, const json
     int rc = 0;
     if (instance == NULL || strcmp(instance, host->instance) == 0 || !host->redis || !gg_repl_connected(host))
         return 0; /* without Redis nothing would come */
-    json_object_foreach(all, name, value) {
+    json_object_foreach(all, name, value)
+    {
         rc = wait_one(host, name, instance, json_integer_value(value), deadline, err);
         if (rc != 0)
             break;

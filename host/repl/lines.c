@@ -11,7 +11,8 @@
 #include <stdlib.h>
 
 static struct gg_logger logger = {.name = "ganglion.replication"};
-static struct gg_metric dropped = {.name = "ganglion_replication_lines_dropped_total", .type = GG_COUNTER,
+static struct gg_metric dropped = {.name = "ganglion_replication_lines_dropped_total",
+                                   .type = GG_COUNTER,
                                    .help = "Lines not published because Redis was away"};
 
 enum { FIRST_CONNECT_MS = 2000, TWIN_MS = 100, POKE_MS = 1000, COMPLAIN_MS = 10000, COMPARE_MS = 30000 };

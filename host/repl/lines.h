@@ -1,4 +1,5 @@
-/* repl/lines.h: the lines of the channel (facts replication 3 and 4): reading what others say, announcing what we did. */
+/* repl/lines.h: the lines of the channel (facts replication 3 and 4): reading what others say, announcing what we did.
+ */
 #ifndef GANGLION_HOST_REPL_LINES_H
 #define GANGLION_HOST_REPL_LINES_H
 
@@ -13,7 +14,8 @@
 GG_YIELDS GG_CHECKED int gg_lines_start(struct gg_host *host, struct gg_error *err);
 /* Once others may ask us: says where we stand, and from now on what we write. */
 void gg_lines_announce(struct gg_host *host);
-GG_YIELDS void gg_lines_stop(struct gg_host *host); /* sends what is left to say, disconnects; also after a failed start */
+GG_YIELDS void
+gg_lines_stop(struct gg_host *host); /* sends what is left to say, disconnects; also after a failed start */
 void gg_lines_free(struct gg_lines *lines);
 
 #endif

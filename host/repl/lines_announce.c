@@ -32,7 +32,8 @@ static bool due(const struct gg_line_stream *s)
 static void publish(const struct gg_line_stream *s)
 {
     struct gg_lines *lines = s->lines;
-    gg_lines_publish(lines, gg_lines_channel_for(lines, gg_str(gg_stream_def(s->stream)->name)), gg_buf_view(&lines->text));
+    gg_lines_publish(lines, gg_lines_channel_for(lines, gg_str(gg_stream_def(s->stream)->name)),
+                     gg_buf_view(&lines->text));
 }
 
 static struct gg_buf *begin(const struct gg_line_stream *s, const char *command)

@@ -12,13 +12,14 @@
 #include <stdlib.h>
 
 static struct gg_logger logger = {.name = "ganglion.replication"};
-static struct gg_metric gaps = {.name = "ganglion_replication_gaps_total", .type = GG_COUNTER,
+static struct gg_metric gaps = {.name = "ganglion_replication_gaps_total",
+                                .type = GG_COUNTER,
                                 .help = "Times that rows of a stream had to be read because no line brought them",
                                 .label = {"stream"}};
 
 enum { MAX_QUEUED = 50000, MAX_QUEUED_BYTES = 64 << 20, FETCH_LIMIT = 100, RETRY_MS = 1000, MAX_RETRY_MS = 30000 };
 
-struct waiting {             /* a POSITION or RDATA */
+struct waiting { /* a POSITION or RDATA */
     struct gg_list link;
     size_t n;
     char text[];

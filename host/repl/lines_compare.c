@@ -17,7 +17,7 @@ enum { AWAY_PART = 6, GRACE_PART = 15 };
 static const struct gg_stmt positions = {"SELECT stream_name, instance_name, abs(stream_id) FROM stream_positions",
                                          GG_LANE_SCAN};
 
-struct suspect {             /* somebody's position that the database has ahead of us */
+struct suspect { /* somebody's position that the database has ahead of us */
     struct suspect *next;
     struct gg_line_stream *s;
     const char *instance;
@@ -39,8 +39,9 @@ void gg_lines_prepare_compare(struct gg_line_stream *s)
         def->tables[0].instance_column == NULL || def->negative)
         return;
     const struct gg_stream_table *t = &def->tables[0];
-    s->highest.sql = gg_arena_printf(s->lines->arena, "SELECT %s, max(%s)::bigint FROM %s WHERE %s > $1::bigint GROUP BY 1",
-                                     t->instance_column, t->id_column, t->table, t->id_column);
+    s->highest.sql =
+        gg_arena_printf(s->lines->arena, "SELECT %s, max(%s)::bigint FROM %s WHERE %s > $1::bigint GROUP BY 1",
+                        t->instance_column, t->id_column, t->table, t->id_column);
     s->highest.lane = GG_LANE_SCAN;
     s->compared = gg_stream_upto(s->stream);
 }

@@ -24,40 +24,40 @@ struct gg_line_writer {
 struct gg_line_stream {
     struct gg_lines *lines;
     struct gg_stream *stream;
-    bool everybody;              /* every process writes it */
+    bool everybody; /* every process writes it */
     /* reader */
-    struct gg_list writers;      /* struct gg_line_writer */
+    struct gg_list writers; /* struct gg_line_writer */
     size_t n_writers;
-    struct gg_list queue;        /* lines that came while rows are fetched */
+    struct gg_list queue; /* lines that came while rows are fetched */
     size_t queued, queued_bytes;
-    bool busy;                   /* rows are fetched */
+    bool busy; /* rows are fetched */
     /* announcer */
-    int64_t last;                /* what we last said */
-    bool reading;                /* a fiber reads rows that are to be announced */
+    int64_t last; /* what we last said */
+    bool reading; /* a fiber reads rows that are to be announced */
     /* comparing with the database */
-    struct gg_stmt highest;      /* of each writer; for streams without stream_positions */
+    struct gg_stmt highest; /* of each writer; for streams without stream_positions */
     int64_t compared;
 };
 
 struct gg_lines {
     struct gg_host *host;
     struct gg_streams *streams;
-    struct gg_redis *redis;      /* NULL: not enabled */
+    struct gg_redis *redis; /* NULL: not enabled */
     struct gg_scope *scope;
     char *channel, *ip_channel, *own_channel; /* everybody's, for last-seen data, for what only we know */
     const char *channels[GG_REDIS_CHANNELS];
-    struct gg_map *commands;     /* name -> struct gg_list of handlers */
-    struct gg_line_stream *all;  /* those that everybody writes first: their rows must arrive before positions */
+    struct gg_map *commands;    /* name -> struct gg_list of handlers */
+    struct gg_line_stream *all; /* those that everybody writes first: their rows must arrive before positions */
     size_t n;
     struct gg_arena *arena;
-    struct gg_buf text;          /* the line that is being written */
-    unsigned epoch;              /* counts losses of the subscriber */
-    bool announcing;             /* gg_lines_announce was called */
-    bool twin;                   /* somebody with our name is alive */
+    struct gg_buf text; /* the line that is being written */
+    unsigned epoch;     /* counts losses of the subscriber */
+    bool announcing;    /* gg_lines_announce was called */
+    bool twin;          /* somebody with our name is alive */
     bool announce_due, turn_due;
-    struct gg_cond came;         /* Redis is there, or a twin */
-    int64_t compare_ms;          /* between two looks for lost lines; 30 s, tests want less */
-    int64_t warned;              /* when something about a line was last said */
+    struct gg_cond came; /* Redis is there, or a twin */
+    int64_t compare_ms;  /* between two looks for lost lines; 30 s, tests want less */
+    int64_t warned;      /* when something about a line was last said */
     size_t unsaid;
 };
 
@@ -79,7 +79,8 @@ void gg_lines_forget_connections(struct gg_lines *lines);
 void gg_lines_catch_up(struct gg_line_stream *s, struct gg_line_writer *writer, int64_t from, int64_t to);
 void gg_lines_wait_its_turn(struct gg_line_stream *s, struct gg_str text);
 void gg_lines_drop_queue(struct gg_line_stream *s);
-bool gg_lines_handle(struct gg_line_stream *s, const struct gg_line *line); /* lines_read.c; false: now rows are fetched */
+bool gg_lines_handle(struct gg_line_stream *s,
+                     const struct gg_line *line); /* lines_read.c; false: now rows are fetched */
 void gg_lines_drop_batch(struct gg_line_writer *writer);
 
 /* lines_announce.c: may be called at any time; what is due is said at the end of this turn. */

@@ -165,7 +165,8 @@ static struct gg_line_stream *find_stream(struct gg_lines *lines, struct gg_str 
 }
 
 /* Our own lines come back. One that we did not say is of a second process with our name. */
-static void judge_own(struct gg_lines *lines, const struct gg_line_stream *s, struct gg_str text, const struct gg_line *line)
+static void judge_own(struct gg_lines *lines, const struct gg_line_stream *s, struct gg_str text,
+                      const struct gg_line *line)
 {
     if (!lines->announcing) {
         lines->twin = true;

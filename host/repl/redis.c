@@ -11,12 +11,12 @@ static struct gg_logger logger = {"ganglion.redis"};
 
 enum { GET_MS = 2000, MAX_GETS = 10000 };
 
-struct get {                 /* a GET on its way, on the stack of its fiber */
+struct get { /* a GET on its way, on the stack of its fiber */
     struct gg_list link;
     struct gg_cond done;
     struct gg_arena *arena;
     struct gg_str value;
-    uint64_t number;         /* of its command on the connection */
+    uint64_t number; /* of its command on the connection */
     bool came;
 };
 

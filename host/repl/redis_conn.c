@@ -1,4 +1,5 @@
-/* repl/redis_conn.c: one connection to Redis, run by a fiber that connects, reads and reconnects (facts replication 2.1). */
+/* repl/redis_conn.c: one connection to Redis, run by a fiber that connects, reads and reconnects (facts
+ * replication 2.1). */
 #include "repl/redis_conn.h"
 
 #include <ganglion/log.h>
@@ -10,20 +11,25 @@
 static struct gg_logger logger = {"ganglion.redis"};
 
 enum {
-    QUIET_MS = 15000,         /* silence after which a PING is sent, and after it, how long its answer may take */
+    QUIET_MS = 15000, /* silence after which a PING is sent, and after it, how long its answer may take */
     FIRST_RETRY_MS = 1000,
-    LINGER_MS = 1000,         /* what is queued when the connection is to end */
-    MAX_OUT = 64 << 20,       /* Redis that reads nothing must not fill our memory */
-    MAX_IN = 64 << 20,        /* nor one that never ends a reply */
+    LINGER_MS = 1000,   /* what is queued when the connection is to end */
+    MAX_OUT = 64 << 20, /* Redis that reads nothing must not fill our memory */
+    MAX_IN = 64 << 20,  /* nor one that never ends a reply */
     READ_BYTES = 16 << 10,
-    READS_A_TURN = 16,        /* then others run */
+    READS_A_TURN = 16, /* then others run */
 };
 
 void gg_redis_conn_init(struct gg_redis_conn *conn, const char *name, const struct gg_redis_options *options,
                         const struct gg_redis_conn_events *events, void *self)
 {
-    *conn = (struct gg_redis_conn){.name = name, .options = options, .events = events, .self = self, .fd = -1,
-                                   .retry_cap_ms = 5000, .out = GG_BUF_INIT};
+    *conn = (struct gg_redis_conn){.name = name,
+                                   .options = options,
+                                   .events = events,
+                                   .self = self,
+                                   .fd = -1,
+                                   .retry_cap_ms = 5000,
+                                   .out = GG_BUF_INIT};
 }
 
 void gg_redis_conn_done(struct gg_redis_conn *conn)

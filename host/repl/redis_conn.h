@@ -17,28 +17,28 @@ struct gg_redis_conn;
 
 /* Called by the connection's fiber; may not yield. */
 struct gg_redis_conn_events {
-    void (*ready)(struct gg_redis_conn *conn, void *self); /* connected and let in */
+    void (*ready)(struct gg_redis_conn *conn, void *self);                          /* connected and let in */
     void (*reply)(struct gg_redis_conn *conn, const redisReply *reply, void *self); /* of what was sent after ready */
-    void (*lost)(struct gg_redis_conn *conn, void *self);  /* after ready had been called */
+    void (*lost)(struct gg_redis_conn *conn, void *self);                           /* after ready had been called */
 };
 
 struct gg_redis_conn {
-    const char *name;                    /* for logs: "redis subscriber" */
+    const char *name; /* for logs: "redis subscriber" */
     const struct gg_redis_options *options;
     const struct gg_redis_conn_events *events;
     void *self;
-    bool select;                         /* SELECT dbid (the subscriber never does) */
+    bool select; /* SELECT dbid (the subscriber never does) */
     int64_t retry_cap_ms;
-    int fd;                              /* -1: not connected */
+    int fd; /* -1: not connected */
     SSL *ssl;
     SSL_CTX *tls;
     redisReader *reader;
     struct gg_buf out;
     size_t out_sent;
-    uint64_t sent, answered;             /* on this connection */
-    unsigned greetings;                  /* replies to AUTH and SELECT that have not come */
-    bool up;                             /* ready was called */
-    bool broken;                         /* to be closed by its fiber */
+    uint64_t sent, answered; /* on this connection */
+    unsigned greetings;      /* replies to AUTH and SELECT that have not come */
+    bool up;                 /* ready was called */
+    bool broken;             /* to be closed by its fiber */
     bool flush_due, writing;
     struct gg_scope *scope, *open_scope; /* of all its life; of one connection */
 };

@@ -53,7 +53,8 @@ static int open_unix(struct gg_redis_conn *conn, struct gg_error *err)
         return gg_fail(err, GG_E_INVALID, "redis.path %s is too long for a socket", conn->options->path);
     strcpy(address.sun_path, conn->options->path); /* fits: checked above */
     conn->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int rc = conn->fd < 0 ? -errno : connect_fd(conn->fd, (struct sockaddr *)&address, sizeof(address), gg_deadline(CONNECT_MS));
+    int rc = conn->fd < 0 ? -errno
+                          : connect_fd(conn->fd, (struct sockaddr *)&address, sizeof(address), gg_deadline(CONNECT_MS));
     return rc == 0 ? 0 : gg_fail(err, GG_E_UNAVAILABLE, "Redis at %s: %s", conn->options->path, strerror(-rc));
 }
 
@@ -78,7 +79,9 @@ static int open_tcp(struct gg_redis_conn *conn, struct gg_error *err)
             gg_redis_close(conn);
     }
     freeaddrinfo(lookup.found);
-    return failed == 0 ? 0 : gg_fail(err, GG_E_UNAVAILABLE, "Redis at %s:%s: %s", lookup.host, lookup.port, strerror(-failed));
+    return failed == 0
+               ? 0
+               : gg_fail(err, GG_E_UNAVAILABLE, "Redis at %s:%s: %s", lookup.host, lookup.port, strerror(-failed));
 }
 
 /* ---- TLS ---- */
@@ -103,7 +106,8 @@ static int make_context(struct gg_redis_conn *conn, struct gg_error *err)
         return 0;
     SSL_CTX_free(conn->tls);
     conn->tls = NULL;
-    return gg_fail(err, GG_E_INVALID, "the TLS files of redis cannot be used: %s", ERR_reason_error_string(ERR_get_error()));
+    return gg_fail(err, GG_E_INVALID, "the TLS files of redis cannot be used: %s",
+                   ERR_reason_error_string(ERR_get_error()));
 }
 
 static int handshake(struct gg_redis_conn *conn, struct gg_error *err)

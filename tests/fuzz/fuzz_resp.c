@@ -1,5 +1,5 @@
-/* Bytes from Redis: through the reader to what a subscriber and a publisher make of its replies, and on to the parser of
- * lines. The first byte says into how large pieces the rest is cut, the second which connection gets it and how many
+/* Bytes from Redis: through the reader to what a subscriber and a publisher make of its replies, and on to the parser
+ * of lines. The first byte says into how large pieces the rest is cut, the second which connection gets it and how many
  * answers to AUTH and SELECT are still to come. Run it with -close_fd_mask=2: nonsense is logged. */
 #include "repl/lines_parse.h"
 #include "repl/redis.h"

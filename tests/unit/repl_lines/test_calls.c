@@ -139,14 +139,18 @@ FIBER_TEST(errors_pass_through)
 
 /* ---- by hand ---- */
 
-static int request(struct proc *from, const char *method, const char *target, const char *secret, const char *body, char *out, size_t size)
+static int request(struct proc *from, const char *method, const char *target, const char *secret, const char *body,
+                   char *out, size_t size)
 {
     struct gg_arena *arena = gg_arena_new();
     struct gg_internal_answer answer = {0};
     struct gg_error err = GG_ERROR_INIT;
     const char *headers[] = {secret != NULL ? gg_arena_printf(arena, "Authorization: Bearer %s", secret) : NULL, NULL};
-    const struct gg_internal_request rq = {.peer = gg_topology_peer(from->host->config, "w1"), .method = method, .target = target,
-                                           .headers = headers, .body = body != NULL ? gg_str(body) : (struct gg_str){0}};
+    const struct gg_internal_request rq = {.peer = gg_topology_peer(from->host->config, "w1"),
+                                           .method = method,
+                                           .target = target,
+                                           .headers = headers,
+                                           .body = body != NULL ? gg_str(body) : (struct gg_str){0}};
     assert_ok(gg_internal_fetch(from->host, &rq, arena, &answer, &err), err);
     snprintf(out, size, "%.*s", GG_FMT(answer.body));
     gg_arena_free(arena);
@@ -157,24 +161,32 @@ FIBER_TEST(secret_paths_bodies)
 {
     char text[1000];
     start_calls();
-    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, "{}", text, sizeof(text)), 200);
+    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, "{}", text, sizeof(text)),
+                     200);
     assert_non_null(strstr(text, "{\"_INT_STREAM_POS\":{\"things\":"));
     assert_non_null(strstr(text, "\"shared\":"));
     assert_null(strstr(text, "com.example")); /* Synapse would not know it */
     static const char *const wrong[] = {NULL, "", "made-up-secreT", "made-up-secret2"};
     for (size_t i = 0; i < GG_COUNT(wrong); i++) {
-        assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", wrong[i], "{}", text, sizeof(text)), 500);
+        assert_int_equal(
+            request(&main_proc, "POST", "/_synapse/replication/nothing/", wrong[i], "{}", text, sizeof(text)), 500);
         assert_string_equal(text, "{\"errcode\":\"M_UNKNOWN\",\"error\":\"Internal server error\"}");
     }
     assert_int_equal(m.runs, 1);
-    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing", SECRET, "{}", text, sizeof(text)), 404);
-    assert_int_equal(request(&main_proc, "GET", "/_synapse/replication/nothing/", SECRET, NULL, text, sizeof(text)), 405);
-    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, "{", text, sizeof(text)), 400);
+    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing", SECRET, "{}", text, sizeof(text)),
+                     404);
+    assert_int_equal(request(&main_proc, "GET", "/_synapse/replication/nothing/", SECRET, NULL, text, sizeof(text)),
+                     405);
+    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, "{", text, sizeof(text)),
+                     400);
     assert_non_null(strstr(text, "M_NOT_JSON"));
-    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, "[]", text, sizeof(text)), 400);
+    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, "[]", text, sizeof(text)),
+                     400);
     /* A lone surrogate is more than jansson can hold; the positions beside it are read all the same. */
-    const char *odd = "{\"e\":\"_INT_STREAM_POS\",\"_INT_STREAM_POS\":{\"streams\":{\"things\":1},\"instance_name\":\"master\"},\"x\":\"\\ud800\"}";
-    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/raw/abcdefghij", SECRET, odd, text, sizeof(text)), 200);
+    const char *odd = "{\"e\":\"_INT_STREAM_POS\",\"_INT_STREAM_POS\":{\"streams\":{\"things\":1},\"instance_name\":"
+                      "\"master\"},\"x\":\"\\ud800\"}";
+    assert_int_equal(
+        request(&main_proc, "POST", "/_synapse/replication/raw/abcdefghij", SECRET, odd, text, sizeof(text)), 200);
     assert_string_equal(m.raw, odd);
     assert_false(m.had_body);
     stop_both();
@@ -189,14 +201,16 @@ FIBER_TEST(stream_fetch)
     const char *path = "/_synapse/replication/get_repl_stream_updates/moods/txnaaaaaaa?from_token=0&upto_token=2";
     assert_int_equal(request(&main_proc, "GET", path, SECRET, NULL, text, sizeof(text)), 200);
     assert_string_equal(text, "{\"updates\":[[1,\"a\"],[2,[\"b\",null]]],\"upto_token\":2,\"limited\":false}");
-    path = "/_synapse/replication/get_repl_stream_updates/moods/txnaaaaaaa?from_token=1&upto_token=2"; /* the id alone counts */
+    path = "/_synapse/replication/get_repl_stream_updates/moods/txnaaaaaaa?from_token=1&upto_token=2"; /* the id alone
+                                                                                                          counts */
     assert_int_equal(request(&main_proc, "GET", path, SECRET, NULL, text, sizeof(text)), 200);
     assert_non_null(strstr(text, "[[1,\"a\"],"));
     path = "/_synapse/replication/get_repl_stream_updates/nobody/txnaaaaaab?from_token=1&upto_token=2";
     assert_int_equal(request(&main_proc, "GET", path, SECRET, NULL, text, sizeof(text)), 400);
     int64_t id = write_row(&w1_proc, w1_proc.things, "\"t\"", true); /* any stream of any process */
     char things[200];
-    snprintf(things, sizeof(things), "/_synapse/replication/get_repl_stream_updates/things/txnaaaaaac?from_token=0&upto_token=%lld",
+    snprintf(things, sizeof(things),
+             "/_synapse/replication/get_repl_stream_updates/things/txnaaaaaac?from_token=0&upto_token=%lld",
              (long long)id);
     assert_int_equal(request(&main_proc, "GET", things, SECRET, NULL, text, sizeof(text)), 200);
     assert_non_null(strstr(text, ",\"t\"]]"));
@@ -214,7 +228,8 @@ struct asker {
 static void ask_slowly(void *arg)
 {
     struct asker *a = arg;
-    a->status = request(&main_proc, "POST", "/_synapse/replication/slow/samesamesa", SECRET, "{}", a->text, sizeof(a->text));
+    a->status =
+        request(&main_proc, "POST", "/_synapse/replication/slow/samesamesa", SECRET, "{}", a->text, sizeof(a->text));
     a->done = true;
 }
 
@@ -239,9 +254,13 @@ FIBER_TEST(duplicates_run_once)
     /* What failed by our fault is tried again. */
     char text[300];
     for (int i = 0; i < 2; i++)
-        assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/fail/otherother", SECRET, "{}", text, sizeof(text)), 500);
+        assert_int_equal(
+            request(&main_proc, "POST", "/_synapse/replication/fail/otherother", SECRET, "{}", text, sizeof(text)),
+            500);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/refuse/otherother", SECRET, "{}", text, sizeof(text)), 403);
+        assert_int_equal(
+            request(&main_proc, "POST", "/_synapse/replication/refuse/otherother", SECRET, "{}", text, sizeof(text)),
+            403);
     assert_int_equal(m.runs, 3);
     gg_scope_end(scope);
     stop_both();
@@ -264,8 +283,10 @@ FIBER_TEST(positions_are_waited_for)
     /* The other way round, of a position that never comes: five seconds, then it goes on. */
     char text[500];
     int64_t before = gg_now_ms();
-    const char *body = "{\"_INT_STREAM_POS\":{\"streams\":{\"things\":999,\"shared\":999,\"unknown\":5},\"instance_name\":\"master\"}}";
-    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, body, text, sizeof(text)), 200);
+    const char *body = "{\"_INT_STREAM_POS\":{\"streams\":{\"things\":999,\"shared\":999,\"unknown\":5},\"instance_"
+                       "name\":\"master\"}}";
+    assert_int_equal(request(&main_proc, "POST", "/_synapse/replication/nothing/", SECRET, body, text, sizeof(text)),
+                     200);
     assert_in_range(gg_now_ms() - before, 4900, 7000);
     stop_both();
 }
@@ -291,8 +312,9 @@ static void hang_up(void *arg)
         ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
         text[n > 0 ? n : 0] = '\0';
         snprintf(l->accepted == 0 ? l->first : l->last, sizeof(l->first), "%.*s", (int)strcspn(text, "\r"), text);
-        static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-                                     "9\r\n{\"ok\":12}\r\n0\r\n\r\n";
+        static const char answer[] =
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "9\r\n{\"ok\":12}\r\n0\r\n\r\n";
         if (l->accepted == 2)
             assert_int_equal(send(fd, answer, sizeof(answer) - 1, MSG_NOSIGNAL), sizeof(answer) - 1);
         close(fd);
@@ -306,7 +328,8 @@ FIBER_TEST(lost_connections)
     json_t *answer = NULL;
     struct gg_scope *scope = gg_scope_new(NULL, "listener");
     make_tables();
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)w1_proc.port)};
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)w1_proc.port)};
     l.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     assert_true(bind(l.fd, (struct sockaddr *)&in, sizeof(in)) == 0 && listen(l.fd, 8) == 0);
     make(&main_proc);

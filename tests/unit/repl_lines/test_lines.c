@@ -1,4 +1,5 @@
-/* Two processes tell each other what they write, over a real Redis: rows, batches, gaps, losses, restarts, strangers. */
+/* Two processes tell each other what they write, over a real Redis: rows, batches, gaps, losses, restarts, strangers.
+ */
 #include "two_hosts.h"
 
 #include "../db/pg_proxy.h"
@@ -12,19 +13,35 @@ static void test_parse(void **state)
     struct gg_line line;
     assert_true(gg_line_parse(GG_STR("RDATA events w1 12 [\"a b\",1]"), &line));
     assert_int_equal(line.kind, GG_LINE_RDATA);
-    assert_true(gg_str_is(line.stream, "events") && gg_str_is(line.instance, "w1") && gg_str_is(line.row, "[\"a b\",1]"));
+    assert_true(gg_str_is(line.stream, "events") && gg_str_is(line.instance, "w1") &&
+                gg_str_is(line.row, "[\"a b\",1]"));
     assert_true(line.token == 12 && !line.batch);
     assert_true(gg_line_parse(GG_STR("RDATA events w1 batch []"), &line) && line.batch);
     assert_true(gg_line_parse(GG_STR("POSITION events w1 11 9223372036854775807"), &line));
     assert_true(line.kind == GG_LINE_POSITION && line.prev == 11 && line.token == INT64_MAX);
     assert_true(gg_line_parse(GG_STR("REPLICATE"), &line) && gg_str_is(line.name, "REPLICATE") && line.rest.n == 0);
     assert_true(gg_line_parse(GG_STR("REPLICATE "), &line) && gg_str_is(line.name, "REPLICATE") && line.rest.n == 0);
-    assert_true(gg_line_parse(GG_STR("USER_SYNC a b c"), &line) && line.kind == GG_LINE_COMMAND && gg_str_is(line.rest, "a b c"));
-    static const char *const bad[] = {"", " ", " x", "RDATA", "RDATA ", "RDATA events", "RDATA events w1", "RDATA events w1 3",
-                                      "RDATA events w1 3 ", "RDATA events w1 x []", "RDATA  w1 3 []", "RDATA events  3 []",
-                                      "POSITION events w1 1", "POSITION events w1 1 x", "POSITION events w1 1 2 3",
-                                      "POSITION events w1 -1 2", "POSITION events w1 1 9223372036854775808",
-                                      "POSITION events w1 1 99999999999999999999", "POSITION events w1  2"};
+    assert_true(gg_line_parse(GG_STR("USER_SYNC a b c"), &line) && line.kind == GG_LINE_COMMAND &&
+                gg_str_is(line.rest, "a b c"));
+    static const char *const bad[] = {"",
+                                      " ",
+                                      " x",
+                                      "RDATA",
+                                      "RDATA ",
+                                      "RDATA events",
+                                      "RDATA events w1",
+                                      "RDATA events w1 3",
+                                      "RDATA events w1 3 ",
+                                      "RDATA events w1 x []",
+                                      "RDATA  w1 3 []",
+                                      "RDATA events  3 []",
+                                      "POSITION events w1 1",
+                                      "POSITION events w1 1 x",
+                                      "POSITION events w1 1 2 3",
+                                      "POSITION events w1 -1 2",
+                                      "POSITION events w1 1 9223372036854775808",
+                                      "POSITION events w1 1 99999999999999999999",
+                                      "POSITION events w1  2"};
     for (size_t i = 0; i < GG_COUNT(bad); i++)
         if (gg_line_parse(gg_str(bad[i]), &line))
             fail_msg("accepted: %s", bad[i]);
@@ -67,7 +84,8 @@ FIBER_TEST(what_is_on_the_wire)
     wait_until(heard_line(&spy.lines, line));
     wait_until(heard_line(&spy.lines, "RDATA moods w1 1 \"dark\""));
     forget_heard(&spy.lines);
-    say(&spy, "REPLICATE "); /* all say where they stand; nobody says it of a stream that Synapse cannot know, or of a quiet one */
+    say(&spy, "REPLICATE "); /* all say where they stand; nobody says it of a stream that Synapse cannot know, or of a
+                                quiet one */
     wait_until(count_starting(&spy.lines, "POSITION ") == 7);
     assert_int_equal(gg_sleep(100), 0);
     assert_int_equal(count_starting(&spy.lines, "POSITION "), 7);
@@ -77,7 +95,8 @@ FIBER_TEST(what_is_on_the_wire)
     assert_int_equal(count_starting(&spy.lines, "POSITION com.example"), 0);
     assert_int_equal(count_starting(&spy.lines, "RDATA com.example"), 0);
     assert_int_equal(count_starting(&spy.lines, "POSITION hushed"), 0);
-    assert_string_equal(spy.lines.line[1] + strlen("POSITION shared"), strchr(spy.lines.line[1] + 9, ' ')); /* before all others */
+    assert_string_equal(spy.lines.line[1] + strlen("POSITION shared"),
+                        strchr(spy.lines.line[1] + 9, ' ')); /* before all others */
     spy_close(&spy);
     stop_both();
 }
@@ -125,7 +144,8 @@ FIBER_TEST(batches)
     say(&spy, "RDATA things x 1000 \"x2\"");
     say(&spy, "RDATA things y 1001 \"y2\"");
     wait_heard(&main_proc.things_heard, "y %lld \"y2\"", 1001);
-    assert_true(heard_line(&main_proc.things_heard, "x 1000 \"x1\"") && heard_line(&main_proc.things_heard, "x 1000 \"x2\""));
+    assert_true(heard_line(&main_proc.things_heard, "x 1000 \"x1\"") &&
+                heard_line(&main_proc.things_heard, "x 1000 \"x2\""));
     assert_true(heard_line(&main_proc.things_heard, "y 1001 \"y1\""));
     spy_close(&spy);
     stop_both();
@@ -205,7 +225,8 @@ FIBER_TEST(redis_away)
     proxy.mode = PROXY_DOWN;
     wait_until(!gg_repl_connected(main_proc.host));
     assert_true(gg_repl_connected(w1_proc.host));
-    int64_t there = write_row(&w1_proc, w1_proc.things, "\"there\"", true), here = write_row(&main_proc, main_proc.things, "\"here\"", true);
+    int64_t there = write_row(&w1_proc, w1_proc.things, "\"there\"", true),
+            here = write_row(&main_proc, main_proc.things, "\"here\"", true);
     feel(&w1_proc, "\"alone\"");
     assert_int_equal(gg_sleep(50), 0);
     assert_false(heard_line(&w1_proc.things_heard, "master 4 \"here\""));
@@ -290,9 +311,19 @@ FIBER_TEST(commands_and_nonsense)
     snprintf(ip_channel, sizeof(ip_channel), "%s/USER_IP", channel);
     const char *channels[2] = {ip_channel, channel};
     spy_open(&spy, channels, 2);
-    static const char *const nonsense[] = {"", " ", "RDATA", "RDATA things", "RDATA things w1 batch", "POSITION things w1 x y",
-                                           "POSITION nobody w1 1 2", "RDATA nobody w1 3 []", "HELLO", "RDATA things z 5 [",
-                                           "POSITION things w1 18446744073709551616 3", "\xff\xfe", "SERVER x"};
+    static const char *const nonsense[] = {"",
+                                           " ",
+                                           "RDATA",
+                                           "RDATA things",
+                                           "RDATA things w1 batch",
+                                           "POSITION things w1 x y",
+                                           "POSITION nobody w1 1 2",
+                                           "RDATA nobody w1 3 []",
+                                           "HELLO",
+                                           "RDATA things z 5 [",
+                                           "POSITION things w1 18446744073709551616 3",
+                                           "\xff\xfe",
+                                           "SERVER x"};
     for (size_t i = 0; i < GG_COUNT(nonsense); i++)
         say(&spy, nonsense[i]);
     gg_repl_send(w1_proc.host, "USER_SYNC", GG_STR("abcde @u:x DEV start 17"));
@@ -386,7 +417,8 @@ FIBER_TEST(cost)
     struct gg_lines *lines = main_proc.host->repl->lines;
     double before = seconds();
     for (int i = 0; i < LINES; i++) {
-        snprintf(line, sizeof(line), "RDATA lonely w1 %d [\"$event\",\"!room:example.com\",\"m.room.member\",null]", i + 2);
+        snprintf(line, sizeof(line), "RDATA lonely w1 %d [\"$event\",\"!room:example.com\",\"m.room.member\",null]",
+                 i + 2);
         assert_true(gg_line_parse(gg_str(line), &parsed));
         gg_lines_read(lines, gg_str(line), &parsed);
     }

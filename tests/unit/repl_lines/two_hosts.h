@@ -42,7 +42,8 @@ static int free_port(void)
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof(in);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&in, n) == 0 && getsockname(fd, (struct sockaddr *)&in, &n) == 0);
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&in, n) == 0 &&
+                getsockname(fd, (struct sockaddr *)&in, &n) == 0);
     close(fd);
     return ntohs(in.sin_port);
 }
@@ -63,7 +64,10 @@ struct proc {
     struct gg_config *config;
     struct gg_stream *things, *moods, *shared, *secret, *lonely;
     struct heard things_heard, moods_heard, shared_heard, secret_heard;
-    struct { int64_t token; char text[40]; } mood[64]; /* the writer's memory */
+    struct {
+        int64_t token;
+        char text[40];
+    } mood[64]; /* the writer's memory */
     size_t n_moods;
     bool moods_lost; /* the writer's fetch fails */
 };
@@ -91,18 +95,23 @@ static void follow(void *self, struct gg_stream *stream, const char *instance, i
     }
 }
 
-static int fetch_table(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to, size_t limit,
-                       struct gg_arena *arena, struct gg_fetched **rows_out, size_t *n_out, int64_t *reached_out,
-                       struct gg_error *err)
+static int fetch_table(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to,
+                       size_t limit, struct gg_arena *arena, struct gg_fetched **rows_out, size_t *n_out,
+                       int64_t *reached_out, struct gg_error *err)
 {
-    static const struct gg_stmt things = {"SELECT id, what FROM things WHERE id > $1::bigint AND id <= $2::bigint AND writer = $3"
-                                          " ORDER BY id LIMIT $4::int", 0};
-    static const struct gg_stmt shared = {"SELECT id, what FROM shared WHERE id > $1::bigint AND id <= $2::bigint AND writer = $3"
-                                          " ORDER BY id LIMIT $4::int", 0};
+    static const struct gg_stmt things = {
+        "SELECT id, what FROM things WHERE id > $1::bigint AND id <= $2::bigint AND writer = $3"
+        " ORDER BY id LIMIT $4::int",
+        0};
+    static const struct gg_stmt shared = {
+        "SELECT id, what FROM shared WHERE id > $1::bigint AND id <= $2::bigint AND writer = $3"
+        " ORDER BY id LIMIT $4::int",
+        0};
     struct proc *p = self;
     struct gg_rows *rows;
     int rc = gg_db_read(p->host->db, stream == p->shared ? &shared : &things,
-                        GG_PARAMS(gg_p_i64(from), gg_p_i64(to), gg_p_text(instance), gg_p_i32((int32_t)limit)), arena, &rows, err);
+                        GG_PARAMS(gg_p_i64(from), gg_p_i64(to), gg_p_text(instance), gg_p_i32((int32_t)limit)), arena,
+                        &rows, err);
     if (rc)
         return rc;
     *n_out = gg_rows_count(rows);
@@ -113,9 +122,9 @@ static int fetch_table(void *self, struct gg_stream *stream, const char *instanc
     return 0;
 }
 
-static int fetch_moods(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to, size_t limit,
-                       struct gg_arena *arena, struct gg_fetched **rows_out, size_t *n_out, int64_t *reached_out,
-                       struct gg_error *err)
+static int fetch_moods(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to,
+                       size_t limit, struct gg_arena *arena, struct gg_fetched **rows_out, size_t *n_out,
+                       int64_t *reached_out, struct gg_error *err)
 {
     struct proc *p = self;
     *rows_out = GG_NEW_ARRAY(arena, struct gg_fetched, p->n_moods + 1);
@@ -131,15 +140,23 @@ static int fetch_moods(void *self, struct gg_stream *stream, const char *instanc
 
 static const struct gg_stream_table things_tables[] = {{"things", "id", "writer"}, {NULL}};
 static const struct gg_stream_table shared_tables[] = {{"shared", "id", "writer"}, {NULL}};
-static const struct gg_stream_def things_def = {.name = "things", .position_name = "things_pos", .sequence = "things_seq",
-                                                .writers_key = "events", .tables = things_tables, .fetch = fetch_table};
-static const struct gg_stream_def shared_def = {.name = "shared", .sequence = "shared_seq", .writers_key = "*",
-                                                .tables = shared_tables, .fetch = fetch_table};
-static const struct gg_stream_def moods_def = {.name = "moods", .writers_key = "typing", .may_go_back = true, .fetch = fetch_moods};
-static const struct gg_stream_def secret_def = {.name = "com.example.secret", .writers_key = "typing", .may_go_back = true,
-                                                .fetch = fetch_moods};
-static const struct gg_stream_def lonely_def = {.name = "lonely", .position_name = "lonely", .sequence = "lonely_seq",
-                                                .writers_key = "events", .fetch = fetch_table};
+static const struct gg_stream_def things_def = {.name = "things",
+                                                .position_name = "things_pos",
+                                                .sequence = "things_seq",
+                                                .writers_key = "events",
+                                                .tables = things_tables,
+                                                .fetch = fetch_table};
+static const struct gg_stream_def shared_def = {
+    .name = "shared", .sequence = "shared_seq", .writers_key = "*", .tables = shared_tables, .fetch = fetch_table};
+static const struct gg_stream_def moods_def = {
+    .name = "moods", .writers_key = "typing", .may_go_back = true, .fetch = fetch_moods};
+static const struct gg_stream_def secret_def = {
+    .name = "com.example.secret", .writers_key = "typing", .may_go_back = true, .fetch = fetch_moods};
+static const struct gg_stream_def lonely_def = {.name = "lonely",
+                                                .position_name = "lonely",
+                                                .sequence = "lonely_seq",
+                                                .writers_key = "events",
+                                                .fetch = fetch_table};
 static const struct gg_stream_def quiet_def = {.name = "hushed", .quiet = true};
 
 static void register_streams(struct proc *p)
@@ -171,14 +188,16 @@ static void make_tables(void)
 {
     struct gg_db_options options = {.conninfo = test_conninfo};
     side_db = gg_db_new(&options);
-    side_run("DROP TABLE IF EXISTS things, shared, stream_positions, instance_map; DROP SEQUENCE IF EXISTS things_seq, shared_seq,"
-             " lonely_seq;"
-             "CREATE TABLE things (id bigint PRIMARY KEY, writer text, what text);"
-             "CREATE TABLE shared (id bigint PRIMARY KEY, writer text, what text);"
-             "CREATE TABLE stream_positions (stream_name text, instance_name text, stream_id bigint,"
-             " UNIQUE (stream_name, instance_name));"
-             "CREATE TABLE instance_map (instance_id serial PRIMARY KEY, instance_name text UNIQUE);"
-             "CREATE SEQUENCE things_seq START 2; CREATE SEQUENCE shared_seq START 2; CREATE SEQUENCE lonely_seq START 2;");
+    side_run(
+        "DROP TABLE IF EXISTS things, shared, stream_positions, instance_map; DROP SEQUENCE IF EXISTS things_seq, "
+        "shared_seq,"
+        " lonely_seq;"
+        "CREATE TABLE things (id bigint PRIMARY KEY, writer text, what text);"
+        "CREATE TABLE shared (id bigint PRIMARY KEY, writer text, what text);"
+        "CREATE TABLE stream_positions (stream_name text, instance_name text, stream_id bigint,"
+        " UNIQUE (stream_name, instance_name));"
+        "CREATE TABLE instance_map (instance_id serial PRIMARY KEY, instance_name text UNIQUE);"
+        "CREATE SEQUENCE things_seq START 2; CREATE SEQUENCE shared_seq START 2; CREATE SEQUENCE lonely_seq START 2;");
     main_proc.port = free_port();
     w1_proc.port = free_port();
     main_proc.redis_port = w1_proc.redis_port = redis_port_number;
@@ -198,8 +217,9 @@ static struct gg_config *config_for(const struct proc *p)
              "stream_writers: {events: [master, w1], typing: [w1]}\n"
              "instance_map: {main: {host: 127.0.0.1, port: %d}, w1: {host: 127.0.0.1, port: %d},"
              " gone: {host: 127.0.0.1, port: 9}}\n",
-             channel, p == &main_proc ? "" : "worker_app: synapse.app.generic_worker\nworker_name: ", p == &main_proc ? "" : p->name,
-             p == &main_proc ? "" : "\n", redis_host, p->redis_port, password, main_proc.port, w1_proc.port);
+             channel, p == &main_proc ? "" : "worker_app: synapse.app.generic_worker\nworker_name: ",
+             p == &main_proc ? "" : p->name, p == &main_proc ? "" : "\n", redis_host, p->redis_port, password,
+             main_proc.port, w1_proc.port);
     return load(text);
 }
 
@@ -224,7 +244,8 @@ static inline int start_lines(struct proc *p, struct gg_error *err)
 static void start(struct proc *p)
 {
     struct gg_error err = GG_ERROR_INIT;
-    struct gg_http_port port = {.address = "127.0.0.1", .port = (uint16_t)p->port, .tag = "test", .resources = GG_RES_REPLICATION};
+    struct gg_http_port port = {
+        .address = "127.0.0.1", .port = (uint16_t)p->port, .tag = "test", .resources = GG_RES_REPLICATION};
     assert_ok(gg_calls_add_routes(p->host, &err), err);
     assert_ok(start_lines(p, &err), err);
     assert_ok(gg_http_listen(p->host->server, &port, NULL, &err), err);
@@ -282,7 +303,8 @@ static int64_t write_row(struct proc *p, struct gg_stream *stream, const char *w
     int64_t id;
     assert_ok(gg_stream_allocate(stream, NULL, 1, &id, &err), err);
     assert_ok(gg_db_write(p->host->db, stream == p->shared ? &shared : &things,
-                          GG_PARAMS(gg_p_i64(id), gg_p_text(p->name), gg_p_text(what)), NULL, NULL, &err), err);
+                          GG_PARAMS(gg_p_i64(id), gg_p_text(p->name), gg_p_text(what)), NULL, NULL, &err),
+              err);
     row.token = id;
     if (handed)
         gg_stream_finish_rows(stream, &id, 1, &row, 1);
@@ -309,13 +331,13 @@ static inline bool heard_line(const struct heard *h, const char *line)
     return false;
 }
 
-#define wait_until(cond_)                                                    \
-    do {                                                                     \
-        int64_t until_ = gg_deadline(15000);                                 \
-        while (!(cond_) && gg_now_ms() < until_)                             \
-            assert_int_equal(gg_sleep(2), 0);                                \
-        if (!(cond_))                                                        \
-            fail_msg("line %d: never came true: %s", __LINE__, #cond_);      \
+#define wait_until(cond_)                                                                                              \
+    do {                                                                                                               \
+        int64_t until_ = gg_deadline(15000);                                                                           \
+        while (!(cond_) && gg_now_ms() < until_)                                                                       \
+            assert_int_equal(gg_sleep(2), 0);                                                                          \
+        if (!(cond_))                                                                                                  \
+            fail_msg("line %d: never came true: %s", __LINE__, #cond_);                                                \
     } while (0)
 
 static inline void wait_line(const struct heard *h, const char *line)
@@ -327,11 +349,11 @@ static inline void wait_line(const struct heard *h, const char *line)
         fail_msg("never heard: %s", line);
 }
 
-#define wait_heard(heard_, fmt_, token_)                                  \
-    do {                                                                  \
-        char line_[200];                                                  \
-        snprintf(line_, sizeof(line_), fmt_, (long long)(token_));        \
-        wait_line(heard_, line_);                                         \
+#define wait_heard(heard_, fmt_, token_)                                                                               \
+    do {                                                                                                               \
+        char line_[200];                                                                                               \
+        snprintf(line_, sizeof(line_), fmt_, (long long)(token_));                                                     \
+        wait_line(heard_, line_);                                                                                      \
     } while (0)
 
 /* ---- a stranger on the channel: hears all lines, says any ---- */
@@ -364,8 +386,11 @@ static inline void spy_lost(void *self)
 static inline void spy_open(struct spy *spy, const char *const *channels, size_t n)
 {
     const struct gg_redis_events events = {spy_line, spy_ready, spy_lost, spy};
-    *spy = (struct spy){.options = {.enabled = true, .host = redis_host, .port = (uint16_t)redis_port_number,
-                                    .password = getenv("GANGLION_TEST_REDIS_PASSWORD"), .dbid = -1}};
+    *spy = (struct spy){.options = {.enabled = true,
+                                    .host = redis_host,
+                                    .port = (uint16_t)redis_port_number,
+                                    .password = getenv("GANGLION_TEST_REDIS_PASSWORD"),
+                                    .dbid = -1}};
     spy->scope = gg_scope_new(NULL, "spy");
     spy->redis = gg_redis_new(&spy->options, channels, n, &events);
     gg_redis_start(spy->redis, spy->scope);
