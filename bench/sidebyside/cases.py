@@ -1,183 +1,150 @@
-"""What is measured. A case prepares itself once on each side, then gives jobs: one job is one request (or one delivery)."""
+"""What is measured: each case makes requests for one side; one request (or one delivery) is the unit."""
 
-import asyncio
 import itertools
 import json
-import time
+from urllib.parse import quote as percent
 
 from lib.server import quote
 
-from .load import timed
-
-_txn = itertools.count(1)
-CLIENT = "/_matrix/client/v3"
+from .world import CLIENT
 
 
-class World:
-    """Users and rooms of one side, made when they are first asked for."""
+class Case:
+    """requests(world, n) makes n requests and whatever they need.
 
-    def __init__(self, side, scale):
-        self.side, self.scale = side, scale
-        self._users, self._made = [], {}
+    alone: how many are sent one after the other (what one client waits); busy: how many are sent `at_once` at a time (what
+    the server works); each is a pair for Ganglion and Synapse, since the clocks of both need something to count.
+    """
 
-    def users(self, n):
-        while len(self._users) < n:
-            self._users.append(self.side.server.register(f"bench{len(self._users)}"))
-        return self._users[:n]
+    def __init__(self, requests, alone, busy, at_once=8):
+        self.requests, self.alone, self.busy, self.at_once = requests, alone, busy, at_once
 
-    @property
-    def alice(self):
-        return self.users(1)[0]
-
-    def once(self, name, make):
-        if name not in self._made:
-            self._made[name] = make()
-        return self._made[name]
-
-    def rooms(self, n):
-        rooms = self.once("rooms", list)
-        while len(rooms) < n:
-            rooms.append(self.alice.create_room(preset="public_chat"))
-        return rooms[:n]
-
-    def big_room(self):
-        def make():
-            room = self.alice.create_room(preset="public_chat", name="big")
-            for user in self.users(self.scale(500))[1:]:
-                user.join(room)
-            return room
-
-        return self.once("big", make)
-
-    def talked_room(self):
-        def make():
-            room = self.alice.create_room(preset="public_chat")
-            for i in range(self.scale(200)):
-                self.alice.send(room, f"message {i}")
-            return room
-
-        return self.once("talked", make)
-
-    def fifty_rooms(self):
-        """A user of their own with fifty rooms, each with twenty messages."""
-        def make():
-            user = self.side.server.register("reader")
-            for room in self.rooms(self.scale(50)):
-                user.join(room)
-                for i in range(20):
-                    self.alice.send(room, f"message {i}")
-            return user
-
-        return self.once("reader", make)
+    def round(self, world, factor):
+        """(seconds of each request alone, CPU seconds for each busy request, busy requests a second)"""
+        python = world.side.python
+        scaled = lambda pair: max(2, int(pair[python] * factor))
+        taken = world.side.load.run([(world.side.ports[0], data, n) for _, data, n in self.requests(world, scaled(self.alone))], 1)
+        busy = self.requests(world, scaled(self.busy))
+        with world.side.watch() as used:
+            world.side.load.run(busy, self.at_once)
+        n = sum(times for _, _, times in busy)
+        return taken, used.cpu / n, n / used.seconds
 
 
-def get(path_of, token_of=lambda w: w.alice.token):
+def read(path_of, user_of=lambda w: w.alice):
     """A plain read, repeated."""
-    def case(world, client, n):
-        path, token = path_of(world), token_of(world)
-        return [lambda: client.call("GET", path, token) for _ in range(n)]
+    def requests(world, n):
+        return world.spread("GET", path_of(world), user_of(world).token, n)
 
-    return case
-
-
-def message(client, user, room):
-    return client.call("PUT", f"{CLIENT}/rooms/{quote(room)}/send/m.room.message/b{next(_txn)}", user.token,
-                       {"msgtype": "m.text", "body": "a message of ordinary length, as people write them"})
+    return requests
 
 
-def send_many_rooms(world, client, n):
-    rooms = itertools.cycle(world.rooms(world.scale(50)))
-    return [lambda room=next(rooms): message(client, world.alice, room) for _ in range(n)]
+def message(world, user, room):
+    return world.request("PUT", f"{CLIENT}/rooms/{quote(room)}/send/m.room.message/b{next(world.txn)}", user.token,
+                         {"msgtype": "m.text", "body": "a message of ordinary length, as people write them"})
 
 
-def send_one_room(world, client, n):
-    room = world.rooms(1)[0]
-    return [lambda: message(client, world.alice, room) for _ in range(n)]
+def send_many_rooms(world, n):
+    rooms = itertools.cycle(world.rooms())
+    return [message(world, world.alice, next(rooms)) for _ in range(n)]
 
 
-def create_room(world, client, n):
-    return [lambda: client.call("POST", f"{CLIENT}/createRoom", world.alice.token, {"preset": "private_chat", "name": "x"}) for _ in range(n)]
+def send_one_room(world, n):
+    room = world.once("one room", lambda: world.alice.create_room(preset="public_chat"))
+    return [message(world, world.alice, room) for _ in range(n)]
 
 
-def join(world, client, n):
-    rooms = [world.alice.create_room(preset="public_chat") for _ in range(n)]
-    bob = world.users(2)[1]
-    return [lambda room=room: client.call("POST", f"{CLIENT}/join/{quote(room)}", bob.token, {}) for room in rooms]
+def create_room(world, n):
+    creator = world.user("creator")
+    return [world.request("POST", f"{CLIENT}/createRoom", creator.token, {"preset": "private_chat", "name": "x"}) for _ in range(n)]
 
 
-def incremental_sync(world, client, n):
-    """Each sync follows ten messages in ten of the reader's rooms; the messages are sent before the clock runs."""
-    reader, rooms = world.fifty_rooms(), world.rooms(world.scale(50))
-    since = reader.sync()["next_batch"]
-    for room in rooms[:10]:
-        for i in range(10):
-            world.alice.send(room, f"news {i}")
-    path = f"{CLIENT}/sync?timeout=0&since={since}"
-    return [lambda: client.call("GET", path, reader.token) for _ in range(n)]
+def join(world, n):
+    bob = world.user("joiner")
+    return [world.request("POST", f"{CLIENT}/join/{quote(room)}", bob.token, {}) for room in world.public_rooms(n, world.user("host"))]
 
 
-async def _fan_out(world, client, n):
-    """From the moment a message is sent until each of fifty long polls has it."""
-    room = world.once("fan-out", lambda: world.alice.create_room(preset="public_chat"))
-    users = world.users(world.scale(51))[1:]
-    def join_all():
-        for user in users:
-            user.join(room)
-        return True
-    world.once("fan-out joined", join_all)
-    tokens = {}
-    for user in users:
-        tokens[user.user_id] = json.loads(await client.call("GET", f"{CLIENT}/sync?timeout=0", user.token))["next_batch"]
-    taken = []
-    for _ in range(n):
-        sent = []
-
-        async def wait(user):
-            while True:
-                answer = json.loads(await client.call("GET", f"{CLIENT}/sync?timeout=30000&since={tokens[user.user_id]}", user.token))
-                tokens[user.user_id] = answer["next_batch"]
-                if room in answer.get("rooms", {}).get("join", {}):
-                    return time.perf_counter() - sent[0]
-
-        waiting = [asyncio.create_task(wait(user)) for user in users]
-        await asyncio.sleep(0.3)
-        sent.append(time.perf_counter())
-        await message(client, world.alice, room)
-        taken += await asyncio.gather(*waiting)
-    return taken
+def sync_path(world, since=None, **room):
+    """Each with a filter of its own: Synapse would answer an equal request from a cache of answers."""
+    chosen = {"room": {"timeline": {"limit": 20}, **room}, "presence": {"limit": next(world.txn)}}
+    return f"{CLIENT}/sync?timeout=0&filter={percent(json.dumps(chosen))}" + (f"&since={since}" if since else "")
 
 
-async def _beside_logins(world, client, n):
-    """whoami while as many logins run as there are cores twice over."""
-    world.users(8)
-    stop = []
-
-    async def log_in(user):
-        while not stop:
-            await client.call("POST", f"{CLIENT}/login", None, {"type": "m.login.password", "password": "a good password",
-                                                               "identifier": {"type": "m.id.user", "user": user.user_id}})
-
-    logins = [asyncio.create_task(log_in(user)) for user in world.users(8)]
-    await asyncio.sleep(0.5)
-    taken = await timed([lambda: client.call("GET", f"{CLIENT}/account/whoami", world.alice.token) for _ in range(n)], 1)
-    stop.append(True)
-    await asyncio.gather(*logins)
-    return taken
+def initial_sync(world, n):
+    reader = world.reader()
+    return [world.request("GET", sync_path(world), reader.token) for _ in range(n)]
 
 
-#: name: (case, requests in a round, at a time); a coroutine function takes its own time
+def incremental_sync(world, n):
+    """Each sync follows the same ten messages in ten of the reader's fifty rooms."""
+    reader = world.reader()
+
+    def talk():
+        since = reader.sync()["next_batch"]
+        for room in world.rooms()[:10]:
+            for i in range(10):
+                world.alice.send(room, f"news {i}")
+        return since
+
+    since = world.once("since", talk)
+    return [world.request("GET", sync_path(world, since), reader.token) for _ in range(n)]
+
+
+class FanOut(Case):
+    """From the moment a message is sent until each of fifty long polls has it; a delivery is the unit."""
+
+    def __init__(self, deliveries):
+        super().__init__(None, deliveries, deliveries)
+
+    def round(self, world, factor):
+        room, users = world.waiters()
+        taken, cpu, seconds = [], 0, 0
+        for _ in range(max(2, int(self.busy[world.side.python] * factor))):
+            # Positions are the server's, not a user's. Who is seen as offline wakes nobody by presence.
+            since = world.alice.ok("GET", sync_path(world, rooms=[]) + "&set_presence=offline")["next_batch"]
+            path = f"{CLIENT}/sync?timeout=30000&set_presence=offline&since={since}"
+            waiters = [world.request("GET", path, user.token) for user in users]
+            with world.side.watch() as used:
+                taken += world.side.load.deliver(waiters, message(world, world.alice, room))
+            cpu, seconds = cpu + used.cpu, seconds + used.seconds
+        return taken, cpu / len(taken), len(taken) / seconds
+
+
+class BesideLogins(Case):
+    """whoami while more logins run than there are cores."""
+
+    def round(self, world, factor):
+        users = world.users(8)
+        logins = [world.request("POST", f"{CLIENT}/login", None,
+                                {"type": "m.login.password", "password": "a good password",
+                                 "identifier": {"type": "m.id.user", "user": user.user_id}}, 1000) for user in users]
+        process = world.side.load.start(logins, len(users))
+        try:
+            return super().round(world, factor)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def room_path(room_of, rest):
+    return lambda w: f"{CLIENT}/rooms/{quote(room_of(w))}/{rest}"
+
+
+whoami = read(lambda w: f"{CLIENT}/account/whoami")
+
+#: counts are (Ganglion, Synapse)
 CASES = {
-    "versions": (get(lambda w: "/_matrix/client/versions"), 400, 8),
-    "whoami": (get(lambda w: f"{CLIENT}/account/whoami"), 400, 8),
-    "send, many rooms": (send_many_rooms, 200, 20),
-    "send, one room": (send_one_room, 100, 4),
-    "state, 500 members": (get(lambda w: f"{CLIENT}/rooms/{quote(w.big_room())}/state"), 20, 2),
-    "members, 500": (get(lambda w: f"{CLIENT}/rooms/{quote(w.big_room())}/members"), 20, 2),
-    "messages": (get(lambda w: f"{CLIENT}/rooms/{quote(w.talked_room())}/messages?dir=b&limit=50"), 60, 4),
-    "initial sync, 50 rooms": (get(lambda w: f"{CLIENT}/sync?timeout=0", lambda w: w.fifty_rooms().token), 6, 1),
-    "incremental sync, busy": (incremental_sync, 20, 2),
-    "fan-out to 50": (_fan_out, 3, 1),
-    "createRoom": (create_room, 20, 4),
-    "join": (join, 20, 4),
-    "whoami beside logins": (_beside_logins, 50, 1),
+    "versions": Case(read(lambda w: "/_matrix/client/versions"), (2000, 100), (30000, 500)),
+    "whoami": Case(whoami, (2000, 100), (30000, 800)),
+    "send, many rooms": Case(send_many_rooms, (200, 20), (2000, 120), 20),
+    "send, one room": Case(send_one_room, (200, 20), (1000, 80), 8),
+    "state, 500 members": Case(read(room_path(lambda w: w.big_room(), "state")), (100, 20), (400, 50), 4),
+    "members, 500": Case(read(room_path(lambda w: w.big_room(), "members")), (100, 20), (400, 50), 4),
+    "messages": Case(read(room_path(lambda w: w.talked_room(), "messages?dir=b&limit=50")), (200, 20), (2000, 80), 4),
+    "initial sync, 50 rooms": Case(initial_sync, (20, 3), (100, 6), 2),
+    "incremental sync, busy": Case(incremental_sync, (50, 10), (400, 30), 4),
+    "fan-out to 50": FanOut((10, 5)),
+    "createRoom": Case(create_room, (50, 5), (300, 16), 4),
+    "join": Case(join, (50, 5), (300, 16), 4),
+    "whoami beside logins": BesideLogins(whoami, (300, 100), (100, 50), 1),
 }

@@ -1,50 +1,46 @@
-"""Requests, many at a time, and what they took."""
+"""Requests as bytes, and the program that sends them (bench/load/bench_load.c)."""
 
-import asyncio
-import time
-
-import aiohttp
-
-
-class Client:
-    """A session for one measurement; every answer must have the status that the case expects."""
-
-    def __init__(self, side):
-        self.side = side
-        self.session = None
-        self.turn = 0
-
-    async def __aenter__(self):
-        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.session.close()
-
-    def url(self):
-        self.turn += 1
-        return self.side.urls[self.turn % len(self.side.urls)]
-
-    async def call(self, method, path, token=None, body=None, base=None):
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        async with self.session.request(method, (base or self.url()) + path, json=body, headers=headers,
-                                        timeout=aiohttp.ClientTimeout(total=120)) as answer:
-            data = await answer.read()
-            if answer.status != 200:
-                raise RuntimeError(f"{self.side.name}: {method} {path}: {answer.status} {data[:200]!r}")
-            return data
+import json
+import os
+import subprocess
 
 
-async def timed(jobs, concurrency):
-    """Runs coroutine functions, `concurrency` at a time; the seconds that each one took."""
-    taken = []
-    iterator = iter(jobs)
+class Load:
+    """Sends requests to one side; a request is (port, bytes, times)."""
 
-    async def work():
-        for job in iterator:
-            started = time.perf_counter()
-            await job()
-            taken.append(time.perf_counter() - started)
+    def __init__(self, build):
+        self.program = os.path.join(build, "bin", "bench_load")
 
-    await asyncio.gather(*[work() for _ in range(concurrency)])
-    return taken
+    def _run(self, arguments, requests):
+        data = b"".join(b"%d %d %d\n%b" % (port, count, len(raw), raw) for port, raw, count in requests)
+        done = subprocess.run([self.program, *arguments], input=data, capture_output=True, check=False, timeout=600)
+        if done.returncode != 0:
+            raise RuntimeError(done.stderr.decode(errors="replace"))
+        return [int(line) / 1e9 for line in done.stdout.split()]
+
+    def run(self, requests, at_once):
+        """The seconds that each request took."""
+        return self._run([str(at_once)], requests)
+
+    def start(self, requests, at_once):
+        """In the background; stop() ends it."""
+        data = b"".join(b"%d %d %d\n%b" % (port, count, len(raw), raw) for port, raw, count in requests)
+        process = subprocess.Popen([self.program, str(at_once)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        process.stdin.write(data)
+        process.stdin.close()
+        return process
+
+    def deliver(self, waiters, sender, settle_ms=300):
+        """All waiters wait, then the sender's request goes out: the seconds from then to each waiter's answer."""
+        return self._run(["1", "--waiters", str(settle_ms)], [*waiters, sender])
+
+
+def raw(method, path, token=None, body=None):
+    """A whole HTTP/1.1 request."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
+    if body is None:
+        return (head + "\r\n").encode()
+    data = json.dumps(body).encode()
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data

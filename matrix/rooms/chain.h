@@ -62,6 +62,10 @@ GG_YIELDS GG_CHECKED int mx_room_lock(struct mx_server *server, struct gg_str ro
                                       struct gg_error *err);
 void mx_room_unlock(struct mx_server *server, struct mx_room_lock *lock); /* NULL is fine */
 
+/* Milliseconds, never twice the same: from version 12 on a room's id is the hash of its create event, so two rooms that
+ * one user makes alike within a millisecond would be one. */
+int64_t mx_room_creation_time(struct mx_server *server);
+
 struct mx_rooms *mx_rooms_new(void);
 void mx_rooms_free(struct mx_rooms *rooms);
 

@@ -351,10 +351,13 @@ static int add_all(struct plan *p, struct gg_error *err)
 
 /* ---- writing ---- */
 
-static int write_all(struct plan *p, struct gg_error *err)
+enum { MAX_TRIES = 5 };
+
+static int write_all(struct plan *p, bool *taken, struct gg_error *err)
 {
     struct mx_chain *chain = p->chain;
     int rc = mx_directory_add_room(chain->server, chain->room_id, p->creator, p->version, p->is_public, err);
+    *taken = rc == GG_E_CONFLICT && strcmp(gg_db_sqlstate(), "23505") == 0;
     if (rc == 0 && p->alias.s != NULL)
         rc = mx_directory_add_alias(chain->server, p->alias, chain->room_id, p->creator, err);
     return rc == 0 ? mx_chain_commit(chain, NULL, NULL, err) : rc;
@@ -369,27 +372,39 @@ static struct gg_str draw_room_id(struct mx_server *server, const struct mx_room
     return gg_str(gg_arena_printf(arena, "!%s:%s", opaque, server->name));
 }
 
+/* taken: the room id is in use, which another process can bring about for ids that are hashes. */
+static int create_once(struct mx_server *server, const struct mx_requester *requester, struct gg_str body,
+                       struct mx_chain *chain, struct plan *p, bool *taken, struct gg_error *err)
+{
+    struct gg_arena *arena = chain->arena;
+    int rc = mx_json_parse(body, 200, arena, &p->body, err);
+    if (rc == 0)
+        rc = read_plan(p, err);
+    if (rc != 0)
+        return rc;
+    mx_chain_begin_empty(chain, server, requester, p->version, draw_room_id(server, p->version, arena), arena);
+    chain->now_ms = mx_room_creation_time(server);
+    rc = add_all(p, err);
+    return rc == 0 ? write_all(p, taken, err) : rc;
+}
+
 int mx_room_create(struct mx_server *server, const struct mx_requester *requester, struct gg_str body,
                    struct gg_arena *arena, struct gg_str *room_id_out, struct gg_str *alias_out, struct gg_error *err)
 {
     struct mx_chain *chain = GG_NEW(arena, struct mx_chain);
-    chain->server = server;
-    chain->requester = requester;
-    chain->arena = arena;
-    struct plan p = {.chain = chain, .creator = gg_str(requester->user_id)};
-    int rc = mx_json_parse(body, 200, arena, &p.body, err);
-    if (rc == 0)
-        rc = read_plan(&p, err);
-    if (rc != 0)
-        return rc;
-    mx_chain_begin_empty(chain, server, requester, p.version, draw_room_id(server, p.version, arena), arena);
-    rc = add_all(&p, err);
-    if (rc == 0)
-        rc = write_all(&p, err);
-    if (rc == 0) {
-        *room_id_out = gg_arena_str(arena, chain->room_id);
-        *alias_out = p.alias;
-    }
-    mx_chain_done(chain);
+    struct plan p;
+    bool taken;
+    int rc, tries = 0;
+    do {
+        taken = false;
+        *chain = (struct mx_chain){.server = server, .requester = requester, .arena = arena};
+        p = (struct plan){.chain = chain, .creator = gg_str(requester->user_id)};
+        rc = create_once(server, requester, body, chain, &p, &taken, err);
+        if (rc == 0) {
+            *room_id_out = gg_arena_str(arena, chain->room_id);
+            *alias_out = p.alias;
+        }
+        mx_chain_done(chain);
+    } while (taken && ++tries < MAX_TRIES);
     return rc;
 }

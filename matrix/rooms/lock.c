@@ -18,6 +18,7 @@ struct mx_room_lock {
 
 struct mx_rooms {
     struct gg_map *locks;  /* room id -> struct mx_room_lock */
+    int64_t last_created_ms;
 };
 
 struct mx_rooms *mx_rooms_new(void)
@@ -75,4 +76,12 @@ void mx_room_unlock(struct mx_server *server, struct mx_room_lock *lock)
         return;
     gg_mutex_unlock(&lock->mutex);
     lock_leave(server->rooms, lock);
+}
+
+int64_t mx_room_creation_time(struct mx_server *server)
+{
+    struct mx_rooms *rooms = server->rooms;
+    int64_t now = gg_wall_ms();
+    rooms->last_created_ms = now > rooms->last_created_ms ? now : rooms->last_created_ms + 1;
+    return rooms->last_created_ms;
 }
