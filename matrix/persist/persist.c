@@ -53,8 +53,8 @@ static struct mx_plan *make_plan(struct mx_room_queue *room)
     plan->backfilled = first->items[first->n_planned].backfilled;
     GG_LIST_EACH (l, &room->jobs) {
         struct mx_job *job = GG_CONTAINER(l, struct mx_job, in_room);
-        if (job->current_state || plan->n == MX_PLAN_EVENTS ||
-            job->items[job->n_planned].backfilled != plan->backfilled)
+        bool fits = plan->n + job->n - job->n_planned <= MX_PLAN_EVENTS; /* a run is torn apart only if it must be */
+        if (job->current_state || (plan->n && !fits) || job->items[job->n_planned].backfilled != plan->backfilled)
             break;
         add_items(plan, job);
         if (job->n_planned < job->n)

@@ -101,6 +101,21 @@ static void find_twins(struct mx_plan *plan)
     }
 }
 
+/* A run whose middle is not written, since its transaction id was used before, would leave the room with a hole: its
+ * maker is told, and makes its events anew, each alone. */
+static int find_holes(const struct mx_plan *plan, struct gg_error *err)
+{
+    for (size_t i = 1; i < plan->n; i++) {
+        const struct mx_planned *p = &plan->events[i];
+        for (size_t k = 0; k < p->event->n_prev && p->fate == MX_FATE_NEW; k++) {
+            const struct mx_planned *prev = planned(plan, p->event->prev_events[k]);
+            if (prev != NULL && prev->job == p->job && prev->fate == MX_FATE_DUPLICATE)
+                return gg_fail(err, GG_E_CONFLICT, "a transaction id of %.*s was used before", GG_FMT(prev->event->event_id));
+        }
+    }
+    return 0;
+}
+
 /* Events that were made here a moment ago cannot be held: writing them tells (a unique violation leads back here with
  * checked set). */
 static int classify(struct mx_plan *plan, struct gg_error *err)
@@ -120,9 +135,10 @@ static int classify(struct mx_plan *plan, struct gg_error *err)
     int status = foreign ? find_held(plan, err) : 0;
     if (!status && foreign)
         status = find_used(plan, err);
-    if (!status)
-        find_twins(plan);
-    return status;
+    if (status)
+        return status;
+    find_twins(plan);
+    return find_holes(plan, err);
 }
 
 /* ---- extremities ---- */

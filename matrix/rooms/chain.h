@@ -5,6 +5,7 @@
 #ifndef MX_ROOMS_CHAIN_H
 #define MX_ROOMS_CHAIN_H
 
+#include <ganglion/list.h>
 #include <ganglion/matrix/rooms.h>
 
 enum { MX_CHAIN_MAX = 400 }; /* events that one request may make */
@@ -61,6 +62,25 @@ struct mx_room_lock;
 GG_YIELDS GG_CHECKED int mx_room_lock(struct mx_server *server, struct gg_str room_id, struct mx_room_lock **out,
                                       struct gg_error *err);
 void mx_room_unlock(struct mx_server *server, struct mx_room_lock *lock); /* NULL is fine */
+
+/* A message that waits to be sent. Those that wait for one room's lock together are written as one run. */
+struct mx_room_send {
+    struct gg_list in_room;
+    const struct mx_requester *requester;
+    const struct mx_new_event *event;
+    struct gg_arena *arena;             /* of the answer */
+    bool taken;                         /* by the holder of the lock: no longer in the list */
+    bool done;                          /* the rest is set */
+    int status;
+    struct gg_error err;
+    struct gg_str event_id;
+    int64_t stream;
+};
+/* As mx_room_lock; send stands in the room's list from now until somebody has taken it. It may be done on return. */
+GG_YIELDS GG_CHECKED int mx_room_lock_to_send(struct mx_server *server, struct mx_room_send *send,
+                                              struct mx_room_lock **out, struct gg_error *err);
+/* Walks the list; NULL: the end. */
+struct mx_room_send *mx_room_next_send(struct mx_room_lock *lock, const struct mx_room_send *after);
 
 /* Milliseconds, never twice the same: from version 12 on a room's id is the hash of its create event, so two rooms that
  * one user makes alike within a millisecond would be one. */

@@ -11,6 +11,7 @@
 
 struct mx_room_lock {
     struct gg_mutex mutex;
+    struct gg_list sends;  /* of those who wait: whoever gets the lock may send all of them */
     unsigned users;        /* holders and waiters: freed with the last */
     size_t room_n;
     char room[];
@@ -45,6 +46,7 @@ static struct mx_room_lock *lock_find(struct mx_rooms *rooms, struct gg_str room
     lock = calloc(1, sizeof(*lock) + room_id.n);
     GG_ASSERT(lock != NULL);
     gg_mutex_init(&lock->mutex);
+    gg_list_init(&lock->sends);
     lock->room_n = room_id.n;
     memcpy(lock->room, room_id.s, room_id.n);
     gg_map_put(rooms->locks, room_id, lock);
@@ -68,6 +70,33 @@ int mx_room_lock(struct mx_server *server, struct gg_str room_id, struct mx_room
     }
     lock_leave(server->rooms, lock);
     return gg_fail(err, rc, "waiting for other events of the room");
+}
+
+int mx_room_lock_to_send(struct mx_server *server, struct mx_room_send *send, struct mx_room_lock **out, struct gg_error *err)
+{
+    struct mx_room_lock *lock = lock_find(server->rooms, send->event->room_id);
+    lock->users++;
+    gg_list_push(&lock->sends, &send->in_room);
+    int rc = gg_mutex_lock(&lock->mutex, GG_FOREVER);
+    if (rc != 0 && !send->taken) {
+        gg_list_remove(&send->in_room);
+        lock_leave(server->rooms, lock);
+        return gg_fail(err, rc, "waiting for other events of the room");
+    }
+    if (rc != 0) { /* somebody writes our event: nobody leaves before that is done */
+        gg_shield_begin();
+        while (gg_mutex_lock(&lock->mutex, GG_FOREVER) != 0)
+            ;
+        gg_shield_end();
+    }
+    *out = lock;
+    return 0;
+}
+
+struct mx_room_send *mx_room_next_send(struct mx_room_lock *lock, const struct mx_room_send *after)
+{
+    const struct gg_list *link = after != NULL ? after->in_room.next : lock->sends.next;
+    return link == &lock->sends ? NULL : GG_CONTAINER(link, struct mx_room_send, in_room);
 }
 
 void mx_room_unlock(struct mx_server *server, struct mx_room_lock *lock)
