@@ -1,4 +1,5 @@
-/* client/client.h: what this process keeps for requests that go out. For client/ and for the start and stop of the host. */
+/* client/client.h: what this process keeps for requests that go out. For client/ and for the start and stop of the
+ * host. */
 #ifndef GG_CLIENT_CLIENT_H
 #define GG_CLIENT_CLIENT_H
 
@@ -12,8 +13,8 @@ struct gg_client {
     struct gg_host *host;
     struct gg_list pools; /* pool.c: kept connections, by peer */
     struct gg_timer *sweep;
-    size_t idle;          /* kept connections in all pools */
-    void *tls;            /* SSL_CTX of internal calls; NULL until needed */
+    size_t idle;             /* kept connections in all pools */
+    void *tls;               /* SSL_CTX of internal calls; NULL until needed */
     struct gg_curl *curl[2]; /* [1]: for peers that are checked against the deny list */
 };
 

@@ -14,21 +14,21 @@ struct gg_peer; /* config/topology.h: where a replication listener is */
 
 struct gg_internal_request {
     const struct gg_peer *peer;
-    const char *method;            /* NULL: GET, or POST with a body */
-    const char *target;            /* path and query, already encoded */
-    const char *const *headers;    /* "Name: value", NULL-ended; may be NULL */
-    struct gg_str body;            /* s NULL: none */
-    int64_t connect_timeout_ms;    /* 0: 10 s */
-    int64_t timeout_ms;            /* for the whole; 0: 60 s; the fiber's deadline bounds it too */
-    size_t max_answer;             /* bytes; 0: 512 MiB */
-    bool repeatable;               /* may be sent twice (a GET, or the peer knows its txn id): a kept connection that
-                                      turns out to be dead is then replaced silently */
+    const char *method;         /* NULL: GET, or POST with a body */
+    const char *target;         /* path and query, already encoded */
+    const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
+    struct gg_str body;         /* s NULL: none */
+    int64_t connect_timeout_ms; /* 0: 10 s */
+    int64_t timeout_ms;         /* for the whole; 0: 60 s; the fiber's deadline bounds it too */
+    size_t max_answer;          /* bytes; 0: 512 MiB */
+    bool repeatable;            /* may be sent twice (a GET, or the peer knows its txn id): a kept connection that
+                                   turns out to be dead is then replaced silently */
 };
 
 struct gg_internal_answer {
     int status;
-    struct gg_str body;            /* in the arena */
-    struct gg_str content_type;    /* "" if none */
+    struct gg_str body;         /* in the arena */
+    struct gg_str content_type; /* "" if none */
 };
 
 /* 0 whenever an answer came, whatever its status. GG_E_UNAVAILABLE: could not

@@ -26,8 +26,7 @@ static struct gg_internal_pool *pool_of(struct gg_client *client, const struct g
         snprintf(key, sizeof(key), "%s", peer->path);
     else
         snprintf(key, sizeof(key), "%s:%u%s", peer->host, peer->port, peer->tls ? " tls" : "");
-    GG_LIST_EACH(link, &client->pools)
-    {
+    GG_LIST_EACH (link, &client->pools) {
         struct gg_internal_pool *pool = GG_CONTAINER(link, struct gg_internal_pool, link);
         if (strcmp(pool->key, key) == 0)
             return pool;
@@ -62,11 +61,9 @@ void gg_internal_free(struct gg_internal *conn)
 
 static void drop_idle(struct gg_client *client, int64_t since)
 {
-    GG_LIST_EACH(p, &client->pools)
-    {
+    GG_LIST_EACH (p, &client->pools) {
         struct gg_internal_pool *pool = GG_CONTAINER(p, struct gg_internal_pool, link);
-        GG_LIST_EACH(link, &pool->idle)
-        {
+        GG_LIST_EACH (link, &pool->idle) {
             struct gg_internal *conn = GG_CONTAINER(link, struct gg_internal, link);
             if (conn->idle_since <= since)
                 gg_internal_free(conn);

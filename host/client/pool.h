@@ -23,19 +23,19 @@ struct gg_internal_pool { /* of one peer */
 };
 
 struct gg_internal {
-    struct gg_list link;          /* in the pool while idle */
+    struct gg_list link; /* in the pool while idle */
     struct gg_internal_pool *pool;
     struct gg_socket socket;
     struct event read, write;
     struct gg_cond wake;
     http_parser parser;
-    struct gg_buf head, body;     /* of the answer; body from body_at on is unread */
+    struct gg_buf head, body; /* of the answer; body from body_at on is unread */
     struct {
-        uint32_t name, value;     /* offsets into head */
+        uint32_t name, value; /* offsets into head */
     } headers[GG_INTERNAL_HEADERS];
     size_t n_headers, body_at, max_body;
     int64_t idle_since, length;
-    int failure;                  /* gg_status: the connection is of no more use */
+    int failure; /* gg_status: the connection is of no more use */
     bool busy, served, reading, writing, whole, in_value;
     bool head_done, complete, keep, no_body, begun; /* begun: a byte of the answer came */
 };

@@ -32,8 +32,8 @@ static const char *hide_token(struct gg_request *rq)
         size_t n = 1 + strcspn(at + 1, "&");
         const char *equals = memchr(at, '=', n);
         /* any key that could decode to it, however it was spelled */
-        bool token = equals != NULL && (strncasecmp(at + 1, "access_token", 12) == 0 ||
-                                        memchr(at, '%', (size_t)(equals - at)) != NULL);
+        bool token = equals != NULL &&
+                     (strncasecmp(at + 1, "access_token", 12) == 0 || memchr(at, '%', (size_t)(equals - at)) != NULL);
         gg_buf_add(&out, at, token ? (size_t)(equals - at) + 1 : n);
         if (token)
             gg_buf_lit(&out, "<redacted>");
@@ -53,11 +53,12 @@ static void log_line(struct gg_request *rq, int64_t took_us)
     target[n] = '\0';
     /* Health checks come every few seconds from everybody and say nothing: DEBUG, as in Synapse. */
     int level = strcmp(target, "/health") == 0 ? GG_DEBUG : GG_INFO;
-    gg_log(&rq->port->access, level, "%s - %s - {%s} Processed request: %.3fsec %lldB %d \"%s %s HTTP/1.%d\" \"%.200s\"%s",
-            rq->address, rq->port->tag, rq->user != NULL ? rq->user : "None",
-            (double)took_us / 1e6, (long long)rq->reply_sent, rq->status, rq->method != NULL ? rq->method : "-", target,
-            rq->conn != NULL ? rq->conn->parser.http_minor : 1, gg_request_user_agent(rq),
-            rq->conn == NULL ? " (client gone)" : "");
+    gg_log(&rq->port->access, level,
+           "%s - %s - {%s} Processed request: %.3fsec %lldB %d \"%s %s HTTP/1.%d\" \"%.200s\"%s", rq->address,
+           rq->port->tag, rq->user != NULL ? rq->user : "None", (double)took_us / 1e6, (long long)rq->reply_sent,
+           rq->status, rq->method != NULL ? rq->method : "-", target,
+           rq->conn != NULL ? rq->conn->parser.http_minor : 1, gg_request_user_agent(rq),
+           rq->conn == NULL ? " (client gone)" : "");
 }
 
 void gg_access_note(struct gg_request *rq)

@@ -429,8 +429,7 @@ static void sweep_one(struct gg_http_conn *conn, int64_t now)
 void gg_http_conn_sweep(struct gg_server *server)
 {
     int64_t now = gg_now_ms();
-    GG_LIST_EACH(link, &server->conns)
-    {
+    GG_LIST_EACH (link, &server->conns) {
         struct gg_http_conn *conn = GG_CONTAINER(link, struct gg_http_conn, link);
         conn->busy++;
         sweep_one(conn, now);

@@ -26,7 +26,7 @@ struct gg_port { /* one listening socket */
     struct event *event;
     SSL_CTX *tls;
     char *certificate, *key, *path, *request_id_header, *tag, *logger_name;
-    struct gg_logger access; /* synapse.access.http.<tag> */
+    struct gg_logger access;          /* synapse.access.http.<tag> */
     bool x_forwarded, metrics, bound; /* bound: the path is ours to unlink */
     uint32_t resources;
 };
@@ -35,16 +35,16 @@ struct gg_server {
     struct gg_host *host;
     struct gg_http_limits limits;
     struct gg_router *router;
-    struct gg_scope *scope;   /* of the request fibers; made by the first listen */
-    struct gg_list ports;     /* struct gg_port */
-    struct gg_list conns;     /* struct gg_http_conn */
-    struct gg_list spare;     /* struct gg_request, to be used again */
+    struct gg_scope *scope;                      /* of the request fibers; made by the first listen */
+    struct gg_list ports;                        /* struct gg_port */
+    struct gg_list conns;                        /* struct gg_http_conn */
+    struct gg_list spare;                        /* struct gg_request, to be used again */
     size_t n_conns, n_spare, n_requests, bodies; /* bodies: bytes */
     uint64_t next_id;
     struct gg_timer *sweep;
-    struct gg_cond idle;      /* n_requests fell to 0 */
-    bool draining, paused;    /* paused: not accepting, full */
-    struct gg_buf head;       /* scratch for the head of an answer */
+    struct gg_cond idle;   /* n_requests fell to 0 */
+    bool draining, paused; /* paused: not accepting, full */
+    struct gg_buf head;    /* scratch for the head of an answer */
     int64_t date_second;
     char date[40];
     gg_http_ready_fn *ready;
@@ -59,22 +59,22 @@ struct gg_http_conn {
     struct gg_socket socket;
     struct event read, write, gone;
     http_parser parser;
-    struct gg_request *rq;    /* being read or answered; NULL between requests */
-    struct gg_buf in;         /* read ahead; from in_at on not yet parsed */
+    struct gg_request *rq; /* being read or answered; NULL between requests */
+    struct gg_buf in;      /* read ahead; from in_at on not yet parsed */
     size_t in_at;
-    struct evbuffer *out;     /* what the kernel did not take; NULL until needed */
-    int64_t moved;            /* gg_now_ms() when bytes last moved */
-    unsigned busy;            /* pins: freed when dead and 0 */
-    bool dead, pumping, reading, writing, watching; /* watching: for FIN and RST only */
-    bool eof, last;           /* last: close after the current answer */
-    bool lingering;           /* answered; input is thrown away until the peer ends */
-    bool served;              /* at least one request was answered */
-    struct {                  /* strictness that the parser library lacks: scan.c */
+    struct evbuffer *out;                             /* what the kernel did not take; NULL until needed */
+    int64_t moved;                                    /* gg_now_ms() when bytes last moved */
+    unsigned busy;                                    /* pins: freed when dead and 0 */
+    bool dead, pumping, reading, writing, watching;   /* watching: for FIN and RST only */
+    bool eof, last;                                   /* last: close after the current answer */
+    bool lingering;                                   /* answered; input is thrown away until the peer ends */
+    bool served;                                      /* at least one request was answered */
+    struct {                                          /* strictness that the parser library lacks: scan.c */
         bool begun, after_cr, after_lf, ended, later; /* later: past the request line */
-        uint32_t line;        /* bytes of the current line so far */
-        char tail[9];         /* the last of the request line */
-        int chunk;            /* where in a chunked body */
-        uint64_t left;        /* of the chunk */
+        uint32_t line;                                /* bytes of the current line so far */
+        char tail[9];                                 /* the last of the request line */
+        int chunk;                                    /* where in a chunked body */
+        uint64_t left;                                /* of the chunk */
     } scan;
     char address[GG_ADDRESS_SIZE];
 };
@@ -87,28 +87,28 @@ struct gg_request {
     struct gg_list link; /* spare list */
     struct gg_server *server;
     struct gg_http_conn *conn; /* NULL: the client is gone */
-    struct gg_port *port; /* NULL never while the request lives: ports outlive requests */
+    struct gg_port *port;      /* NULL never while the request lives: ports outlive requests */
     struct gg_fiber *fiber;
     struct gg_arena *arena;
     struct gg_cond wake; /* body bytes came, the answer drained, or the client went */
 
     struct gg_router_match match;
     const char *params[GG_ROUTER_MAX_PARAMS]; /* decoded */
-    struct gg_buf head;  /* target and headers, each NUL-terminated */
+    struct gg_buf head;                       /* target and headers, each NUL-terminated */
     struct gg_header headers[GG_MAX_HEADERS];
     size_t n_headers, head_bytes;
     struct gg_span target;
-    size_t n_path;       /* of target, without the query */
+    size_t n_path; /* of target, without the query */
     const char *method;
     struct gg_buf body;
-    size_t body_at;      /* streamed: consumed by the handler */
+    size_t body_at;                  /* streamed: consumed by the handler */
     size_t body_total, body_counted; /* received; counted in server->bodies */
-    int64_t declared;    /* Content-Length; -1: none or chunked */
+    int64_t declared;                /* Content-Length; -1: none or chunked */
     uint64_t max_body;
     json_t *json;
     struct query_item {
         const char *key, *value;
-    } *query;
+    } * query;
     size_t n_query;
 
     int64_t began_ms, began_us; /* first byte; dispatch */
@@ -116,10 +116,11 @@ struct gg_request {
     char peer[GG_ADDRESS_SIZE]; /* a copy: the request may outlive its connection */
     const char *address, *user;
     void *principal;
-    struct gg_error refusal;  /* code != 0: to be answered in place of the handler */
-    uint32_t hops;            /* forwarded to us: how often */
-    const char *via;          /* and by whom; NULL: not forwarded */
-    bool https, in_head, head_done, complete, started, early, expects, streamed, streaming, swallowing, settled, replied, ended, cut, keep_alive, closing;
+    struct gg_error refusal; /* code != 0: to be answered in place of the handler */
+    uint32_t hops;           /* forwarded to us: how often */
+    const char *via;         /* and by whom; NULL: not forwarded */
+    bool https, in_head, head_done, complete, started, early, expects, streamed, streaming, swallowing, settled,
+        replied, ended, cut, keep_alive, closing;
     bool head_method, chunked, body_chunked, cors, has_type, has_cache, has_cors, replication;
 
     struct gg_buf reply_headers;
@@ -148,7 +149,8 @@ void gg_http_resume_accept(struct gg_server *server);
 
 /* ---- parse.c ---- */
 void gg_parse_init(struct gg_http_conn *conn);
-/* Feeds bytes; returns how many were consumed. On a bad request rq->refusal is set and the connection is to be closed. */
+/* Feeds bytes; returns how many were consumed. On a bad request rq->refusal is set and the connection is to be closed.
+ */
 size_t gg_parse(struct gg_http_conn *conn, const char *data, size_t n, bool *bad_out);
 
 /* ---- scan.c ---- */

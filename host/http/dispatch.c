@@ -88,9 +88,7 @@ static void bound_body(struct gg_request *rq)
 {
     const struct gg_route *route = rq->match.entry->route;
     rq->streamed = (route->flags & GG_ROUTE_STREAMED) != 0 || route->handler == NULL;
-    rq->max_body = route->max_body != 0 ? route->max_body
-                   : rq->streamed       ? UINT64_MAX
-                                        : rq->server->limits.default_body;
+    rq->max_body = route->max_body != 0 ? route->max_body : rq->streamed ? UINT64_MAX : rq->server->limits.default_body;
     if (rq->declared > 0 && (uint64_t)rq->declared > rq->max_body)
         refuse(rq, 413, "M_TOO_LARGE", "The body is too large");
 }
@@ -234,7 +232,8 @@ static void start(struct gg_request *rq)
 
 static bool may_swallow(const struct gg_request *rq)
 {
-    return !rq->cut && rq->head_done && !rq->expects && rq->declared >= 0 && rq->declared <= SWALLOW_BYTES;
+    return !rq->cut && rq->keep_alive && rq->head_done && !rq->expects && rq->declared >= 0 &&
+           rq->declared <= SWALLOW_BYTES;
 }
 
 static bool wants_early(const struct gg_request *rq)

@@ -94,8 +94,12 @@ static int is_ganglion(struct gg_request *rq, const struct gg_peer *peer, struct
     if (known != NULL && known->until > gg_now_ms())
         return known->ganglion;
     const char *headers[] = {bearer(rq), NULL};
-    struct gg_internal_request probe = {.peer = peer, .target = GG_FORWARD_PATH, .headers = headers,
-                                        .connect_timeout_ms = PROBE_MS, .timeout_ms = PROBE_MS, .max_answer = 65536};
+    struct gg_internal_request probe = {.peer = peer,
+                                        .target = GG_FORWARD_PATH,
+                                        .headers = headers,
+                                        .connect_timeout_ms = PROBE_MS,
+                                        .timeout_ms = PROBE_MS,
+                                        .max_answer = 65536};
     struct gg_internal_answer answer;
     int rc = gg_internal_fetch(rq->server->host, &probe, gg_request_arena(rq), &answer, err);
     if (rc < 0)
@@ -129,8 +133,8 @@ static const struct gg_peer *client_address(struct gg_request *rq)
 struct passage {
     struct gg_request *rq;
     const struct gg_peer *peer;
-    bool plain;       /* as to any HTTP server: no forwarding path, no headers of ours */
-    bool sent_body;   /* bytes of the caller's body are gone: no second try */
+    bool plain;     /* as to any HTTP server: no forwarding path, no headers of ours */
+    bool sent_body; /* bytes of the caller's body are gone: no second try */
     int64_t deadline;
 };
 
@@ -144,13 +148,13 @@ static bool is_one_of(const char *name, const char *const *list)
 
 /* Headers that belong to one connection, or that the next process gets from us. */
 static const char *const not_passed[] = {
-    "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding",
-    "Upgrade", "HTTP2-Settings", "Content-Length", "Expect", "X-Forwarded-For", "X-Forwarded-Proto",
-    "X-Forwarded-Host", NULL,
+    "Connection", "Keep-Alive",        "Proxy-Connection",  "Proxy-Authorization", "TE",
+    "Trailer",    "Transfer-Encoding", "Upgrade",           "HTTP2-Settings",      "Content-Length",
+    "Expect",     "X-Forwarded-For",   "X-Forwarded-Proto", "X-Forwarded-Host",    NULL,
 };
 static const char *const not_passed_back[] = {
-    "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-    "Content-Length", "Date", "Server", NULL,
+    "Connection",     "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+    "Content-Length", "Date",       "Server",           NULL,
 };
 
 static void add_header(struct gg_buf *out, const char *name, const char *value)
@@ -179,7 +183,8 @@ static void add_ours(const struct passage *p, struct gg_buf *out)
     add_header(out, "X-Ganglion-Scheme", scheme);
     add_header(out, "X-Ganglion-Request-Id", rq->id);
     gg_buf_printf(out, "X-Ganglion-Hops: %u\r\n", rq->hops + 1);
-    gg_buf_printf(out, "X-Ganglion-Via: %s%s%s\r\n", rq->via != NULL ? rq->via : "", rq->via != NULL ? "," : "", instance);
+    gg_buf_printf(out, "X-Ganglion-Via: %s%s%s\r\n", rq->via != NULL ? rq->via : "", rq->via != NULL ? "," : "",
+                  instance);
 }
 
 static bool has_body(const struct gg_request *rq)
@@ -272,8 +277,8 @@ static int pass(struct passage *p, struct gg_error *err)
         if (rc < 0)
             return rc;
         rc = exchange(p, conn, err);
-        bool again = rc == GG_E_CLOSED && gg_internal_kept(conn) && !p->sent_body && !gg_replied(p->rq) &&
-                     p->rq->conn != NULL;
+        bool again =
+            rc == GG_E_CLOSED && gg_internal_kept(conn) && !p->sent_body && !gg_replied(p->rq) && p->rq->conn != NULL;
         gg_internal_done(conn);
         if (!again)
             return rc;
@@ -288,7 +293,8 @@ static int nobody(struct gg_request *rq, struct gg_error *err)
     const char *path = rq->match.entry->route->path; /* of a table: few */
     if (!gg_map_has(forward->warned, gg_str(path))) {
         gg_map_put(forward->warned, gg_str(path), NULL);
-        gg_warn(&logger, "%s %s belongs to another process, and none that is known can be asked: 404", rq->method, path);
+        gg_warn(&logger, "%s %s belongs to another process, and none that is known can be asked: 404", rq->method,
+                path);
     }
     return gg_refuse(err, 404, "M_UNRECOGNIZED", "Unrecognized request");
 }

@@ -40,7 +40,8 @@ static void restore_authorization(struct gg_request *rq)
             header->at += header->n; /* an empty name that nobody asks for */
             header->n = 0;
         } else if (header->n == sizeof(prefix) + sizeof(name) - 2 &&
-                   strncasecmp(text, prefix, sizeof(prefix) - 1) == 0 && strcasecmp(text + sizeof(prefix) - 1, name) == 0) {
+                   strncasecmp(text, prefix, sizeof(prefix) - 1) == 0 &&
+                   strcasecmp(text + sizeof(prefix) - 1, name) == 0) {
             header->at += sizeof(prefix) - 1;
             header->n = sizeof(name) - 1;
         }

@@ -158,8 +158,7 @@ static void sweep(void *arg)
 static void set_accepting(struct gg_server *server, bool on)
 {
     server->paused = !on;
-    GG_LIST_EACH(link, &server->ports)
-    {
+    GG_LIST_EACH (link, &server->ports) {
         struct gg_port *port = GG_CONTAINER(link, struct gg_port, link);
         if (port->event != NULL && on)
             event_add(port->event, NULL);
@@ -224,8 +223,9 @@ static int bind_failed(int fd, const char *where, unsigned port, int why, struct
 {
     if (fd >= 0)
         close(fd);
-    int code = why == EADDRINUSE ? GG_E_CONFLICT : why == EAFNOSUPPORT || why == EADDRNOTAVAIL ? GG_E_UNAVAILABLE
-                                                                                              : GG_E_IO;
+    int code = why == EADDRINUSE                             ? GG_E_CONFLICT
+               : why == EAFNOSUPPORT || why == EADDRNOTAVAIL ? GG_E_UNAVAILABLE
+                                                             : GG_E_IO;
     if (port != 0)
         return gg_fail(err, code, "cannot listen on %s port %u: %s", where, port, strerror(why));
     return gg_fail(err, code, "cannot listen on %s: %s", where, strerror(why));
@@ -346,8 +346,7 @@ int gg_http_listen(struct gg_server *server, const struct gg_http_port *want, ui
 int gg_http_reload(struct gg_server *server, struct gg_error *err)
 {
     int result = 0;
-    GG_LIST_EACH(link, &server->ports)
-    {
+    GG_LIST_EACH (link, &server->ports) {
         struct gg_port *port = GG_CONTAINER(link, struct gg_port, link);
         SSL_CTX *fresh = NULL;
         if (port->certificate == NULL)
@@ -367,8 +366,7 @@ int gg_http_reload(struct gg_server *server, struct gg_error *err)
 
 static void close_idle(struct gg_server *server)
 {
-    GG_LIST_EACH(link, &server->conns)
-    {
+    GG_LIST_EACH (link, &server->conns) {
         struct gg_http_conn *conn = GG_CONTAINER(link, struct gg_http_conn, link);
         if (conn->rq == NULL && gg_http_conn_unsent(conn) == 0 && !conn->lingering)
             gg_http_conn_close(conn);
@@ -379,8 +377,7 @@ static void close_idle(struct gg_server *server)
 
 static void close_ports(struct gg_server *server)
 {
-    GG_LIST_EACH(link, &server->ports)
-    {
+    GG_LIST_EACH (link, &server->ports) {
         port_close(GG_CONTAINER(link, struct gg_port, link));
     }
 }

@@ -39,7 +39,8 @@ static int set_tls(const struct gg_host *host, const struct gg_listener *listene
     port->key = gg_config_text(host->config, "tls_private_key_path");
     if (port->certificate != NULL && port->key != NULL)
         return 0;
-    return gg_fail(err, GG_E_INVALID, "a listener with `tls: true` needs tls_certificate_path and tls_private_key_path");
+    return gg_fail(err, GG_E_INVALID,
+                   "a listener with `tls: true` needs tls_certificate_path and tls_private_key_path");
 }
 
 static int listen_tcp(struct gg_server *server, const struct gg_listener *listener, struct gg_http_port *port,
@@ -75,7 +76,8 @@ static int listen_one(struct gg_server *server, const struct gg_listener *listen
     };
     int rc = set_tls(host, listener, &port, err);
     if (rc == 0)
-        rc = listener->path != NULL ? gg_http_listen(server, &port, NULL, err) : listen_tcp(server, listener, &port, err);
+        rc = listener->path != NULL ? gg_http_listen(server, &port, NULL, err)
+                                    : listen_tcp(server, listener, &port, err);
     if (rc < 0)
         gg_error_prefix(err, "%s", listener->where);
     else if (listener->path != NULL)

@@ -210,8 +210,7 @@ static size_t begin_federation(struct gg_http_conn *conn, const char *data, size
 
 static bool expects_body(const struct gg_http_conn *conn)
 {
-    return conn->rq != NULL && conn->rq->head_done && !conn->rq->complete &&
-           HTTP_PARSER_ERRNO(&conn->parser) == HPE_OK;
+    return conn->rq != NULL && conn->rq->head_done && !conn->rq->complete && HTTP_PARSER_ERRNO(&conn->parser) == HPE_OK;
 }
 
 size_t gg_parse(struct gg_http_conn *conn, const char *data, size_t n, bool *bad_out)
@@ -251,7 +250,8 @@ size_t gg_parse(struct gg_http_conn *conn, const char *data, size_t n, bool *bad
         if (why == HPE_HEADER_OVERFLOW)
             refuse(conn->rq, 431, "M_TOO_LARGE", "The headers are too large");
         else
-            refuse(conn->rq, 400, "M_UNKNOWN", strict ? "This is not valid HTTP" : "A line of the request is malformed");
+            refuse(conn->rq, 400, "M_UNKNOWN",
+                   strict ? "This is not valid HTTP" : "A line of the request is malformed");
     }
     return used;
 }

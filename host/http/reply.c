@@ -9,10 +9,10 @@
 #define JSON_TYPE "application/json"
 
 /* What the specification asks of every answer that a browser's page may read. */
-#define CORS_HEADERS                                                                  \
-    "Access-Control-Allow-Origin: *\r\n"                                              \
-    "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n"         \
-    "Access-Control-Allow-Headers: X-Requested-With, Content-Type, Authorization, Date\r\n" \
+#define CORS_HEADERS                                                                                                   \
+    "Access-Control-Allow-Origin: *\r\n"                                                                               \
+    "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n"                                          \
+    "Access-Control-Allow-Headers: X-Requested-With, Content-Type, Authorization, Date\r\n"                            \
     "Access-Control-Expose-Headers: Synapse-Trace-Id, Server\r\n"
 
 /* ---- the head ---- */

@@ -208,7 +208,8 @@ static void parse_query(struct gg_request *rq)
         if (n > 0) {
             struct query_item *item = &rq->query[rq->n_query++];
             item->key = gg_percent_decode(arena, gg_strn(at, n_key), true, NULL);
-            item->value = equals != NULL ? gg_percent_decode(arena, gg_strn(equals + 1, n - n_key - 1), true, NULL) : "";
+            item->value =
+                equals != NULL ? gg_percent_decode(arena, gg_strn(equals + 1, n - n_key - 1), true, NULL) : "";
         }
         at += n + (at[n] == '&');
     }
@@ -268,7 +269,8 @@ int gg_request_query_bool(const struct gg_request *rq, const char *key, bool fal
     if (text == NULL)
         return 0;
     if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Boolean query parameter %s must be one of ['true', 'false']", key);
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Boolean query parameter %s must be one of ['true', 'false']",
+                         key);
     *out = text[0] == 't';
     return 0;
 }

@@ -18,7 +18,7 @@ struct node {
     size_t n_key;
     struct node **kids; /* literals, sorted by length, then bytes */
     size_t n_kids;
-    struct node *any;   /* {name} */
+    struct node *any; /* {name} */
     struct gg_router_entry *here;
     struct prefix *below;
 };
@@ -33,9 +33,9 @@ static const struct {
     const char *name;
     uint32_t bit;
 } resources_by_name[] = {
-    {"client", GG_RES_CLIENT},   {"consent", GG_RES_CONSENT},         {"federation", GG_RES_FEDERATION},
-    {"health", GG_RES_HEALTH},   {"keys", GG_RES_KEYS},               {"media", GG_RES_MEDIA},
-    {"metrics", GG_RES_METRICS}, {"openid", GG_RES_OPENID},           {"replication", GG_RES_REPLICATION},
+    {"client", GG_RES_CLIENT},   {"consent", GG_RES_CONSENT}, {"federation", GG_RES_FEDERATION},
+    {"health", GG_RES_HEALTH},   {"keys", GG_RES_KEYS},       {"media", GG_RES_MEDIA},
+    {"metrics", GG_RES_METRICS}, {"openid", GG_RES_OPENID},   {"replication", GG_RES_REPLICATION},
     {"static", GG_RES_STATIC},
 };
 
@@ -227,8 +227,8 @@ static int add_spelling(struct gg_router *router, const struct gg_route *route, 
 {
     struct gg_router_entry *entry = calloc(1, sizeof(*entry));
     GG_ASSERT(entry != NULL);
-    *entry = (struct gg_router_entry){.route = route, .self = self, .owner = owner,
-                                      .resources = gg_resource_bits(route->resource)};
+    *entry = (struct gg_router_entry){
+        .route = route, .self = self, .owner = owner, .resources = gg_resource_bits(route->resource)};
     entry->spelling = copy(spelling, strlen(spelling));
     struct gg_router_entry **list = NULL;
     int rc = entry->resources != 0 ? place(router, entry, &list, err)

@@ -31,9 +31,9 @@ uint32_t gg_resource_bits(const char *names);
 /* One spelling of one route. */
 struct gg_router_entry {
     const struct gg_route *route;
-    void *self;              /* for the handler */
-    const char *owner;       /* who claims it: a plugin's name; borrowed */
-    char *spelling;          /* "/_matrix/client/v3/rooms/{room_id}/state" */
+    void *self;        /* for the handler */
+    const char *owner; /* who claims it: a plugin's name; borrowed */
+    char *spelling;    /* "/_matrix/client/v3/rooms/{room_id}/state" */
     char *names[GG_ROUTER_MAX_PARAMS];
     size_t n_names;
     uint32_t resources;

@@ -110,13 +110,14 @@ static SSL_CTX *new_context(const SSL_METHOD *method)
     if (ctx == NULL)
         return NULL;
     SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(ctx,
+                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     return ctx;
 }
 
-static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *n_out, const unsigned char *in, unsigned n_in,
-                       void *arg)
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *n_out, const unsigned char *in,
+                       unsigned n_in, void *arg)
 {
     static const unsigned char ours[] = "\x08http/1.1";
     unsigned char *chosen;
@@ -150,7 +151,8 @@ int gg_tls_client(const char *ca_file, SSL_CTX **out, struct gg_error *err)
     if (ctx == NULL)
         return tls_failed(err, ctx, "cannot set up TLS", NULL);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-    int ok = ca_file != NULL ? SSL_CTX_load_verify_locations(ctx, ca_file, NULL) : SSL_CTX_set_default_verify_paths(ctx);
+    int ok =
+        ca_file != NULL ? SSL_CTX_load_verify_locations(ctx, ca_file, NULL) : SSL_CTX_set_default_verify_paths(ctx);
     if (ok != 1)
         return tls_failed(err, ctx, "cannot read the certificate authorities", ca_file);
     *out = ctx;

@@ -51,7 +51,8 @@ struct gg_route {
                                (a|b) is written out into one spelling each and may hold '/';
                                {name} matches one segment, percent-decoded after splitting */
     gg_handler_fn *handler; /* NULL: known, but another process serves it (only forwarded) */
-    const char *resource;   /* "client", "federation", "media", "keys", "replication", "metrics", ... */
+    const char *resource;   /* "client", "federation", "media", "keys", "replication", ...: the listeners that serve it;
+                               several with '|' between: "client|media" */
     uint32_t auth;          /* enum gg_auth */
     uint32_t flags;         /* enum gg_route_flags */
     uint32_t max_body;      /* bytes; 0: 64 KiB for JSON bodies (the host's default) */
@@ -88,8 +89,10 @@ GG_API GG_CHECKED int gg_request_query_bool(const struct gg_request *rq, const c
 /* First header of that name, case-insensitive; NULL if absent. */
 GG_API const char *gg_request_header(const struct gg_request *rq, const char *name);
 GG_API struct gg_str gg_request_body(const struct gg_request *rq); /* buffered routes */
-/* The body as JSON (any value, depth and UTF-8 checked), parsed once; NULL and
- * M_NOT_JSON if it is none. Borrowed. An empty body gives an empty object. */
+/* The body as JSON (any value, UTF-8 checked), parsed once; NULL and M_NOT_JSON if
+ * it is none, M_BAD_JSON if it is nested deeper than 128. Borrowed. An empty body
+ * gives an empty object. jansson refuses lone surrogates, NUL characters and huge
+ * numbers: where a body is event content, read gg_request_body instead. */
 GG_API json_t *gg_request_json(struct gg_request *rq, struct gg_error *err);
 /* Streamed routes: the next piece of the body; *n_out == 0 at its end. */
 GG_API GG_YIELDS GG_CHECKED int gg_request_read(struct gg_request *rq, char *out, size_t size, size_t *n_out,

@@ -1,9 +1,9 @@
 /* Both clients against a server in the same loop, and against peers that misbehave. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "client/client.h"
 #include "client/internal.h"
@@ -60,12 +60,9 @@ static int big(void *self, struct gg_request *rq, struct gg_error *err)
 }
 
 static const struct gg_route routes[] = {
-    {"GET", "/echo", echo, "client"},
-    {"POST", "/echo", echo, "client", .max_body = 10000000},
-    {"GET", "/redirect", redirect, "client"},
-    {"GET", "/slow", slow, "client", .flags = GG_ROUTE_CANCELLABLE},
-    {"GET", "/big", big, "client"},
-    {NULL},
+    {"GET", "/echo", echo, "client"},         {"POST", "/echo", echo, "client", .max_body = 10000000},
+    {"GET", "/redirect", redirect, "client"}, {"GET", "/slow", slow, "client", .flags = GG_ROUTE_CANCELLABLE},
+    {"GET", "/big", big, "client"},           {NULL},
 };
 
 static void up(void)
@@ -73,7 +70,9 @@ static void up(void)
     struct gg_error err = GG_ERROR_INIT;
     memset(&t, 0, sizeof(t));
     assert_int_equal(gg_config_load_text("server_name: x\nreport_stats: false\nlisteners: []\n"
-                                         "database: {name: psycopg2, args: {dbname: x}}\n", NULL, &t.config, &err), 0);
+                                         "database: {name: psycopg2, args: {dbname: x}}\n",
+                                         NULL, &t.config, &err),
+                     0);
     t.host = gg_host_new(t.config, NULL, NULL);
     t.server = gg_http_new(t.host, NULL);
     for (const struct gg_route *r = routes; r->method != NULL; r++)
@@ -89,7 +88,7 @@ static void up(void)
 
 static void in_loop(void *arg)
 {
-    void (*body)(struct gg_arena *arena) = *(void (**)(struct gg_arena *))arg;
+    void (*body)(struct gg_arena * arena) = *(void (**)(struct gg_arena *))arg;
     up();
     struct gg_arena *arena = gg_arena_new();
     body(arena);
@@ -101,14 +100,14 @@ static void in_loop(void *arg)
     gg_config_free(t.config);
 }
 
-#define LOOP_TEST(name_)                                                     \
-    static void name_##_body(struct gg_arena *arena);                        \
-    static void name_(void **state)                                          \
-    {                                                                        \
-        void (*body)(struct gg_arena *) = name_##_body;                      \
-        struct gg_loop_options options = {.threads = 2};                     \
-        assert_int_equal(gg_loop_run(&options, in_loop, &body), 0);          \
-    }                                                                        \
+#define LOOP_TEST(name_)                                                                                               \
+    static void name_##_body(struct gg_arena *arena);                                                                  \
+    static void name_(void **state)                                                                                    \
+    {                                                                                                                  \
+        void (*body)(struct gg_arena *) = name_##_body;                                                                \
+        struct gg_loop_options options = {.threads = 2};                                                               \
+        assert_int_equal(gg_loop_run(&options, in_loop, &body), 0);                                                    \
+    }                                                                                                                  \
     static void name_##_body(struct gg_arena *arena)
 
 static int inside(const struct gg_peer *peer, const char *method, const char *target, struct gg_str body,
@@ -116,8 +115,13 @@ static int inside(const struct gg_peer *peer, const char *method, const char *ta
 {
     struct gg_error err = GG_ERROR_INIT;
     const char *headers[] = {"X-Give: it", NULL};
-    struct gg_internal_request request = {.peer = peer, .method = method, .target = target, .headers = headers,
-                                          .body = body, .timeout_ms = timeout_ms, .max_answer = 500000};
+    struct gg_internal_request request = {.peer = peer,
+                                          .method = method,
+                                          .target = target,
+                                          .headers = headers,
+                                          .body = body,
+                                          .timeout_ms = timeout_ms,
+                                          .max_answer = 500000};
     return gg_internal_fetch(t.host, &request, arena, answer, &err);
 }
 
@@ -192,7 +196,8 @@ LOOP_TEST(test_internal_failures)
     assert_int_equal(inside(&bad.peer, "GET", "/x", (struct gg_str){0}, 0, arena, &a), GG_E_CLOSED);
     bad.says = "nonsense\r\n\r\n";
     assert_int_equal(inside(&bad.peer, "GET", "/x", (struct gg_str){0}, 0, arena, &a), GG_E_PROTOCOL);
-    bad.says = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    bad.says =
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     assert_int_equal(inside(&bad.peer, "GET", "/x", (struct gg_str){0}, 0, arena, &a), 0);
     assert_int_equal(a.status, 201);
     assert_true(gg_str_is(a.body, "abc"));
@@ -232,8 +237,10 @@ LOOP_TEST(test_curl)
     struct gg_client_answer a;
     const char *headers[] = {"X-Give: that", "Content-Type: x/y", NULL};
     assert_null(t.host->client);
-    assert_int_equal(outside("/echo", (struct gg_client_request){.method = "POST", .headers = headers,
-                             .body = GG_STR("body")}, arena, &a), 0);
+    assert_int_equal(outside("/echo",
+                             (struct gg_client_request){.method = "POST", .headers = headers, .body = GG_STR("body")},
+                             arena, &a),
+                     0);
     assert_int_equal(a.status, 202);
     assert_true(a.connected);
     assert_true(gg_str_is(a.body, "body"));
@@ -252,7 +259,8 @@ LOOP_TEST(test_curl)
     assert_int_equal(outside("ftp://127.0.0.1/", (struct gg_client_request){0}, arena, &a), GG_E_INVALID);
     /* the deny list counts for who asks for it, also where an unchecked connection is kept */
     assert_int_equal(outside("/echo", (struct gg_client_request){.public_only = true}, arena, &a), GG_E_FORBIDDEN);
-    assert_int_equal(outside("http://localhost/echo", (struct gg_client_request){.public_only = true}, arena, &a), GG_E_FORBIDDEN);
+    assert_int_equal(outside("http://localhost/echo", (struct gg_client_request){.public_only = true}, arena, &a),
+                     GG_E_FORBIDDEN);
 }
 
 static void wait_long(void *arg)

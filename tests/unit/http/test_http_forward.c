@@ -1,9 +1,9 @@
 /* Forwarding between two servers in one loop: who is asked, what travels, what never does. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "client/client.h"
 #include "client/internal.h"
@@ -131,10 +131,12 @@ static void down(struct process *p)
 
 static struct process mine, worker;
 
-#define COMMON "server_name: example.org\nreport_stats: false\ndatabase: {name: psycopg2, args: {dbname: x}}\n" \
-               "redis: {enabled: true}\nmacaroon_secret_key: x\nlisteners: []\nworker_replication_secret: sesame\n"
+#define COMMON                                                                                                         \
+    "server_name: example.org\nreport_stats: false\ndatabase: {name: psycopg2, args: {dbname: x}}\n"                   \
+    "redis: {enabled: true}\nmacaroon_secret_key: x\nlisteners: []\nworker_replication_secret: sesame\n"
 
-static void up_both(const char *worker_extra)
+/* as_python: main's replication address is one that knows nothing of forwarding, and clients reach it elsewhere. */
+static void up_both(bool as_python)
 {
     char text[2000];
     memset(&mine, 0, sizeof(mine));
@@ -146,7 +148,9 @@ static void up_both(const char *worker_extra)
     configure(&mine, text);
     snprintf(text, sizeof(text),
              COMMON "instance_map: {main: {host: 127.0.0.1, port: %u}}\nworker_app: synapse.app.generic_worker\n"
-                    "worker_name: w1\n%s", mine.replication_port, worker_extra);
+                    "worker_name: w1\n%s http://127.0.0.1:%u\n",
+             as_python ? mine.client_port : mine.replication_port, as_python ? "worker_main_http_uri:" : "#",
+             mine.client_port);
     configure(&worker, text);
 }
 
@@ -156,8 +160,8 @@ static int ask(const char *method, const char *target, uint16_t port, const char
 {
     struct gg_error err = GG_ERROR_INIT;
     struct gg_peer peer = {.name = "x", .host = "127.0.0.1", .port = port};
-    struct gg_internal_request request = {.peer = &peer, .method = method, .target = target, .headers = headers,
-                                          .body = body, .timeout_ms = 5000};
+    struct gg_internal_request request = {
+        .peer = &peer, .method = method, .target = target, .headers = headers, .body = body, .timeout_ms = 5000};
     return gg_internal_fetch(worker.host, &request, arena, answer, &err);
 }
 
@@ -186,9 +190,9 @@ static int count_metric(const char *route)
     return value;
 }
 
-static void body_of_test(void (*body)(struct gg_arena *arena), const char *extra)
+static void body_of_test(void (*body)(struct gg_arena *arena), bool as_python)
 {
-    up_both(extra);
+    up_both(as_python);
     struct gg_arena *arena = gg_arena_new();
     body(arena);
     gg_arena_free(arena);
@@ -198,33 +202,38 @@ static void body_of_test(void (*body)(struct gg_arena *arena), const char *extra
 
 struct plan {
     void (*body)(struct gg_arena *arena);
-    const char *extra;
+    bool as_python;
 };
 
 static void in_loop(void *arg)
 {
     struct plan *plan = arg;
-    body_of_test(plan->body, plan->extra);
+    body_of_test(plan->body, plan->as_python);
 }
 
-#define FORWARD_TEST(name_, extra_)                                     \
-    static void name_##_body(struct gg_arena *arena);                   \
-    static void name_(void **state)                                     \
-    {                                                                   \
-        struct plan plan = {name_##_body, extra_};                      \
-        struct gg_loop_options options = {.threads = 2};                \
-        assert_int_equal(gg_loop_run(&options, in_loop, &plan), 0);     \
-        gg_metrics_reset();                                             \
-    }                                                                   \
+#define FORWARD_TEST(name_, as_python_)                                                                                \
+    static void name_##_body(struct gg_arena *arena);                                                                  \
+    static void name_(void **state)                                                                                    \
+    {                                                                                                                  \
+        struct plan plan = {name_##_body, as_python_};                                                                 \
+        struct gg_loop_options options = {.threads = 2};                                                               \
+        assert_int_equal(gg_loop_run(&options, in_loop, &plan), 0);                                                    \
+        gg_metrics_reset();                                                                                            \
+    }                                                                                                                  \
     static void name_##_body(struct gg_arena *arena)
 
-FORWARD_TEST(test_passes_on, "")
+FORWARD_TEST(test_passes_on, false)
 {
     struct gg_internal_answer answer;
-    const char *headers[] = {"Authorization: Bearer tok", "X-Forwarded-For: 192.0.2.9", "X-Forwarded-Proto: https",
-                             "X-Ganglion-Address: 1.2.3.4", "Connection: x", NULL};
-    assert_int_equal(ask("GET", "/_matrix/client/v3/only/a%2Fb?c=d%20e", worker.client_port, headers, (struct gg_str){0},
-                         arena, &answer), 0);
+    const char *headers[] = {"Authorization: Bearer tok",
+                             "X-Forwarded-For: 192.0.2.9",
+                             "X-Forwarded-Proto: https",
+                             "X-Ganglion-Address: 1.2.3.4",
+                             "Connection: x",
+                             NULL};
+    assert_int_equal(ask("GET", "/_matrix/client/v3/only/a%2Fb?c=d%20e", worker.client_port, headers,
+                         (struct gg_str){0}, arena, &answer),
+                     0);
     assert_int_equal(answer.status, 201);
     const char *text = text_of(&answer, arena);
     assert_has(text, "\"by\":\"master\"");
@@ -236,40 +245,50 @@ FORWARD_TEST(test_passes_on, "")
     assert_has(text, "\"id\":\"GET-1\"");
     assert_int_equal(count_metric("/_matrix/client/v3/only/{room}"), 1);
     /* the writer is main: this process has the handler, but must not use it */
-    assert_int_equal(ask("PUT", "/_matrix/client/v3/typing/r", worker.client_port, NULL, GG_STR("{}"), arena, &answer), 0);
+    assert_int_equal(ask("PUT", "/_matrix/client/v3/typing/r", worker.client_port, NULL, GG_STR("{}"), arena, &answer),
+                     0);
     assert_has(text_of(&answer, arena), "\"by\":\"master\"");
     assert_has(text_of(&answer, arena), "\"token\":null");
-    assert_int_equal(ask("GET", "/_matrix/client/v3/here", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
+    assert_int_equal(
+        ask("GET", "/_matrix/client/v3/here", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
     assert_has(text_of(&answer, arena), "\"by\":\"w1\"");
     assert_int_equal(count_metric("/_matrix/client/v3/here"), 0);
-    assert_int_equal(ask("HEAD", "/_matrix/client/v3/only/x", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
+    assert_int_equal(
+        ask("HEAD", "/_matrix/client/v3/only/x", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
     assert_int_equal(answer.status, 201);
     assert_int_equal(answer.body.n, 0);
 }
 
-FORWARD_TEST(test_streams, "")
+FORWARD_TEST(test_streams, false)
 {
     struct gg_internal_answer answer;
     enum { SIZE = 3000000 };
     char *data = gg_arena_alloc(arena, SIZE);
     memset(data, 'd', SIZE);
-    assert_int_equal(ask("POST", "/_matrix/client/v3/count", worker.client_port, NULL, gg_strn(data, SIZE), arena, &answer), 0);
+    assert_int_equal(
+        ask("POST", "/_matrix/client/v3/count", worker.client_port, NULL, gg_strn(data, SIZE), arena, &answer), 0);
     assert_string_equal(text_of(&answer, arena), "3000000");
-    assert_int_equal(ask("GET", "/_matrix/client/v3/many", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
+    assert_int_equal(
+        ask("GET", "/_matrix/client/v3/many", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
     assert_int_equal(answer.body.n, 2000000);
-    assert_int_equal(ask("GET", "/_matrix/client/v3/many?chunked", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
+    assert_int_equal(
+        ask("GET", "/_matrix/client/v3/many?chunked", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
     assert_int_equal(answer.body.n, 2000000);
 }
 
-FORWARD_TEST(test_never, "")
+FORWARD_TEST(test_never, false)
 {
     struct gg_internal_answer answer;
     /* replication paths; resources that the listener does not have */
-    assert_int_equal(ask("POST", "/_synapse/replication/secret_thing", worker.client_port, NULL, GG_STR("{}"), arena, &answer), 0);
+    assert_int_equal(
+        ask("POST", "/_synapse/replication/secret_thing", worker.client_port, NULL, GG_STR("{}"), arena, &answer), 0);
     assert_int_equal(answer.status, 404);
-    assert_int_equal(ask("POST", "/_synapse/replication/secret_thing", worker.replication_port, NULL, GG_STR("{}"), arena, &answer), 0);
+    assert_int_equal(
+        ask("POST", "/_synapse/replication/secret_thing", worker.replication_port, NULL, GG_STR("{}"), arena, &answer),
+        0);
     assert_int_equal(answer.status, 404);
-    assert_int_equal(ask("GET", "/_matrix/federation/v1/only", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
+    assert_int_equal(
+        ask("GET", "/_matrix/federation/v1/only", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
     assert_int_equal(answer.status, 404);
     /* a client cannot use the endpoint; the replication listener only with the secret */
     const char *secret[] = {"Authorization: Bearer sesame", "X-Ganglion-Hops: 1", "X-Ganglion-Via: w1", NULL};
@@ -286,7 +305,8 @@ FORWARD_TEST(test_never, "")
     assert_int_equal(ask("GET", path, mine.replication_port, far, (struct gg_str){0}, arena, &answer), 0);
     assert_int_equal(answer.status, 508);
     assert_int_equal(ask("POST", "/_ganglion/forward/_synapse/replication/secret_thing", mine.replication_port, secret,
-                         GG_STR("{}"), arena, &answer), 0);
+                         GG_STR("{}"), arena, &answer),
+                     0);
     assert_int_equal(answer.status, 404);
     /* a loop: main is said to have had it already, so the worker gives up */
     const char *loop[] = {"Authorization: Bearer sesame", "X-Ganglion-Hops: 1", "X-Ganglion-Via: master", NULL};
@@ -303,7 +323,7 @@ static void ask_stay(void *arg)
 }
 
 /* A caller that hangs up ends the work of the process behind, too. */
-FORWARD_TEST(test_hang_up, "")
+FORWARD_TEST(test_hang_up, false)
 {
     struct gg_fiber *fiber = gg_spawn_joinable(NULL, "caller", ask_stay, NULL);
     for (int i = 0; i < 200 && seen.started == 0; i++)
@@ -316,20 +336,38 @@ FORWARD_TEST(test_hang_up, "")
     assert_int_equal(seen.cancelled, 1);
 }
 
-FORWARD_TEST(test_unreachable, "")
+FORWARD_TEST(test_unreachable, false)
 {
     struct gg_internal_answer answer;
     gg_http_stop(mine.server);
-    assert_int_equal(ask("GET", "/_matrix/client/v3/only/x", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
+    assert_int_equal(
+        ask("GET", "/_matrix/client/v3/only/x", worker.client_port, NULL, (struct gg_str){0}, arena, &answer), 0);
     assert_int_equal(answer.status, 502);
     assert_has(text_of(&answer, arena), "M_UNKNOWN");
+}
+
+/* Towards another server: as a client would, with the caller's own token. */
+FORWARD_TEST(test_towards_python, true)
+{
+    struct gg_internal_answer answer;
+    const char *headers[] = {"Authorization: Bearer tok", "X-Forwarded-For: 192.0.2.9", "X-Forwarded-Proto: https",
+                             NULL};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(
+            ask("PUT", "/_matrix/client/v3/typing/r", worker.client_port, headers, GG_STR("{}"), arena, &answer), 0);
+        assert_int_equal(answer.status, 201);
+        assert_has(text_of(&answer, arena), "\"by\":\"master\"");
+        assert_has(text_of(&answer, arena), "\"address\":\"192.0.2.9\"");
+        assert_has(text_of(&answer, arena), "\"https\":true");
+        assert_has(text_of(&answer, arena), "\"token\":\"Bearer tok\"");
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passes_on), cmocka_unit_test(test_streams),     cmocka_unit_test(test_never),
-        cmocka_unit_test(test_hang_up),   cmocka_unit_test(test_unreachable),
+        cmocka_unit_test(test_hang_up),   cmocka_unit_test(test_unreachable), cmocka_unit_test(test_towards_python),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* The router: spellings, priorities, encoded slashes, conflicts, prefixes. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "base/clock.h"
 #include "http/router.h"
@@ -15,7 +15,10 @@ static int handler(void *self, struct gg_request *rq, struct gg_error *err)
     return 0;
 }
 
-#define ROUTE(method_, path_, ...) {.method = method_, .path = path_, .handler = handler, .resource = "client", __VA_ARGS__}
+#define ROUTE(method_, path_, ...)                                                                                     \
+    {                                                                                                                  \
+        .method = method_, .path = path_, .handler = handler, .resource = "client", __VA_ARGS__                        \
+    }
 
 static const struct gg_route table[] = {
     ROUTE("GET", "/_matrix/client/(r0|v3|unstable|api/v1)/rooms/{room_id}/state/{type}/{key}"),
@@ -126,8 +129,8 @@ static void test_conflicts(void **state)
     struct gg_router *router = build();
     struct gg_error err = GG_ERROR_INIT;
     static const struct gg_route same = ROUTE("PUT", "/_matrix/client/v3/profile/{u}/{f}");
-    static const struct gg_route known = {.method = "PUT", .path = "/_matrix/client/v3/profile/{u}/{f}",
-                                          .resource = "client"};
+    static const struct gg_route known = {
+        .method = "PUT", .path = "/_matrix/client/v3/profile/{u}/{f}", .resource = "client"};
     static const struct gg_route late = {.method = "GET", .path = "/late", .resource = "client"};
     static const struct gg_route served = ROUTE("GET", "/late");
     assert_int_equal(gg_router_add(router, &table[0], NULL, "other", &err), 0); /* the same object */
@@ -141,7 +144,9 @@ static void test_conflicts(void **state)
     assert_int_equal(find(router, "GET", "/late", &m), 0);
     assert_ptr_equal(m.entry->route, &served);
     static const struct gg_route bad[] = {
-        ROUTE("GET", "no-slash"), ROUTE("GET", "/a/{b}c"), ROUTE("GET", "/(a"),
+        ROUTE("GET", "no-slash"),
+        ROUTE("GET", "/a/{b}c"),
+        ROUTE("GET", "/(a"),
         {.method = "GET", .path = "/x", .handler = handler, .resource = "nowhere"},
     };
     for (size_t i = 0; i < GG_COUNT(bad); i++)
@@ -160,7 +165,8 @@ static void test_list_and_speed(void **state)
     int64_t from = gg_clock_us();
     enum { ROUNDS = 100000 };
     for (int i = 0; i < ROUNDS; i++)
-        assert_true(gg_router_find(router, "GET", GG_STR("/_matrix/client/v3/rooms/!abc:example.org/state/m.room.name/"),
+        assert_true(gg_router_find(router, "GET",
+                                   GG_STR("/_matrix/client/v3/rooms/!abc:example.org/state/m.room.name/"),
                                    GG_RES_CLIENT, &m) == 0);
     printf("one look-up: %.0f ns\n", (double)(gg_clock_us() - from) * 1000.0 / ROUNDS);
     gg_router_free(router);
@@ -169,9 +175,9 @@ static void test_list_and_speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spellings),  cmocka_unit_test(test_find),
-        cmocka_unit_test(test_priority),   cmocka_unit_test(test_prefix_and_resources),
-        cmocka_unit_test(test_conflicts),  cmocka_unit_test(test_list_and_speed),
+        cmocka_unit_test(test_spellings), cmocka_unit_test(test_find),
+        cmocka_unit_test(test_priority),  cmocka_unit_test(test_prefix_and_resources),
+        cmocka_unit_test(test_conflicts), cmocka_unit_test(test_list_and_speed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
