@@ -1,9 +1,10 @@
 /* Both clients against a server in the same loop, and against peers that misbehave. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "client/client.h"
 #include "client/internal.h"

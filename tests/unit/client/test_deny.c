@@ -1,9 +1,10 @@
 /* The list of addresses that outgoing requests must not reach. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "client/deny.h"
 

@@ -1,9 +1,10 @@
 /* Forwarding between two servers in one loop: who is asked, what travels, what never does. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "client/client.h"
 #include "client/internal.h"

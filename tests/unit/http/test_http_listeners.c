@@ -1,9 +1,10 @@
 /* Listeners from the configuration: TLS and its reload, resources, addresses that overlap, ports that are taken. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "client/client.h"
 #include "config/config.h"

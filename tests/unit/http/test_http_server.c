@@ -1,9 +1,10 @@
 /* The HTTP server over real sockets: framing, limits, hang-ups, errors. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "http/server.h"
 #include "main/host.h"

@@ -1,9 +1,10 @@
 /* The router: spellings, priorities, encoded slashes, conflicts, prefixes. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "base/clock.h"
 #include "http/router.h"
