@@ -255,6 +255,41 @@ static void own_moved(struct gg_stream *stream)
     poke(stream);
 }
 
+static GG_YIELDS int draw(struct gg_stream *stream, struct gg_txn *txn, size_t n, struct gg_arena *arena,
+                          struct gg_rows **rows_out, struct gg_error *err)
+{
+    const struct gg_stmt *stmt = &stream->allocate_stmt;
+    int rc = txn ? gg_txn_exec(txn, stmt, GG_PARAMS(gg_p_i32((int32_t)n)), arena, rows_out, err)
+                 : gg_db_write(stream->streams->options.db, stmt, GG_PARAMS(gg_p_i32((int32_t)n)), arena, rows_out, err);
+    if (rc == 0 && gg_rows_count(*rows_out) != n)
+        rc = gg_fail(err, GG_E_PROTOCOL, "wanted %zu ids of %s", n, stream->def.name);
+    return rc;
+}
+
+enum { MAX_LEAP = 1000000 }; /* more is somebody's nonsense on the channel, not a crash */
+
+/* The last n ids of a draw that is above `floor`, which is known to be taken. A sequence goes back when PostgreSQL
+ * crashes (what was drawn without a commit after it is forgotten) or a standby takes over; readers are past these ids
+ * and would never look at them. */
+static GG_YIELDS int draw_above(struct gg_stream *stream, struct gg_txn *txn, int64_t floor, size_t n, int64_t *ids,
+                                struct gg_arena *arena, struct gg_error *err)
+{
+    struct gg_rows *rows = NULL;
+    size_t wanted = n;
+    int rc = draw(stream, txn, n, arena, &rows, err);
+    int64_t first = rc == 0 ? gg_rows_i64(rows, 0, 0) : 0;
+    if (rc == 0 && first <= floor && floor - first < MAX_LEAP) {
+        gg_warn(&logger, "the ids of %s went back to %lld, %lld is taken already: going on above it", stream->def.name,
+                (long long)first, (long long)floor);
+        int64_t last = gg_rows_i64(rows, n - 1, 0);
+        wanted += last < floor ? (size_t)(floor - last) : 0;
+        rc = draw(stream, txn, wanted, arena, &rows, err);
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        ids[i] = gg_rows_i64(rows, wanted - n + i, 0);
+    return rc;
+}
+
 int gg_stream_allocate(struct gg_stream *stream, struct gg_txn *txn, size_t n, int64_t *ids, struct gg_error *err)
 {
     if (!stream->ids.me || !stream->def.sequence)
@@ -262,24 +297,18 @@ int gg_stream_allocate(struct gg_stream *stream, struct gg_txn *txn, size_t n, i
                        stream->def.name);
     if (!stream->streams->loaded)
         return gg_fail(err, GG_E_INTERNAL, "ids of %s are wanted before positions were loaded", stream->def.name);
-    if (n == 0 || n > INT32_MAX)
+    if (n == 0 || n > INT32_MAX - MAX_LEAP)
         return n ? gg_fail(err, GG_E_LIMIT, "too many ids at once") : 0;
     struct gg_inflight flight;
-    struct gg_rows *rows = NULL;
     struct gg_arena *arena = gg_arena_new();
-    const struct gg_stmt *stmt = &stream->allocate_stmt;
     int64_t before = stream->ids.local_max;
+    int64_t floor = stream->ids.max_seen > stream->last_allocated ? stream->ids.max_seen : stream->last_allocated;
     gg_ids_begin(&stream->ids, &flight);
-    int rc = txn ? gg_txn_exec(txn, stmt, GG_PARAMS(gg_p_i32((int32_t)n)), arena, &rows, err)
-                 : gg_db_write(stream->streams->options.db, stmt, GG_PARAMS(gg_p_i32((int32_t)n)), arena, &rows, err);
-    if (rc == 0 && gg_rows_count(rows) == n) {
-        for (size_t i = 0; i < n; i++)
-            ids[i] = gg_rows_i64(rows, i, 0);
-        stream->last_allocated = ids[n - 1];
+    int rc = draw_above(stream, txn, floor, n, ids, arena, err);
+    if (rc == 0) {
+        stream->last_allocated = ids[n - 1] > stream->last_allocated ? ids[n - 1] : stream->last_allocated;
         gg_ids_record(&stream->ids, &flight, ids, n);
     } else {
-        if (rc == 0)
-            rc = gg_fail(err, GG_E_PROTOCOL, "wanted %zu ids of %s", n, stream->def.name);
         gg_ids_abandon(&stream->ids, &flight); /* drawn perhaps, and never used: a gap */
     }
     gg_arena_free(arena);
@@ -354,13 +383,18 @@ void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t t
         gg_warn(&logger, "%s: too many writers, %s is not followed", stream->def.name, instance);
         return;
     }
-    int64_t before = stream->ids.local_max;
+    const struct gg_writer *me = stream->ids.me;
+    int64_t before = stream->ids.local_max, own = me ? me->pos : 0;
     if (stream->def.may_go_back || !stream->def.sequence)
         set_token(stream, writer, token);
     else
         gg_ids_foreign(&stream->ids, writer, token);
+    if (me && me->pos != own) { /* it closed the gap below rows of ours */
+        own_moved(stream);
+        return;
+    }
     wake_waiters(stream);
-    if (stream->ids.me && stream->ids.local_max != before)
+    if (me && stream->ids.local_max != before)
         poke(stream);
 }
 

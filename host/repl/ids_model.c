@@ -87,6 +87,27 @@ static int64_t lowest(const struct gg_ids *ids)
     return own && gg_ids_pending(ids) ? min_of(low, ids->me->pos) : low;
 }
 
+/* Below this, nothing of ours is pending. What is persisted up to `upto` is complete, whatever is in flight: an id of
+ * ours that is drawn and not known here yet would be a gap below it. */
+static int64_t own_floor(const struct gg_ids *ids)
+{
+    int64_t low = gg_ranges_min(&ids->unfinished, INT64_MAX);
+    if (!gg_list_empty(&ids->inflight))
+        low = min_of(low, GG_CONTAINER(ids->inflight.next, struct gg_inflight, link)->floor + 1);
+    return max_of(low, ids->upto + 1);
+}
+
+static void move_own(struct gg_ids *ids)
+{
+    int64_t top = gg_ranges_below(&ids->finished, own_floor(ids), 0);
+    if (top == 0 || !ids->me)
+        return;
+    gg_ranges_remove_to(&ids->finished, top);
+    ids->me->pos = max_of(ids->me->pos, top);
+    ids->me->known = true;
+    ids->local_max = max_of(ids->local_max, ids->me->pos);
+}
+
 static void advance(struct gg_ids *ids)
 {
     ids->upto = max_of(ids->upto, lowest(ids));
@@ -95,6 +116,7 @@ static void advance(struct gg_ids *ids)
         ids->upto = ids->seen.at[0].last;
         gg_ranges_remove_to(&ids->seen, ids->upto);
     }
+    move_own(ids);
     ids->local_max = max_of(ids->local_max, ids->upto);
     if (!gg_ids_pending(ids))
         ids->local_max = max_of(ids->local_max, ids->max_seen);
@@ -130,26 +152,6 @@ void gg_ids_record(struct gg_ids *ids, struct gg_inflight *flight, const int64_t
         ids->max_seen = max_of(ids->max_seen, list[i]);
     }
     gg_ids_abandon(ids, flight);
-}
-
-/* Below this, nothing of ours is pending. */
-static int64_t own_floor(const struct gg_ids *ids)
-{
-    int64_t low = gg_ranges_min(&ids->unfinished, INT64_MAX);
-    if (!gg_list_empty(&ids->inflight))
-        low = min_of(low, GG_CONTAINER(ids->inflight.next, struct gg_inflight, link)->floor + 1);
-    return low;
-}
-
-static void move_own(struct gg_ids *ids)
-{
-    int64_t top = gg_ranges_below(&ids->finished, own_floor(ids), 0);
-    if (top == 0 || !ids->me)
-        return;
-    gg_ranges_remove_to(&ids->finished, top);
-    ids->me->pos = max_of(ids->me->pos, top);
-    ids->me->known = true;
-    ids->local_max = max_of(ids->local_max, ids->me->pos);
 }
 
 void gg_ids_abandon(struct gg_ids *ids, struct gg_inflight *flight)

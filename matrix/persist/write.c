@@ -33,7 +33,9 @@ static const struct gg_stmt lock_groups = {
 static const struct gg_stmt uncensor = {
     "UPDATE redactions SET have_censored = false WHERE redacts = ANY($1) RETURNING redacts", GG_LANE_POINT};
 
-static const struct gg_stmt outcome_of = {"SELECT pg_xact_status($1::text::xid8)", GG_LANE_POINT};
+static const struct gg_stmt in_progress = {"SELECT pg_xact_status($1::text::xid8) = 'in progress'", GG_LANE_POINT};
+static const struct gg_stmt is_written = {
+    "SELECT EXISTS (SELECT 1 FROM events WHERE stream_ordering = $1 AND event_id = $2)", GG_LANE_POINT};
 
 struct ids {
     int64_t *all; /* of every try, since each must be finished */
@@ -231,16 +233,43 @@ static bool is_away(int status)
            status == GG_E_IO;
 }
 
-/* COMMIT was sent and the connection was lost: the transaction's id tells what became of it. Asks until it is known:
- * nobody may be told anything before. */
+/* An event that only this try can have written under its id; NULL: none. */
+static const struct mx_planned *find_witness(const struct commit *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        for (size_t k = 0; k < c->plans[i]->n; k++)
+            if (c->plans[i]->events[k].fate == MX_FATE_NEW)
+                return &c->plans[i]->events[k];
+    return NULL;
+}
+
+/* Once the transaction has ended its rows tell, not its id: after a crash of the database an id whose rows never reached
+ * the disk is given out again, and "committed" is then said of another's transaction (or that the id is in the future).
+ * Without a witness it counts as not done: such a plan may be written twice. */
+static int ask_outcome(struct commit *c, bool *ended, bool *committed, struct gg_error *err)
+{
+    const struct mx_planned *witness = find_witness(c);
+    struct gg_rows *rows;
+    int status = gg_db_read(c->server->db, &in_progress, GG_PARAMS(gg_p_str(c->xid)), c->arena, &rows, err);
+    *ended = status ? strcmp(gg_db_sqlstate(), "22023") == 0 : !gg_rows_bool(rows, 0, 0);
+    *committed = false;
+    if (!*ended || !witness)
+        return *ended ? 0 : status;
+    status = gg_db_read(c->server->db, &is_written,
+                        GG_PARAMS(gg_p_i64(witness->stream), gg_p_str(witness->event->event_id)), c->arena, &rows, err);
+    *committed = !status && gg_rows_bool(rows, 0, 0);
+    return status;
+}
+
+/* COMMIT was sent and the connection was lost. Asks until it is known what became of it: nobody may be told anything
+ * before. */
 static int look_up_outcome(struct commit *c, struct gg_error *err)
 {
     for (int64_t pause = 20;; pause = pause < 1000 ? pause * 2 : 1000) {
-        struct gg_rows *rows;
         struct gg_error again = GG_ERROR_INIT;
-        int status = gg_db_read(c->server->db, &outcome_of, GG_PARAMS(gg_p_str(c->xid)), c->arena, &rows, &again);
-        if (!status && !gg_str_is(gg_rows_str(rows, 0, 0), "in progress")) {
-            bool committed = gg_str_is(gg_rows_str(rows, 0, 0), "committed");
+        bool ended, committed;
+        int status = ask_outcome(c, &ended, &committed, &again);
+        if (!status && ended) {
             gg_warn(&logger, "a commit was in doubt: %s", committed ? "it was done" : "it was not");
             return committed ? COMMITTED : ABORTED;
         }

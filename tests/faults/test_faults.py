@@ -4,91 +4,49 @@ Rounds of each fault: GANGLION_FAULT_ROUNDS, 20 unless set.
 """
 
 import asyncio
+import collections
 import os
 import random
+import signal
 import time
 
-import aiohttp
 import pytest
 
-from lib.server import quote
+from deployment.process import resident_bytes
+from load import DEADLINE, Load
 
-SENDERS, ROOMS, DEADLINE = 50, 5, 75
+SENDERS, ROOMS = 50, 5
 ROUNDS = int(os.environ.get("GANGLION_FAULT_ROUNDS", "20"))
-
-
-class Load:
-    """Fifty users who send one message after the other, and try each again under its transaction id until it is
-    acknowledged."""
-
-    def __init__(self, server, users, rooms, prefix):
-        self.server, self.users, self.rooms, self.prefix = server, users, rooms, prefix
-        self.acknowledged = {}   # (user, txn) -> event id
-        self.slowest = 0.0
-        self.late, self.doubled = [], []
-        self.stopping = False
-
-    async def send(self, session, user, room, txn):
-        url = f"{self.server.base_url}/_matrix/client/v3/rooms/{quote(room)}/send/m.room.message/{txn}"
-        while True:
-            started = time.monotonic()
-            try:
-                async with session.put(url, json={"msgtype": "m.text", "body": txn}, headers={"Authorization": f"Bearer {user.token}"},
-                                       timeout=aiohttp.ClientTimeout(total=DEADLINE)) as answer:
-                    if answer.status == 200:
-                        event_id = (await answer.json())["event_id"]
-                        known = self.acknowledged.setdefault((user.user_id, txn), event_id)
-                        if known != event_id:
-                            self.doubled.append((txn, known, event_id))
-                        return
-                    await answer.read()
-            except asyncio.TimeoutError:
-                self.late.append((txn, time.monotonic() - started))
-            except aiohttp.ClientError:
-                pass  # refused or closed: that is an answer in time
-            self.slowest = max(self.slowest, time.monotonic() - started)
-            await asyncio.sleep(0.1)
-
-    async def one(self, session, number):
-        user = self.users[number]
-        count = 0
-        while not self.stopping:
-            count += 1
-            txn, room = f"{self.prefix}s{number}n{count}", random.choice(self.rooms)
-            await self.send(session, user, room, txn)
-            if random.random() < 0.05:
-                await self.send(session, user, room, txn)  # a client that lost the answer asks again
-            await asyncio.sleep(0.02)
-
-    async def run(self, hurt_it):
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            senders = [asyncio.create_task(self.one(session, i)) for i in range(len(self.users))]
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(hurt_it)
-            await asyncio.sleep(1)
-            self.stopping = True
-            await asyncio.wait_for(asyncio.gather(*senders), 2 * DEADLINE)
+GROWTH = 100 << 20  # bytes that a process may grow by over all rounds: caches fill, leaks go on
 
 
 def history(user, room):
-    """Every message event id of the room, oldest first."""
+    """Every message of the room."""
     found, token = [], None
     while True:
         page = user.messages(room, limit=500, **({"from": token} if token else {}))
-        found += [e["event_id"] for e in page["chunk"] if e["type"] == "m.room.message"]
+        found += [e for e in page["chunk"] if e["type"] == "m.room.message"]
         token = page.get("end")
         if not page["chunk"] or not token:
-            return found[::-1]
+            return found
 
 
 @pytest.fixture(scope="module")
-def crowd(hurt):
-    users = [hurt.register(f"sender{i}") for i in range(SENDERS)]
-    rooms = [users[0].create_room(preset="public_chat") for _ in range(ROOMS)]
-    for room in rooms:
+def users(hurt):
+    return [hurt.register(f"sender{i}") for i in range(SENDERS)]
+
+
+@pytest.fixture
+def rooms(users):
+    """New ones for each fault: their history is read whole at its end."""
+    made = [users[0].create_room(preset="public_chat") for _ in range(ROOMS)]
+    for room in made:
         for user in users[1:]:
             user.join(room)
-    return users, rooms
+    return made
+
+
+# ---- faults: each leaves a whole system behind ----
 
 
 def kill(server, name):
@@ -96,20 +54,24 @@ def kill(server, name):
     deployment = server.deployment
     worker = next((w for w in deployment.workers if w.name == name), None)
     deployment.processes[name].kill()
+    time.sleep(random.uniform(0, 0.3))
     deployment.start_process(worker, wait=False)
     deployment.wait_ready(worker or deployment.main)
 
 
 def restart_redis(server):
     redis = server.deployment.redis
-    redis.process.kill()
-    time.sleep(0.5)
+    redis.process.stop(random.choice([signal.SIGKILL, signal.SIGTERM]))
+    time.sleep(random.uniform(0.1, 2))
     redis.start()
 
 
 def restart_postgres(server):
-    server.deployment.postgres.stop()
-    server.deployment.postgres.start()
+    """In order, or as if the machine had lost its power."""
+    postgres = server.deployment.postgres
+    postgres.process.stop(random.choice([signal.SIGINT, signal.SIGQUIT]), 30)
+    time.sleep(random.uniform(0, 0.5))
+    postgres.start()
 
 
 FAULTS = {
@@ -121,16 +83,54 @@ FAULTS = {
 }
 
 
+# ---- what must hold ----
+
+
+def check_history(load, users, rooms):
+    stored = [event for room in rooms for event in history(users[0], room)]
+    ids = collections.Counter(event["event_id"] for event in stored)
+    bodies = collections.Counter(event["content"]["body"] for event in stored)
+    assert max(ids.values()) == 1, f"in /messages twice: {[i for i, n in ids.items() if n > 1][:5]}"
+    assert max(bodies.values()) == 1, f"one transaction id, two events: {[t for t, n in bodies.items() if n > 1][:5]}"
+    missing = set(load.acknowledged.values()) - set(ids)
+    assert not missing, f"{len(missing)} of {len(load.acknowledged)} acknowledged events are gone"
+    return len(stored)
+
+
+def check_followers(load):
+    acknowledged = set(load.acknowledged.values())
+    for follower in load.followers:
+        unseen = acknowledged - follower.seen
+        assert not unseen, f"a client of {follower.base} never saw {len(unseen)} of {len(acknowledged)} events: {list(unseen)[:3]}"
+
+
+def sizes(deployment):
+    return {(name, process.pid): resident_bytes(process.pid) for name, process in deployment.processes.items()}
+
+
+def check_sizes(before, after):
+    grown = {name: now - before[name] for name, now in after.items() if name in before and now - before[name] > GROWTH}
+    assert not grown, f"grew by bytes: {grown}"
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nothing_acknowledged_is_lost_or_doubled(hurt, crowd, fault):
-    users, rooms = crowd
-    for number in range(ROUNDS):
-        load = Load(hurt, users, rooms, f"{fault.replace(' ', '')}{number}")
-        asyncio.run(load.run(lambda: FAULTS[fault](hurt)))
-        assert not load.late, f"no answer within {DEADLINE} s: {load.late[:3]}"
-        assert not load.doubled, f"one transaction id, two events: {load.doubled[:3]}"
-        assert load.acknowledged, "nobody could send"
-        stored = [event_id for room in rooms for event_id in history(users[0], room)]
-        assert len(stored) == len(set(stored)), "an event is in /messages twice"
-        missing = set(load.acknowledged.values()) - set(stored)
-        assert not missing, f"round {number}: {len(missing)} of {len(load.acknowledged)} acknowledged events are gone"
+def test_nothing_acknowledged_is_lost_or_doubled(hurt, users, rooms, fault):
+    random.seed(fault)
+    load = Load(hurt, users, rooms, fault.replace(" ", ""))
+    before = sizes(hurt.deployment)
+
+    def hurt_it():
+        for _ in range(ROUNDS):
+            FAULTS[fault](hurt)
+            time.sleep(random.uniform(1, 2))
+
+    began = time.monotonic()
+    asyncio.run(load.run(hurt_it, [hurt.worker_url("generic_worker1"), hurt.worker_url("generic_worker2")]))
+    print(f"\n{fault}: {ROUNDS} rounds in {time.monotonic() - began:.0f} s, {len(load.acknowledged)} acknowledged, {load.watch}")
+    assert not load.watch.late, f"no answer within {DEADLINE} s: {load.watch.late[:3]}"
+    assert not load.doubled, f"one transaction id, two events: {load.doubled[:3]}"
+    assert len(load.acknowledged) > ROUNDS * SENDERS, "the load did not go on"
+    stored = check_history(load, users, rooms)
+    check_followers(load)
+    check_sizes(before, sizes(hurt.deployment))
+    print(f"{stored} stored, all in order")

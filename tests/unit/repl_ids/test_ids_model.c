@@ -362,9 +362,38 @@ static void test_missing_writer(void **state)
     gg_ids_done(&ids);
 }
 
+/* A slow allocation is in flight while a later one is finished; when the ids up to it are complete, the own position is
+ * there too: else it would be announced without its rows. */
+static void test_complete_beside_a_slow_one(void **state)
+{
+    struct gg_ids ids;
+    struct gg_inflight slow, quick;
+    int64_t id = 6, before = 5;
+    gg_ids_init(&ids);
+    ids.me = gg_ids_writer(&ids, "me");
+    struct gg_writer *other = gg_ids_writer(&ids, "other");
+    gg_ids_foreign(&ids, other, 4);
+    gg_ids_begin(&ids, &quick);
+    gg_ids_record(&ids, &quick, &before, 1);
+    gg_ids_finish(&ids, &before, 1);
+    assert_int_equal(ids.me->pos, 5);
+    gg_ids_begin(&ids, &slow); /* will be 7 */
+    gg_ids_begin(&ids, &quick);
+    gg_ids_record(&ids, &quick, &id, 1);
+    gg_ids_finish(&ids, &id, 1);
+    assert_int_equal(ids.me->pos, ids.upto > 5 ? ids.upto : 5);
+    gg_ids_foreign(&ids, other, 6);
+    assert_int_equal(ids.upto, 6);
+    assert_int_equal(ids.me->pos, 6);
+    assert_int_equal(ids.local_max, 6);
+    gg_ids_abandon(&ids, &slow);
+    gg_ids_done(&ids);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_complete_beside_a_slow_one),
         cmocka_unit_test(test_shard),         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_out_of_order),  cmocka_unit_test(test_missing_writer),
         cmocka_unit_test(test_single_writer), cmocka_unit_test(test_two_writers),

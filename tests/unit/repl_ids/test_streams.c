@@ -268,6 +268,27 @@ static const char *heard_so_far(struct heard *h)
     return text;
 }
 
+/* After a crash of PostgreSQL its sequences may give out once more what readers have passed already. */
+FIBER_TEST(a_sequence_that_went_back)
+{
+    struct gg_db *db = fresh_db();
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_streams *w1 = load_streams(db, "w1");
+    struct gg_stream *s = gg_streams_find(w1, "things");
+    int64_t first = one_id(s), second = one_id(s), again[2];
+    gg_stream_finish(s, (int64_t[]){first, second}, 2);
+    gg_stream_foreign(s, "w2", second + 3);
+    assert_ok(gg_db_script(db, "SELECT setval('things_seq', 1)", &err), err);
+    assert_ok(gg_stream_allocate(s, NULL, 2, again, &err), err);
+    assert_int_equal(again[0], second + 4);
+    assert_int_equal(again[1], second + 5);
+    gg_stream_finish(s, again, 2);
+    gg_stream_foreign(s, "w2", INT64_MAX / 2); /* nonsense on the channel stops nobody */
+    assert_int_equal(one_id(s), second + 6);
+    close_streams(w1);
+    gg_db_free(db);
+}
+
 /* With nobody to announce them, rows would not be kept. */
 static void ignore_poke(void *self)
 {
@@ -480,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_database),   cmocka_unit_test(test_loads_what_was_left),
         cmocka_unit_test(test_checks_at_start),  cmocka_unit_test(test_ids_and_positions),
+        cmocka_unit_test(test_a_sequence_that_went_back),
         cmocka_unit_test(test_followers),        cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_in_memory),        cmocka_unit_test(test_instance_numbers),
         cmocka_unit_test(test_two_writers_at_work),
