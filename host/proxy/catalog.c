@@ -1,6 +1,7 @@
 /* Gathers the routes of all opened plugins, one entry for each method and spelling. */
 #include "proxy/catalog.h"
 
+#include "main/host.h"
 #include "plugin/spelling.h"
 
 #include <ganglion/map.h>
@@ -43,7 +44,21 @@ static void add_role(struct gg_catalog_entry *entry, const struct gg_role *role)
     entry->roles[entry->n_roles++] = role;
 }
 
-/* A route that a role only knows (no handler) is served by another one. */
+static bool is_main(const struct gg_role *role)
+{
+    for (const char *const *app = role->desc.worker_apps; app != NULL && *app != NULL; app++)
+        if (strcmp(*app, GG_MAIN_APP) == 0)
+            return true;
+    return false;
+}
+
+/* A route that a role only knows (no handler, or it is main's alone) is served by another one. */
+static bool only_knows(const struct gg_role *role, const struct gg_route *route)
+{
+    return route->handler == NULL ||
+           (route->writer != NULL && strcmp(route->writer, GG_WRITER_MAIN) == 0 && !is_main(role));
+}
+
 static int add_role_routes(struct maker *m, const struct gg_role *role, struct gg_error *err)
 {
     for (const struct gg_route *route = role->routes; route->method != NULL; route++) {
@@ -56,7 +71,7 @@ static int add_role_routes(struct maker *m, const struct gg_role *role, struct g
         }
         for (size_t i = 0; i < n; i++) {
             struct gg_catalog_entry *entry = add_entry(m, route, spellings[i]);
-            if (route->handler == NULL)
+            if (only_knows(role, route))
                 continue;
             add_role(entry, role);
             for (size_t k = 0; k < m->plugins->n; k++)

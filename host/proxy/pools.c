@@ -222,6 +222,8 @@ struct gg_pool *gg_pools_for(struct gg_planner *planner, const struct gg_catalog
     const char *resources = route->resource != NULL ? route->resource : "client";
     const char *label = route->pool != NULL ? route->pool : "default", *balance = route->balance;
     struct choice choice = {.n = 0};
+    if (route->writer != NULL && strcmp(route->writer, GG_WRITER_MAIN) == 0)
+        return main_pool(planner, resources);
     if (route->writer != NULL) {
         choose_writers(planner, entry, &choice);
         if (choice.n > 0)

@@ -51,13 +51,13 @@ const struct gg_route mx_routes_accounts[] = {
 };
 
 const struct gg_route mx_routes_accounts_main[] = {
-    WRITE("POST", CLIENT_V1 "/logout", mx_api_logout, .doc = "log out"),
-    WRITE("POST", CLIENT_V1 "/logout/all", mx_api_logout_all, .doc = "log out everywhere"),
-    ROUTE("GET", "/_synapse/admin/v1/register", mx_api_shared_secret_nonce, .doc = "a nonce for the call below"),
+    WRITE("POST", CLIENT_V1 "/logout", mx_api_logout, .writer = GG_WRITER_MAIN, .doc = "log out"),
+    WRITE("POST", CLIENT_V1 "/logout/all", mx_api_logout_all, .writer = GG_WRITER_MAIN, .doc = "log out everywhere"),
+    ROUTE("GET", "/_synapse/admin/v1/register", mx_api_shared_secret_nonce, .writer = GG_WRITER_MAIN, .doc = "a nonce for the call below"),
     WRITE("POST", "/_synapse/admin/v1/register", mx_api_shared_secret_register,
-          .doc = "register an account with the shared secret"),
+          .writer = GG_WRITER_MAIN, .doc = "register an account with the shared secret"),
     WRITE("DELETE", CLIENT "/devices/{device_id}", mx_api_delete_device, .auth = GG_AUTH_USER,
-          .doc = "delete a device"),
-    WRITE("POST", CLIENT "/delete_devices", mx_api_delete_devices, .auth = GG_AUTH_USER, .doc = "delete devices"),
+          .writer = GG_WRITER_MAIN, .doc = "delete a device"),
+    WRITE("POST", CLIENT "/delete_devices", mx_api_delete_devices, .auth = GG_AUTH_USER, .writer = GG_WRITER_MAIN, .doc = "delete devices"),
     {0},
 };

@@ -154,8 +154,9 @@ static void announce(struct mx_server *server, struct gg_str room_id, struct gg_
         gg_buf_json_string(&row, joiner);
     }
     gg_buf_lit(&row, "]]");
-    int64_t token = gg_stream_advance(server->typing_stream);
-    gg_stream_finish_rows(server->typing_stream, &token, 1, &(struct gg_fetched){token, gg_buf_view(&row)}, 1);
+    /* The rows that others are sent are read by mx_typing_fetch at the end of this turn, when this is done. */
+    replace(server->typing, gg_stream_advance(server->typing_stream), gg_buf_view(&row));
+    mx_notify_room(server, room_id);
     gg_buf_done(&row);
 }
 

@@ -44,6 +44,8 @@ enum gg_route_flags {
     GG_ROUTE_PREFIX = 16,       /* the pattern matches every path that starts with it */
 };
 
+#define GG_WRITER_MAIN "main"
+
 /* Tables end with an entry whose method is NULL. */
 struct gg_route {
     const char *method;     /* "GET"; HEAD and OPTIONS are made by the server */
@@ -61,7 +63,8 @@ struct gg_route {
     const char *pool;       /* for the proxy configuration: "sync", "initial_sync", "events",
                                "federation_in", "login", NULL: the default pool */
     const char *balance;    /* "user", "room", "source", NULL: any */
-    const char *writer;     /* the stream whose writer must serve it ("typing", ...), or NULL */
+    const char *writer;     /* the stream whose writer must serve it ("typing", ...); GG_WRITER_MAIN: the
+                               main process, others only know it and forward; or NULL */
     const char *doc;        /* one line */
 };
 
