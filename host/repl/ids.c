@@ -1,6 +1,7 @@
 /* host/repl/ids.c: streams: registering, allocating and finishing ids, asking and waiting. */
 #include "repl/ids_internal.h"
 
+#include "base/memory.h"
 #include "main/host.h"
 
 #include <stdio.h>
@@ -359,14 +360,18 @@ static void set_token(struct gg_stream *stream, struct gg_writer *writer, int64_
     stream->ids.upto = stream->ids.max_seen = stream->ids.local_max = token;
 }
 
-int64_t gg_stream_advance(struct gg_stream *stream)
+int64_t gg_stream_advance(struct gg_stream *stream, const struct gg_str *rows, size_t n)
 {
     GG_ASSERT(!stream->def.sequence && stream->ids.me);
     int64_t token = stream->ids.local_max + 1;
     const char *instance = stream->streams->options.instance;
-    gg_stream_tell(stream, instance, token, NULL, 0, false);
+    struct gg_row *told = n ? gg_xcalloc(n, sizeof(*told)) : NULL;
+    for (size_t i = 0; i < n; i++)
+        told[i] = (struct gg_row){instance, token, rows[i]};
+    gg_stream_tell(stream, instance, token, told, n, false);
     set_token(stream, stream->ids.me, token);
-    gg_stream_tell(stream, instance, token, NULL, 0, true);
+    gg_stream_tell(stream, instance, token, told, n, true);
+    free(told);
     wake_waiters(stream);
     poke(stream);
     return token;

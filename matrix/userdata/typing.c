@@ -56,17 +56,27 @@ static struct typist *find(struct typing_room *room, struct gg_str user_id)
 
 /* ---- what was announced ---- */
 
-/* Rooms where nobody types are kept so that clients hear of the end; the oldest go when there are too many. */
+/* Rooms where nobody types are kept so that clients hear of the end. When there are too many these go, and where there
+ * are typists everywhere, the room that changed longest ago. */
 static void make_place(struct mx_typing *typing)
 {
     if (gg_map_count(typing->rooms) < MAX_ROOMS)
         return;
     size_t i = 0;
-    struct gg_str key;
+    struct gg_str key, oldest = {0};
     void *value;
-    while (gg_map_next(typing->rooms, &i, &key, &value))
-        if (((struct typing_room *)value)->n == 0)
+    int64_t oldest_token = INT64_MAX;
+    while (gg_map_next(typing->rooms, &i, &key, &value)) {
+        const struct typing_room *room = value;
+        if (room->n == 0) {
             gg_map_delete(typing->rooms, key);
+        } else if (room->token < oldest_token) {
+            oldest_token = room->token;
+            oldest = key;
+        }
+    }
+    if (gg_map_count(typing->rooms) >= MAX_ROOMS)
+        gg_map_delete(typing->rooms, oldest);
 }
 
 static struct typing_room *room_for(struct mx_typing *typing, struct gg_str room_id)
@@ -154,9 +164,8 @@ static void announce(struct mx_server *server, struct gg_str room_id, struct gg_
         gg_buf_json_string(&row, joiner);
     }
     gg_buf_lit(&row, "]]");
-    /* The rows that others are sent are read by mx_typing_fetch at the end of this turn, when this is done. */
-    replace(server->typing, gg_stream_advance(server->typing_stream), gg_buf_view(&row));
-    mx_notify_room(server, room_id);
+    struct gg_str text = gg_buf_view(&row);
+    gg_stream_advance(server->typing_stream, &text, 1);
     gg_buf_done(&row);
 }
 
@@ -176,25 +185,31 @@ void mx_typing_set(struct mx_server *server, struct gg_str room_id, struct gg_st
         typist->until = gg_now_ms() + timeout_ms;
 }
 
-/* Ends what nobody renewed. */
+static bool any_over(const struct typing_room *room)
+{
+    for (size_t k = 0; k < room->n; k++)
+        if (room->users[k].until <= gg_now_ms())
+            return true;
+    return false;
+}
+
+/* Ends what nobody renewed. The rooms are found first: announcing changes what is looked at. */
 static void sweep(void *arg)
 {
     struct mx_server *server = arg;
-    size_t i = 0;
-    struct gg_str room_id;
+    struct gg_str room_id, *due;
     void *value;
+    size_t n = 0;
     if (!gg_stream_is_writer(server->typing_stream))
         return;
-    while (gg_map_next(server->typing->rooms, &i, &room_id, &value)) {
-        const struct typing_room *room = value;
-        bool over = false;
-        for (size_t k = 0; k < room->n && !over; k++)
-            over = room->users[k].until <= gg_now_ms();
-        if (!over)
-            continue;
-        announce(server, room_id, (struct gg_str){0}, (struct gg_str){0});
-        i = 0; /* the map may have changed */
-    }
+    struct gg_arena *arena = gg_arena_new();
+    due = GG_NEW_ARRAY(arena, struct gg_str, gg_map_count(server->typing->rooms) + 1);
+    for (size_t i = 0; gg_map_next(server->typing->rooms, &i, &room_id, &value);)
+        if (any_over(value))
+            due[n++] = gg_arena_str(arena, room_id);
+    for (size_t i = 0; i < n; i++)
+        announce(server, due[i], (struct gg_str){0}, (struct gg_str){0});
+    gg_arena_free(arena);
 }
 
 struct mx_typing *mx_typing_new(struct mx_server *server)

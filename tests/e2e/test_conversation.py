@@ -112,3 +112,29 @@ def test_versions_and_capabilities(server):
     alice = server.register()
     rooms = alice.ok("GET", "/_matrix/client/v3/capabilities")["capabilities"]["m.room_versions"]
     assert rooms["default"] == "12" and rooms["available"]["11"] == "stable"
+
+
+def test_typing_is_seen_everywhere_and_ends_by_itself(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    one, two = server.worker_url("generic_worker1"), server.worker_url("generic_worker2")
+    since = bob.sync(base=two)["next_batch"]
+    path = f"/_matrix/client/v3/rooms/{quote(room)}/typing/{quote(alice.user_id)}"
+
+    def typists(answer):
+        events = answer.get("rooms", {}).get("join", {}).get(room, {}).get("ephemeral", {}).get("events", [])
+        return [e["content"]["user_ids"] for e in events if e["type"] == "m.typing"]
+
+    for base in (one, two):  # one of them keeps the list, the other hands it on
+        alice.ok("PUT", path, {"typing": True, "timeout": 1500}, base=base)
+        seen, since = bob.sync_until(typists, since)
+        assert seen == [[alice.user_id]]
+        seen, since = bob.sync_until(typists, since)
+        assert seen == [[]]
+    alice.ok("PUT", path, {"typing": True, "timeout": 30000}, base=one)
+    assert bob.sync_until(typists, since)[0] == [[alice.user_id]]
+    late = alice.sync(base=two)
+    assert typists(late) == [[alice.user_id]]
+    alice.ok("PUT", path, {"typing": False}, base=two)
+    assert bob.sync_until(lambda a: typists(a) and not typists(a)[0] and a, since)

@@ -93,8 +93,10 @@ GG_API void gg_stream_finish(struct gg_stream *stream, const int64_t *ids, size_
  * there is nothing to read. */
 GG_API void gg_stream_finish_rows(struct gg_stream *stream, const int64_t *ids, size_t n, const struct gg_fetched *rows,
                                   size_t n_rows);
-/* An in-memory stream: the next token, announced with these rows. */
-GG_API int64_t gg_stream_advance(struct gg_stream *stream);
+/* An in-memory stream: the next token, which rows (may be none) stand for. Local followers are called with them at once,
+ * before and after the position moves; the announcer asks the stream's fetch, which must know them by then (it may be
+ * a follower that keeps them). Copied before it returns. */
+GG_API int64_t gg_stream_advance(struct gg_stream *stream, const struct gg_str *rows, size_t n);
 
 /* "Persisted up to": every id <= this of all writers is in the database. What
  * goes into clients' tokens. Never blocks. */

@@ -390,8 +390,11 @@ FIBER_TEST(in_memory)
     struct gg_db *db = fresh_db();
     struct gg_streams *w1 = load_streams(db, "w1"), *reader = load_streams(db, "reader");
     struct gg_stream *s = gg_streams_find(w1, "typing"), *r = gg_streams_find(reader, "typing");
-    assert_int_equal(gg_stream_advance(s), 1);
-    assert_int_equal(gg_stream_advance(s), 2);
+    static struct heard h;
+    gg_stream_follow(s, hear, &h);
+    assert_int_equal(gg_stream_advance(s, NULL, 0), 1);
+    assert_int_equal(gg_stream_advance(s, (const struct gg_str[]){GG_STR("[\"a\"]"), GG_STR("[\"b\"]")}, 2), 2);
+    assert_string_equal(heard_so_far(&h), " - w11@0 + w11@1 - w12@1[[\"a\"]][[\"b\"]] + w12@2[[\"a\"]][[\"b\"]]");
     assert_int_equal(gg_stream_current(s, "w1"), 2);
     gg_stream_foreign(r, "w1", 2);
     assert_int_equal(gg_stream_upto(r), 2);

@@ -112,7 +112,7 @@ FIBER_TEST(own_streams_have_their_own_channel)
     snprintf(w1_proc.mood[0].text, sizeof(w1_proc.mood[0].text), "\"ours\"");
     w1_proc.mood[0].token = 1;
     w1_proc.n_moods = 1;
-    gg_stream_advance(w1_proc.secret);
+    gg_stream_advance(w1_proc.secret, NULL, 0);
     wait_heard(&main_proc.secret_heard, "w1 %lld \"ours\"", 1);
     wait_until(heard_line(&spy.lines, "RDATA com.example.secret w1 1 \"ours\""));
     assert_int_equal(count_starting(&spy.lines, "RDATA com.example.secret"), spy.lines.n);

@@ -319,7 +319,7 @@ static inline int64_t feel(struct proc *p, const char *text)
     assert_true(p->n_moods < GG_COUNT(p->mood));
     p->mood[p->n_moods].token = token;
     snprintf(p->mood[p->n_moods++].text, sizeof(p->mood[0].text), "%s", text);
-    assert_int_equal(gg_stream_advance(p->moods), token);
+    assert_int_equal(gg_stream_advance(p->moods, NULL, 0), token);
     return token;
 }
 
