@@ -143,13 +143,17 @@ static void shrink(struct mx_cache *cache)
 
 bool mx_cache_put(struct mx_cache *cache, struct gg_str key, void *value, size_t bytes, uint64_t tick)
 {
-    if (tick != cache->tick || bytes > cache->max_bytes / 2) {
+    if (tick != cache->tick) {
         cache->destroy(value);
         return false;
     }
-    struct entry *old = gg_map_take(cache->entries, key);
+    struct entry *old = gg_map_take(cache->entries, key); /* also when the new one has no place: it is out of date */
     if (old)
         entry_free(cache, old);
+    if (bytes > cache->max_bytes / 2) {
+        cache->destroy(value);
+        return false;
+    }
     struct entry *e = malloc(sizeof(*e) + key.n);
     e->value = value;
     e->bytes = bytes;
