@@ -39,6 +39,7 @@ static int server_start(void *self, struct gg_error *err)
         int status = part->start ? part->start(&a->server, err) : 0;
         if (status) {
             gg_error_prefix(err, "%s", part->name);
+            a->n_started++; /* what it began is undone by its own stop */
             server_stop(a);
             return status;
         }

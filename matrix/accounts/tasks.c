@@ -91,7 +91,7 @@ static void run_due(void *arg)
 static void wake(struct mx_server *server)
 {
     struct mx_accounts *a = server->accounts;
-    if (!a->tasks_run && gg_host_runs_background(server->host))
+    if (a->scope && !a->tasks_run && gg_host_runs_background(server->host))
         a->tasks_run = gg_spawn(a->scope, "profile tasks", run_due, server) != NULL;
 }
 

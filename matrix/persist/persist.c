@@ -194,7 +194,7 @@ static struct mx_room_queue *room_of(struct mx_persister *p, struct gg_str room_
     room->persister = p;
     room->room_id = gg_strn(copy, room_id.n);
     gg_list_init(&room->jobs);
-    if (!gg_spawn(p->scope, "persist room", room_fiber, room)) {
+    if (!p->scope || !gg_spawn(p->scope, "persist room", room_fiber, room)) {
         free(copy);
         free(room);
         gg_fail(err, GG_E_UNAVAILABLE, "shutting down");
