@@ -9,6 +9,15 @@ static bool local_member(const struct mx_plan *plan, const struct mx_delta *d)
     return gg_str_is(d->type, "m.room.member") && mx_is_mine(plan->persister->server, d->state_key);
 }
 
+/* The event of a delta when this commit writes it: then its row need not be read. */
+static const struct mx_planned *own_event(const struct mx_plan *plan, const struct mx_delta *d)
+{
+    for (size_t i = 0; i < plan->n && d->event_id.s; i++)
+        if (plan->events[i].fate == MX_FATE_NEW && gg_str_eq(plan->events[i].event->event_id, d->event_id))
+            return &plan->events[i];
+    return NULL;
+}
+
 static void fill_left(struct mx_rowset *t, const struct mx_plan *plan)
 {
     struct gg_str me = gg_str(gg_host_instance(plan->persister->server->host));
@@ -26,7 +35,11 @@ static void fill_entries(struct mx_rowset *t, const struct mx_plan *plan)
                       d->prev_event_id);
         if (d->prev_event_id.s)
             mx_rowset_add(&t[MX_T_STATE_DELETE], plan->room_id, d->type, d->state_key);
-        if (d->event_id.s)
+        const struct mx_planned *own = own_event(plan, d);
+        if (own)
+            mx_rowset_add(&t[MX_T_STATE_OWN], plan->room_id, d->type, d->state_key, d->event_id, own->event->membership,
+                          own->stream);
+        else if (d->event_id.s)
             mx_rowset_add(&t[MX_T_STATE], plan->room_id, d->type, d->state_key, d->event_id);
     }
 }
@@ -52,13 +65,28 @@ static void fill_summary(struct mx_rowset *t, const struct mx_plan *plan)
         mx_rowset_add(&t[MX_T_SUMMARY], plan->room_id, f->room_type, f->name, (int)f->encrypted, f->tombstone);
 }
 
+static void fill_own_member(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_delta *d,
+                            const struct mx_planned *own)
+{
+    const struct mx_room_facts *f = &plan->facts;
+    struct gg_str me = gg_str(gg_host_instance(plan->persister->server->host)), membership = own->event->membership;
+    mx_rowset_add(&t[MX_T_LOCAL_OWN], plan->room_id, d->state_key, d->event_id, membership, own->stream);
+    mx_rowset_add(&t[MX_T_SNAPSHOT_OWN], plan->room_id, d->state_key, own->event->sender, d->event_id, membership,
+                  own->stream, me, f->room_type, f->name, (int)f->encrypted, f->tombstone);
+}
+
 static void fill_local_members(struct mx_rowset *t, const struct mx_plan *plan)
 {
     const struct mx_room_facts *f = &plan->facts;
     for (size_t i = 0; i < plan->n_deltas; i++) {
         const struct mx_delta *d = &plan->deltas[i];
+        const struct mx_planned *own = own_event(plan, d);
         if (!local_member(plan, d))
             continue;
+        if (own) {
+            fill_own_member(t, plan, d, own);
+            continue;
+        }
         mx_rowset_add(&t[MX_T_LOCAL_DELETE], plan->room_id, d->state_key);
         if (!d->event_id.s) {
             mx_rowset_add(&t[MX_T_SNAPSHOT_DELETE], plan->room_id, d->state_key);

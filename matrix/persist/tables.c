@@ -190,6 +190,11 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                      " event_stream_ordering) SELECT u.r, u.t, u.k, u.e, m.membership, e.stream_ordering FROM"
                      " unnest($1::text[], $2::text[], $3::text[], $4::text[]) u(r, t, k, e)"
                      " LEFT JOIN events e ON e.event_id = u.e LEFT JOIN room_memberships m ON m.event_id = u.e"),
+    /* Events of this very commit, whose rows need not be looked up: that is what joining costs. */
+    [MX_T_STATE_OWN] =
+        STMT("ttttti", "INSERT INTO current_state_events (room_id, type, state_key, event_id, membership,"
+                       " event_stream_ordering) SELECT * FROM"
+                       " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])"),
     [MX_T_SUMMARY_NEW] =
         STMT("tiittbt",
              "INSERT INTO sliding_sync_joined_rooms (room_id, event_stream_ordering, bump_stamp, room_type, room_name,"
@@ -208,6 +213,13 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                                " event_stream_ordering) SELECT u.r, u.u, u.e, m.membership, e.stream_ordering FROM"
                                " unnest($1::text[], $2::text[], $3::text[]) u(r, u, e) JOIN room_memberships m"
                                " ON m.event_id = u.e LEFT JOIN events e ON e.event_id = u.e"),
+    [MX_T_LOCAL_OWN] =
+        STMT("tttti", "INSERT INTO local_current_membership (room_id, user_id, event_id, membership,"
+                      " event_stream_ordering)"
+                      " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])"
+                      " ON CONFLICT (room_id, user_id) DO UPDATE SET event_id = EXCLUDED.event_id,"
+                      " membership = EXCLUDED.membership,"
+                      " event_stream_ordering = EXCLUDED.event_stream_ordering"),
     [MX_T_SNAPSHOT_DELETE] =
         STMT("tt", "DELETE FROM sliding_sync_membership_snapshots x USING"
                    " unnest($1::text[], $2::text[]) u(r, u) WHERE x.room_id = u.r AND x.user_id = u.u"),
@@ -220,6 +232,18 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
         "$3::text[],"
         " $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::text[]) u(r, u, se, e, m, rt, rn, en, ts)"
         " LEFT JOIN events e ON e.event_id = u.e"
+        " ON CONFLICT (room_id, user_id) DO UPDATE SET sender = EXCLUDED.sender,"
+        " membership_event_id = EXCLUDED.membership_event_id, membership = EXCLUDED.membership,"
+        " forgotten = EXCLUDED.forgotten, event_stream_ordering = EXCLUDED.event_stream_ordering,"
+        " has_known_state = true, room_type = EXCLUDED.room_type, room_name = EXCLUDED.room_name,"
+        " is_encrypted = EXCLUDED.is_encrypted, tombstone_successor_room_id = EXCLUDED.tombstone_successor_room_id"),
+    [MX_T_SNAPSHOT_OWN] = STMT(
+        "tttttitttbt",
+        "INSERT INTO sliding_sync_membership_snapshots (room_id, user_id, sender, membership_event_id, membership,"
+        " forgotten, event_stream_ordering, event_instance_name, has_known_state, room_type, room_name, is_encrypted,"
+        " tombstone_successor_room_id) SELECT u.r, u.u, u.se, u.e, u.m, 0, u.s, u.i, true, u.rt, u.rn, u.en, u.ts FROM"
+        " unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],"
+        " $9::text[], $10::boolean[], $11::text[]) u(r, u, se, e, m, s, i, rt, rn, en, ts)"
         " ON CONFLICT (room_id, user_id) DO UPDATE SET sender = EXCLUDED.sender,"
         " membership_event_id = EXCLUDED.membership_event_id, membership = EXCLUDED.membership,"
         " forgotten = EXCLUDED.forgotten, event_stream_ordering = EXCLUDED.event_stream_ordering,"
