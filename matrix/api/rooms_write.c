@@ -41,20 +41,12 @@ static int reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str body, room_id, alias;
-    int rc = object_body(rq, &body, err);
+    int rc = gg_request_body(rq).n > 0 ? object_body(rq, &body, err) : gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
     if (rc == 0)
         rc = mx_room_create(mx_server_of_request(rq), mx_requester_of(rq), body, gg_request_arena(rq), &room_id, &alias, err);
     if (rc != 0)
         return rc;
-    struct gg_buf buf = GG_BUF_INIT;
-    gg_buf_lit(&buf, "{\"room_id\":");
-    gg_buf_json_string(&buf, room_id);
-    if (alias.s != NULL) {
-        gg_buf_lit(&buf, ",\"room_alias\":");
-        gg_buf_json_string(&buf, alias);
-    }
-    gg_buf_char(&buf, '}');
-    return gg_reply_buf(rq, 200, &buf);
+    return reply_id(rq, "room_id", room_id);
 }
 
 /* ---- sending ---- */

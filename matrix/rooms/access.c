@@ -20,24 +20,54 @@ static int visibility_of(struct mx_server *server, const struct mx_state *state,
     return 0;
 }
 
-static const struct gg_stmt ever_joined = {
-    "SELECT 1 FROM room_memberships WHERE user_id = $1 AND room_id = $2 AND membership = 'join' LIMIT 1", GG_LANE_POINT};
+/* The current state of a room that everybody has left is not kept: the user's own row is what remains. */
+static const struct gg_stmt last_membership = {
+    "SELECT c.event_id, c.membership, m.forgotten, EXISTS (SELECT 1 FROM room_memberships j WHERE j.user_id = $1 AND j.room_id = $2"
+    " AND j.membership = 'join') FROM local_current_membership c JOIN room_memberships m USING (event_id)"
+    " WHERE c.user_id = $1 AND c.room_id = $2", GG_LANE_POINT};
 
-/* Those who left see the room as it was when they left. */
+static int up_to_leave(struct mx_server *server, struct gg_str leave_id, struct gg_arena *arena, struct mx_access *access,
+                       struct gg_error *err)
+{
+    const struct mx_event *leave;
+    int rc = mx_store_event(server, leave_id, arena, &leave, err);
+    if (rc != 0)
+        return rc;
+    access->until = leave->meta.stream_ordering;
+    return mx_store_state_after(server, leave_id, arena, &access->state, err);
+}
+
+/* Those who left see the room as it was when they left, unless they were banned or have forgotten it. */
 static int former_member(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct mx_access *access,
                          struct gg_error *err)
 {
-    struct gg_str id = mx_state_get(access->head->state, GG_STR("m.room.member"), user_id);
-    const struct mx_event *leave;
     struct gg_rows *rows;
-    int rc = mx_store_event(server, id, arena, &leave, err);
+    int rc = gg_db_read(server->db, &last_membership, GG_PARAMS(gg_p_str(user_id), gg_p_str(access->head->room_id)), arena, &rows, err);
+    if (rc != 0 || gg_rows_count(rows) == 0)
+        return rc;
+    access->membership = gg_rows_str(rows, 0, 1);
+    if (!gg_str_is(access->membership, "leave") || gg_rows_i64(rows, 0, 2) != 0 || !gg_rows_bool(rows, 0, 3))
+        return 0;
+    access->ever_joined = true;
+    return up_to_leave(server, gg_rows_str(rows, 0, 0), arena, access, err);
+}
+
+static const struct gg_stmt joined_before = {
+    "SELECT 1 FROM room_memberships WHERE user_id = $1 AND room_id = $2 AND membership = 'join' LIMIT 1", GG_LANE_POINT};
+
+int mx_room_access_left(struct mx_server *server, struct gg_str user_id, const struct mx_user_room *room,
+                        struct gg_arena *arena, struct mx_access *out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    memset(out, 0, sizeof(*out));
+    out->membership = room->membership;
+    int rc = gg_db_read(server->db, &joined_before, GG_PARAMS(gg_p_str(user_id), gg_p_str(room->room_id)), arena, &rows, err);
     if (rc == 0)
-        rc = gg_db_read(server->db, &ever_joined, GG_PARAMS(gg_p_str(user_id), gg_p_str(access->head->room_id)), arena, &rows, err);
+        rc = mx_heads_get(server, room->room_id, arena, &out->head, err);
     if (rc != 0)
         return rc;
-    access->ever_joined = gg_rows_count(rows) > 0;
-    access->until = leave->meta.stream_ordering;
-    return mx_store_state_after(server, leave->event_id, arena, &access->state, err);
+    out->ever_joined = gg_rows_count(rows) > 0;
+    return up_to_leave(server, room->event_id, arena, out, err);
 }
 
 static int forbidden(struct gg_str user_id, struct gg_str room_id, struct gg_error *err)
@@ -62,7 +92,7 @@ int mx_room_access(struct mx_server *server, struct gg_str user_id, struct gg_st
     out->joined = out->ever_joined = gg_str_is(out->membership, "join");
     if (out->joined)
         return 0;
-    if (gg_str_is(out->membership, "leave") || gg_str_is(out->membership, "ban")) {
+    if (out->membership.s == NULL || gg_str_is(out->membership, "leave")) {
         rc = former_member(server, user_id, arena, out, err);
         if (rc != 0 || out->ever_joined)
             return rc;

@@ -16,6 +16,10 @@ struct mx_access {
 /* What a user may see of a room; 403 M_FORBIDDEN when nothing. */
 GG_YIELDS GG_CHECKED int mx_room_access(struct mx_server *server, struct gg_str user_id, struct gg_str room_id,
                                         struct gg_arena *arena, struct mx_access *out, struct gg_error *err);
+/* What /sync shows of a room that the user has left or was banned from: everything up to that, or, to those who were
+ * never joined (ever_joined says so), nothing but that. */
+GG_YIELDS GG_CHECKED int mx_room_access_left(struct mx_server *server, struct gg_str user_id, const struct mx_user_room *room,
+                                             struct gg_arena *arena, struct mx_access *out, struct gg_error *err);
 /* Only for those who are joined now: 403 otherwise. */
 GG_YIELDS GG_CHECKED int mx_room_access_joined(struct mx_server *server, struct gg_str user_id, struct gg_str room_id,
                                                struct gg_arena *arena, struct mx_access *out, struct gg_error *err);

@@ -87,6 +87,24 @@ int mx_chain_state_event(struct mx_chain *chain, struct gg_str type, struct gg_s
     return *out != NULL ? 0 : mx_store_event(chain->server, id, chain->arena, out, err);
 }
 
+int mx_chain_same_content(struct mx_chain *chain, struct gg_str a, struct gg_str b, bool *same, struct gg_error *err)
+{
+    struct mx_json *x, *y;
+    *same = false;
+    int rc = mx_json_parse(a, 1000, chain->arena, &x, err);
+    if (rc == 0)
+        rc = mx_json_parse(b, 1000, chain->arena, &y, err);
+    if (rc != 0)
+        return rc;
+    struct gg_buf one = GG_BUF_INIT, two = GG_BUF_INIT;
+    mx_json_canonical(&one, x);
+    mx_json_canonical(&two, y);
+    *same = gg_str_eq(gg_buf_view(&one), gg_buf_view(&two));
+    gg_buf_done(&one);
+    gg_buf_done(&two);
+    return 0;
+}
+
 /* ---- the events that the next one cites ---- */
 
 struct cited {

@@ -57,6 +57,10 @@ void mx_chain_done(struct mx_chain *chain); /* drops references; safe on a zeroe
 GG_YIELDS GG_CHECKED int mx_chain_state_event(struct mx_chain *chain, struct gg_str type, struct gg_str state_key,
                                               const struct mx_event **out, struct gg_error *err);
 
+/* Do two contents say the same, whatever the order of their keys? */
+GG_CHECKED int mx_chain_same_content(struct mx_chain *chain, struct gg_str a, struct gg_str b, bool *same,
+                                     struct gg_error *err);
+
 /* One maker of events for each room and process at a time. */
 struct mx_room_lock;
 GG_YIELDS GG_CHECKED int mx_room_lock(struct mx_server *server, struct gg_str room_id, struct mx_room_lock **out,

@@ -62,9 +62,9 @@ static int read_preset(struct plan *p, struct gg_error *err)
 static int read_alias(struct plan *p, struct gg_error *err)
 {
     const struct mx_json *name = mx_json_member(p->body, "room_alias_name");
-    if (name == NULL || name->kind == MX_JSON_NULL)
-        return 0;
     struct gg_str text = mx_json_text(name);
+    if (name == NULL || name->kind == MX_JSON_NULL || (text.s != NULL && text.n == 0))
+        return 0;
     for (size_t i = 0; i < text.n; i++)
         if (strchr(" \t\n\r\v\f:", text.s[i]) != NULL)
             return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid characters in room alias");
@@ -93,6 +93,15 @@ static int read_invites(struct plan *p, struct gg_error *err)
             return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: %.*s cannot be invited", GG_FMT(user));
     }
     return 0;
+}
+
+/* There is no identity server to ask; who wants one is told so before a room exists. */
+static int read_third_party_invites(struct plan *p, struct gg_error *err)
+{
+    const struct mx_json *invites = mx_json_member(p->body, "invite_3pid");
+    if (invites == NULL || invites->kind == MX_JSON_NULL || (invites->kind == MX_JSON_ARRAY && invites->n == 0))
+        return 0;
+    return gg_refuse(err, 400, "M_INVALID_PARAM", "Invites by third-party identifier are not offered by this server");
 }
 
 static int read_initial_state(struct plan *p, struct gg_error *err)
@@ -136,6 +145,8 @@ static int read_plan(struct plan *p, struct gg_error *err)
     if (rc == 0)
         rc = read_invites(p, err);
     if (rc == 0)
+        rc = read_third_party_invites(p, err);
+    if (rc == 0)
         rc = read_initial_state(p, err);
     return rc == 0 ? read_alias(p, err) : rc;
 }
@@ -162,14 +173,21 @@ static int add_simple(struct plan *p, const char *type, const char *key, struct 
     return add_json(p, type, GG_STR(""), content, err);
 }
 
-static bool in_initial_state(const struct plan *p, const char *type)
+/* The content that initial_state gives a type (with an empty state key), or NULL. The last one wins. */
+static const struct mx_json *from_initial_state(const struct plan *p, const char *type)
 {
+    const struct mx_json *found = NULL;
     for (uint32_t i = 0; p->initial_state != NULL && i < p->initial_state->n; i++) {
         const struct mx_json *e = p->initial_state->items[i];
         if (gg_str_is(mx_json_text(mx_json_member(e, "type")), type) && mx_json_text(mx_json_member(e, "state_key")).n == 0)
-            return true;
+            found = mx_json_member(e, "content");
     }
-    return false;
+    return found;
+}
+
+static bool in_initial_state(const struct plan *p, const char *type)
+{
+    return from_initial_state(p, type) != NULL;
 }
 
 /* From version 12 on creators stand above all power levels; those whom a trusted room starts with become creators too. */
@@ -239,6 +257,8 @@ static struct mx_json *default_levels(struct plan *p)
         bool tombstone = p->version->creators_privileged && strcmp(event_levels[i].type, "m.room.tombstone") == 0;
         mx_json_set(events, arena, event_levels[i].type, mx_json_new_i64(arena, tombstone ? 150 : event_levels[i].level));
     }
+    if (strcmp(p->preset->join_rule, "public") == 0) /* a call rings everybody */
+        mx_json_set(events, arena, "m.call.invite", mx_json_new_i64(arena, 50));
     mx_json_set(content, arena, "users", users);
     mx_json_set(content, arena, "users_default", mx_json_new_i64(arena, 0));
     mx_json_set(content, arena, "events", events);
@@ -256,10 +276,16 @@ static int add_power_levels(struct plan *p, struct gg_error *err)
 {
     struct gg_arena *arena = p->chain->arena;
     const struct mx_json *over = mx_json_member(p->body, "power_level_content_override");
+    const struct mx_json *given = from_initial_state(p, "m.room.power_levels");
+    if (given != NULL)
+        return add_json(p, "m.room.power_levels", GG_STR(""), given, err);
+    if (over != NULL && over->kind == MX_JSON_NULL)
+        over = NULL;
     if (over != NULL && over->kind != MX_JSON_OBJECT)
         return bad(err, "power_level_content_override must be an object");
-    if (over == NULL && in_initial_state(p, "m.room.power_levels"))
-        return 0;
+    const struct mx_json *users = over != NULL ? mx_json_member(over, "users") : NULL;
+    if (users != NULL && !p->version->creators_privileged && mx_json_member(users, gg_arena_strndup(arena, p->creator.s, p->creator.n)) == NULL)
+        return bad(err, "Not a valid power_level_content_override: 'users' does not hold the creator");
     struct mx_json *content = default_levels(p);
     for (uint32_t i = 0; over != NULL && i < over->n; i++)
         mx_json_set(content, arena, gg_arena_strndup(arena, over->members[i].key.s, over->members[i].key.n),
@@ -287,7 +313,9 @@ static int add_initial_state(struct plan *p, struct gg_error *err)
     for (uint32_t i = 0; rc == 0 && p->initial_state != NULL && i < p->initial_state->n; i++) {
         const struct mx_json *e = p->initial_state->items[i];
         struct gg_str type = mx_json_text(mx_json_member(e, "type")), key = mx_json_text(mx_json_member(e, "state_key"));
-        if (gg_str_is(type, "m.room.member") || gg_str_is(type, "m.room.create"))
+        if (gg_str_is(type, "m.room.power_levels") && key.n == 0)
+            continue; /* stands already: the creator's word on who may send the rest */
+        if (gg_str_is(type, "m.room.create") || (gg_str_is(type, "m.room.member") && !gg_str_eq(key, p->creator)))
             return gg_refuse(err, 400, "M_BAD_JSON", "initial_state cannot hold %.*s", GG_FMT(type));
         rc = add_json(p, gg_arena_strndup(p->chain->arena, type.s, type.n), key.s != NULL ? key : GG_STR(""),
                       mx_json_member(e, "content"), err);

@@ -100,15 +100,6 @@ int mx_stripped_state(struct mx_chain *chain, struct gg_str *out, struct gg_erro
 
 /* ---- what each action asks of the target's present membership ---- */
 
-struct action_rule {
-    const char *action, *from, *message; /* from: memberships that are fine, separated by '|'; "-": none at all */
-    int status;
-};
-static const struct action_rule rules[] = {
-    {"kick", "join|invite|knock", "The target user is not in the room", 403},
-    {"unban", "ban", "The target user is not banned from the room", 403},
-};
-
 static bool listed(const char *list, struct gg_str word)
 {
     for (const char *p = list; word.s != NULL && *p != '\0';) {
@@ -120,11 +111,16 @@ static bool listed(const char *list, struct gg_str word)
     return false;
 }
 
+/* What the auth rules would say too, or would let pass: said in words that name the action. */
 static int check_action(const struct mx_membership_change *change, struct gg_str before, struct gg_error *err)
 {
-    for (size_t i = 0; i < GG_COUNT(rules); i++)
-        if (strcmp(rules[i].action, change->action) == 0 && !listed(rules[i].from, before))
-            return gg_refuse(err, rules[i].status, "M_FORBIDDEN", "%s", rules[i].message);
+    bool banned = gg_str_is(before, "ban");
+    if (strcmp(change->action, "unban") == 0 && !banned)
+        return gg_refuse(err, 403, "M_BAD_STATE", "Cannot unban user who was not banned (membership=%.*s)", GG_FMT(before));
+    if (banned && !listed("ban|unban|leave", gg_str(change->action)))
+        return gg_refuse(err, 403, "M_BAD_STATE", "Cannot %s user who was banned", change->action);
+    if (strcmp(change->action, "kick") == 0 && !listed("join|invite|knock", before))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "The target user is not in the room");
     return 0;
 }
 
@@ -230,6 +226,32 @@ static int authorise_restricted(struct mx_chain *chain, struct gg_str target, st
 
 /* ---- the event ---- */
 
+/* What a client puts into a member event: names are text, and who lets a user in is for us to say. */
+static int check_content(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_str *out,
+                         struct gg_error *err)
+{
+    static const char *const texts[] = {"displayname", "avatar_url"};
+    struct mx_json *content;
+    *out = change->content;
+    if (change->content.s == NULL)
+        return 0;
+    int rc = mx_json_parse(change->content, 200, chain->arena, &content, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < GG_COUNT(texts); i++) {
+        const struct mx_json *v = mx_json_member(content, texts[i]);
+        if (v != NULL && v->kind != MX_JSON_STRING && v->kind != MX_JSON_NULL)
+            return gg_refuse(err, 400, "M_BAD_JSON", "%s must be a string", texts[i]);
+    }
+    if (!mx_json_remove(content, "join_authorised_via_users_server"))
+        return 0;
+    struct gg_buf buf = GG_BUF_INIT;
+    mx_json_write(&buf, content);
+    *out = gg_arena_str(chain->arena, gg_buf_view(&buf));
+    gg_buf_done(&buf);
+    return 0;
+}
+
 static int change_locked(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_str *event_id_out,
                          struct gg_error *err)
 {
@@ -242,18 +264,22 @@ static int change_locked(struct mx_chain *chain, const struct mx_membership_chan
     if (rc != 0)
         return rc;
     bool self = gg_str_is(change->target, chain->requester->user_id);
-    if (gg_str_eq(before, change->membership) && (gg_str_is(before, "leave") || (gg_str_is(before, "join") && change->content.s == NULL))) {
-        *event_id_out = gg_arena_str(chain->arena, old->event_id); /* nothing changes: what stands is the answer */
-        return 0;
-    }
-    struct gg_str more = change->content, content;
-    if (gg_str_is(change->membership, "join") && self)
+    struct gg_str more, content;
+    rc = check_content(chain, change, &more, err);
+    if (rc == 0 && gg_str_is(change->membership, "join") && self)
         rc = authorise_restricted(chain, change->target, before, &more, err);
     if (rc == 0)
         rc = mx_member_content(chain->server, change->target, change->membership, change->reason, more, false, chain->arena,
                                &content, err);
-    if (rc != 0)
+    bool same = false; /* nothing changes: what stands is the answer */
+    if (rc == 0 && old != NULL && gg_str_is(old->sender, chain->requester->user_id))
+        rc = mx_chain_same_content(chain, old->content, content, &same, err);
+    if (same)
+        *event_id_out = gg_arena_str(chain->arena, old->event_id);
+    if (rc != 0 || same)
         return rc;
+    if (self && gg_str_is(change->membership, "leave") && !listed("join|invite|knock", before))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "%.*s not in room %.*s.", GG_FMT(change->target), GG_FMT(chain->room_id));
     struct mx_chain_event e = {.type = GG_STR("m.room.member"), .sender = gg_str(chain->requester->user_id),
                                .state_key = change->target, .content = content,
                                .device_id = chain->requester->device_id};
@@ -264,10 +290,23 @@ static int change_locked(struct mx_chain *chain, const struct mx_membership_chan
     return rc != 0 ? rc : mx_chain_commit(chain, event_id_out, NULL, err);
 }
 
+/* Somebody else's server may know the room; nobody has told us which. */
+static int not_known_here(const struct mx_membership_change *change, struct gg_error *err)
+{
+    if (listed("join|knock", change->membership))
+        return gg_refuse(err, 404, "M_UNKNOWN", "Can't %s remote room because no servers that are in the room have been provided.",
+                         change->action);
+    if (gg_str_is(change->membership, "leave"))
+        return gg_refuse(err, 404, "M_UNKNOWN", "Not a known room");
+    return GG_E_FORBIDDEN;
+}
+
 int mx_room_membership(struct mx_server *server, const struct mx_requester *requester,
                        const struct mx_membership_change *change, struct gg_arena *arena, struct gg_str *event_id_out,
                        struct gg_error *err)
 {
+    if (!listed("join|invite|leave|ban|knock", change->membership))
+        return gg_refuse(err, 400, "M_UNKNOWN", "Invalid membership key");
     if (!mx_user_id_valid(change->target))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "%.*s is no user id", GG_FMT(change->target));
     if (!mx_is_mine(server, change->target) && gg_str_is(change->membership, "invite"))
@@ -278,6 +317,8 @@ int mx_room_membership(struct mx_server *server, const struct mx_requester *requ
         return rc;
     struct mx_chain chain;
     rc = mx_chain_begin(&chain, server, requester, change->room_id, arena, err);
+    if (rc == GG_E_FORBIDDEN)
+        rc = not_known_here(change, err);
     if (rc == 0)
         rc = change_locked(&chain, change, event_id_out, err);
     mx_chain_done(&chain);

@@ -17,18 +17,9 @@ static int same_state(struct mx_chain *chain, const struct mx_new_event *event, 
     int rc = mx_chain_state_event(chain, event->type, event->state_key, &old, err);
     if (rc != 0 || old == NULL || !gg_str_is(old->sender, chain->requester->user_id))
         return rc;
-    struct mx_json *a, *b;
-    rc = mx_json_parse(old->content, 1000, chain->arena, &a, err);
-    if (rc == 0)
-        rc = mx_json_parse(event->content, 1000, chain->arena, &b, err);
+    rc = mx_chain_same_content(chain, old->content, event->content, same, err);
     if (rc != 0)
         return rc;
-    struct gg_buf x = GG_BUF_INIT, y = GG_BUF_INIT;
-    mx_json_canonical(&x, a);
-    mx_json_canonical(&y, b);
-    *same = gg_str_eq(gg_buf_view(&x), gg_buf_view(&y));
-    gg_buf_done(&x);
-    gg_buf_done(&y);
     if (*same)
         *event_id = gg_arena_str(chain->arena, old->event_id);
     return 0;

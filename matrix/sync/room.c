@@ -107,7 +107,7 @@ static bool shown(const struct mx_sync *sync, const struct mx_event *e)
 static int access_for(struct mx_sync *sync, struct mx_sync_room *r, struct mx_access *access, struct gg_error *err)
 {
     if (r->kind == MX_SYNC_LEAVE)
-        return mx_room_access(sync->server, gg_str(sync->query->requester->user_id), r->room->room_id, sync->arena, access, err);
+        return mx_room_access_left(sync->server, gg_str(sync->query->requester->user_id), r->room, sync->arena, access, err);
     memset(access, 0, sizeof(*access));
     access->head = r->head;
     access->state = r->head->state;
@@ -146,11 +146,10 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
     for (size_t i = 0; i < r->n_all; i++)
         candidates[i] = shown(sync, r->all[i]) ? r->all[i] : NULL;
     int rc = access_for(sync, r, &access, err);
-    if (rc == GG_E_FORBIDDEN && r->kind == MX_SYNC_LEAVE) { /* an invite that was turned down: nothing but the leave itself */
+    if (rc == 0 && !access.ever_joined) { /* an invite that was turned down: nothing but the leave itself */
         for (size_t i = 0; i < r->n_all; i++)
             visible[i] = candidates[i] != NULL && gg_str_eq(candidates[i]->event_id, r->room->event_id);
         r->full = r->limited = false;
-        rc = 0;
     } else if (rc == 0) {
         rc = mx_events_visible(sync->server, gg_str(sync->query->requester->user_id), &access, candidates, r->n_all,
                                sync->arena, visible, err);
