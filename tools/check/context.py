@@ -4,9 +4,10 @@ import os
 import subprocess
 import sys
 
+from deployment import build
 from deployment.services import Postgres, Redis
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOP = build.TOP
 VAR = os.path.join(TOP, "var")
 
 
@@ -37,9 +38,9 @@ class Context:
     def build(self, preset):
         """The folder of a build, made once; None when it failed."""
         if preset not in self._built:
-            ok = self.run(["cmake", "--preset", preset, "-DCMAKE_C_COMPILER_LAUNCHER=ccache"], f"configure-{preset}") and \
-                self.run(["cmake", "--build", "--preset", preset], f"build-{preset}")
-            self._built[preset] = os.path.join(TOP, "build", preset) if ok else None
+            ok = self.run(build.configure(preset), f"configure-{preset}", build.environment()) and \
+                self.run(build.build(preset), f"build-{preset}", build.environment())
+            self._built[preset] = build.folder(preset) if ok else None
         return self._built[preset]
 
     # ---- services ----

@@ -10,15 +10,16 @@ import subprocess
 import sys
 import time
 
+from . import build
 from .deployment import Deployment
 from .ports import free_port
 from .process import Failed, Process, alive, resident_bytes, started_at
 from .services import Postgres
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOP = build.TOP
 VAR = os.path.join(TOP, "var")
 STATE = os.path.join(VAR, "state.json")
-BUILD = os.path.join(TOP, "build", "release")
+BUILD = build.folder("release")
 DEMO_USERS = {"alice": "alice-demo-password", "bob": "bob-demo-password"}
 
 
@@ -51,13 +52,15 @@ def running(state):
 
 # ---- up ----
 
-def build():
+def make():
     say("build: release")
     os.makedirs(VAR, exist_ok=True)
     log = os.path.join(VAR, "build.log")
     with open(log, "wb") as out:
-        for command in (["cmake", "--preset", "release"], ["cmake", "--build", "--preset", "release"]):
-            if subprocess.run(command, cwd=TOP, stdout=out, stderr=out, check=False).returncode != 0:
+        # Tests and benchmarks are ./check's: they need packages and minutes that a deployment does not.
+        for command in (build.configure("release", "-DGANGLION_TESTS=OFF", "-DGANGLION_BENCH=OFF"), build.build("release")):
+            done = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=build.environment(), check=False)
+            if done.returncode != 0:
                 with open(log, encoding="utf-8", errors="replace") as f:
                     sys.stderr.write("".join(f.readlines()[-30:]))
                 raise Failed(f"the build failed; all of it is in {log}")
@@ -98,7 +101,7 @@ def bring_up(monolith):
     state = load_state()
     if running(state):
         raise Failed("a deployment is running already (./run status); ./run stop ends it")
-    build()
+    make()
     saved = state.get("secrets", {})
     say("database: PostgreSQL" + ("" if os.path.isdir(os.path.join(VAR, "postgres", "data")) else ", a new cluster"))
     postgres = Postgres(os.path.join(VAR, "postgres"), port_for(state, "postgres"), saved.get("postgres_password")).start()

@@ -17,7 +17,7 @@ want=("${run[@]}")
 missing=()
 for package in "${want[@]}"; do
     # nginx-light conflicts with other builds of nginx: any nginx will do.
-    if [ "$package" = nginx-light ] && command -v nginx >/dev/null 2>&1; then continue; fi
+    if [ "$package" = nginx-light ] && PATH=$PATH:/usr/sbin command -v nginx >/dev/null 2>&1; then continue; fi
     if ! dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed'; then missing+=("$package"); fi
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
