@@ -97,16 +97,37 @@ def make_demo_users(deployment):
             raise Failed(f"the demo user {name} could not be made: {status} {answer}")
 
 
+def note_starts(state):
+    """Writes down each process as it starts, so that a ./run that is killed while starting leaves nothing unknown."""
+    noted = {**state, "starting": True, "processes": []}
+
+    def note(process):
+        noted["processes"].append({"name": process.name, "worker_app": "-", "pid": process.pid, "started": process.start_time, "port": 0})
+        save_state(noted)
+    Process.started = staticmethod(note)
+
+
+def clear_way(state):
+    """Nothing of this folder may run; what an interrupted start left behind nobody can use, so that is ended."""
+    left = running(state)
+    if left and not state.get("starting"):
+        raise Failed("a deployment is running already (./run status); ./run stop ends it")
+    if left:
+        say(f"stopping what an interrupted ./run left: {', '.join(p['name'] for p in left)}")
+        take_down(state)
+
+
 def bring_up(monolith):
     state = load_state()
-    if running(state):
-        raise Failed("a deployment is running already (./run status); ./run stop ends it")
+    clear_way(state)
     make()
+    note_starts(state)
     saved = state.get("secrets", {})
     say("database: PostgreSQL" + ("" if os.path.isdir(os.path.join(VAR, "postgres", "data")) else ", a new cluster"))
-    postgres = Postgres(os.path.join(VAR, "postgres"), port_for(state, "postgres"), saved.get("postgres_password")).start()
+    postgres = Postgres(os.path.join(VAR, "postgres"), port_for(state, "postgres"), saved.get("postgres_password"))
     deployment = None
     try:
+        postgres.start()
         deployment = Deployment(os.path.join(VAR, "monolith" if monolith else "split"), BUILD, postgres, monolith=monolith,
                                 saved=saved, front_port=port_for(state, "front"), redis_port=port_for(state, "redis"))
         # Both forms are one server: they share its key and media.
@@ -125,7 +146,7 @@ def bring_up(monolith):
                           **({"redis": deployment.redis.port} if deployment.redis else {})},
                 "processes": describe(deployment, postgres), "base_url": deployment.base_url,
                 "database_url": postgres.url(deployment.database), "redis_url": deployment.redis.url() if deployment.redis else "",
-                "config_dir": os.path.join(deployment.folder, "config"), "monolith": monolith})
+                "config_dir": os.path.join(deployment.folder, "config"), "monolith": monolith, "starting": False})
     return deployment, postgres
 
 
@@ -169,7 +190,8 @@ def watch(state):
     """Until Ctrl-C, or until a process dies by itself."""
     asked = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda n, frame: asked.append(n))
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda n, frame: asked.append(n))
     gone = None
     while not asked and gone is None and load_state().get("processes") == state["processes"]:
         time.sleep(0.3)
@@ -193,7 +215,7 @@ def command_status(args):
         print(json.dumps(found, indent=2))
         return 0
     if not found:
-        say("nothing was started yet")
+        say("nothing is running")
         return 0
     say(table(state))
     return 0
@@ -201,7 +223,7 @@ def command_status(args):
 
 def command_env(args):
     state = load_state()
-    if not state:
+    if "base_url" not in state:
         raise Failed("nothing was started yet")
     lines = {"GANGLION_BASE_URL": state["base_url"], "GANGLION_DATABASE_URL": state["database_url"],
              "GANGLION_REDIS_URL": state["redis_url"], "GANGLION_CONFIG_DIR": state["config_dir"],
@@ -214,11 +236,19 @@ def command_env(args):
 
 def command_stop(args):
     state = load_state()
+    if not state:
+        say("nothing is running")
+        return 0
     take_down(state)
     state["processes"] = []
     save_state(state)
     say("stopped")
     return 0
+
+
+def interrupt(number, frame):
+    """A start that is asked to end cleans up as after Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def main():
@@ -228,6 +258,9 @@ def main():
     parser.add_argument("--monolith", action="store_true", help="one process, without Redis")
     parser.add_argument("--json", action="store_true", help="status as JSON")
     args = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, interrupt)
     commands = {"up": command_up, "status": command_status, "env": command_env, "stop": command_stop}
     try:
         return commands[args.command](args)
@@ -235,6 +268,7 @@ def main():
         print(f"./run: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        say("interrupted")
         return 130
 
 

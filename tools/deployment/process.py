@@ -11,14 +11,27 @@ class Failed(Exception):
     """Something did not start or stop; the text is for the user."""
 
 
+# Bits of linux/capability.h that let a process pass through folders of others, the smaller one first.
+PASSING = (("dac_read_search", 2), ("dac_override", 1))
+
+
+def passing_capability():
+    """The one of PASSING that we may give away, or None: containers withhold some even from root."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as f:
+        sets = dict(line.split(":\t", 1) for line in f.read().splitlines() if line.startswith("Cap"))
+    have = int(sets["CapPrm"], 16) & int(sets["CapBnd"], 16)
+    return next((name for name, bit in PASSING if have & (1 << bit)), None)
+
+
 def unprivileged(user, command):
     """The command as `user` when we are root. The one capability kept lets it pass through folders of others (a clone
-    below /root); it can still write only what it owns."""
+    below /root); where dac_read_search is given it can still write only what it owns."""
     if os.geteuid() != 0:
         return command
     entry = pwd.getpwnam(user)
-    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups",
-            "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--"] + command
+    kept = passing_capability()
+    capabilities = [f"--inh-caps=+{kept}", f"--ambient-caps=+{kept}"] if kept else []
+    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", *capabilities, "--"] + command
 
 
 def give_to(user, path):
@@ -57,6 +70,8 @@ def resident_bytes(pid):
 class Process:
     """One daemon: its command, log file and pid. Can be rebuilt from what status() saved."""
 
+    started = staticmethod(lambda process: None)  # ./run notes here whatever was started, should it be killed itself
+
     def __init__(self, name, command, log, env=None, cwd=None):
         self.name, self.command, self.log = name, command, log
         self.env, self.cwd = env, cwd
@@ -67,6 +82,7 @@ class Process:
             self.popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
                                           cwd=self.cwd, start_new_session=True)
         self.pid, self.start_time = self.popen.pid, started_at(self.popen.pid)
+        Process.started(self)
         return self
 
     def adopt(self, pid, start_time):

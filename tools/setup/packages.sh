@@ -2,6 +2,7 @@
 # Installs the Debian packages that a task needs and that are missing:  packages.sh run | check
 #
 # `run` builds and runs a deployment; `check` adds what only the tests need. Says nothing when nothing is missing.
+# As root it calls itself once more, behind a lock, for the installation alone:  packages.sh install PACKAGE...
 set -euo pipefail
 
 run=(build-essential cmake ninja-build pkg-config ccache
@@ -10,6 +11,21 @@ run=(build-essential cmake ninja-build pkg-config ccache
     postgresql postgresql-client redis-server nginx-light python3 python3-yaml curl ca-certificates util-linux procps)
 check=(libcmocka-dev clang libclang-rt-14-dev valgrind haproxy python3-venv python3-dev python3-psycopg2 file dpkg-dev
     fakeroot git)
+
+if [ "${1:-}" = install ]; then
+    shift
+    # The packages start services of their own, on the usual ports; a deployment here has private ones.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+    exit 0
+fi
 
 want=("${run[@]}")
 [ "${1:-run}" = check ] && want+=("${check[@]}")
@@ -22,23 +38,19 @@ for package in "${want[@]}"; do
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
+command -v apt-get >/dev/null 2>&1 || { echo "packages: this is no Debian (no apt-get); what is needed: ${want[*]}" >&2; exit 1; }
 as_root=()
 if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null 2>&1 || { echo "These packages are missing and neither root nor sudo is here: ${missing[*]}" >&2; exit 1; }
+    command -v sudo >/dev/null 2>&1 || { echo "packages: neither root nor sudo is here to install ${missing[*]}" >&2; exit 1; }
     as_root=(sudo)
+    # Asks for the password before the output goes to a file.
+    sudo true || { echo "packages: sudo is needed to install ${missing[*]}" >&2; exit 1; }
 fi
 echo "packages: installing ${missing[*]}"
-# The packages start services of their own, on the usual ports; a deployment here has private ones.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
-    "${as_root[@]}" chmod 755 "$policy"
-    trap '"${as_root[@]}" rm -f "$policy"' EXIT
-fi
 log=$(mktemp)
-if ! { "${as_root[@]}" apt-get update -q && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+trap 'rm -f "$log"' EXIT
+if ! "${as_root[@]}" flock /run/ganglion-packages.lock bash "$(realpath "$0")" install "${missing[@]}" >"$log" 2>&1; then
     tail -n 30 "$log" >&2
-    rm -f "$log"
+    echo "packages: apt-get could not install them (its last lines are above)" >&2
     exit 1
 fi
-rm -f "$log"
