@@ -12,7 +12,7 @@
 static struct gg_logger logger = {.name = "ganglion.replication"};
 
 /* Of the time between two rounds: how much shorter it is while Redis is away, and how long a line may be on its way. */
-enum { AWAY_PART = 6, GRACE_PART = 15 };
+enum { AWAY_PART = 30, GRACE_PART = 15 };
 
 static const struct gg_stmt positions = {"SELECT stream_name, instance_name, abs(stream_id) FROM stream_positions",
                                          GG_LANE_SCAN};
@@ -119,7 +119,7 @@ static int compare(struct comparing *c, struct gg_error *err)
     for (size_t i = 0; rc == 0 && i < c->lines->n; i++)
         if (c->lines->all[i].highest.sql != NULL)
             rc = ask_highest(c, &c->lines->all[i], err);
-    if (rc == 0 && c->suspects != NULL) /* a line may be on its way */
+    if (rc == 0 && c->suspects != NULL && gg_lines_connected(c->lines)) /* a line may be on its way */
         rc = gg_sleep(c->lines->compare_ms / GRACE_PART);
     for (const struct suspect *suspect = c->suspects; rc == 0 && suspect != NULL; suspect = suspect->next)
         if (still_behind(suspect))

@@ -144,7 +144,7 @@ struct gg_redis *gg_redis_new(const struct gg_redis_options *options, const char
     gg_list_init(&redis->gets);
     gg_redis_conn_init(&redis->out, "redis publisher", options, &out_events, redis);
     redis->out.select = true;
-    redis->out.retry_cap_ms = 10000;
+    redis->out.retry_cap_ms = 1000;
     gg_redis_conn_init(&redis->in, "redis subscriber", options, &in_events, redis);
     return redis;
 }

@@ -12,7 +12,7 @@ static struct gg_logger logger = {"ganglion.redis"};
 
 enum {
     QUIET_MS = 15000, /* silence after which a PING is sent, and after it, how long its answer may take */
-    FIRST_RETRY_MS = 1000,
+    FIRST_RETRY_MS = 100,
     LINGER_MS = 1000,   /* what is queued when the connection is to end */
     MAX_OUT = 64 << 20, /* Redis that reads nothing must not fill our memory */
     MAX_IN = 64 << 20,  /* nor one that never ends a reply */
@@ -28,7 +28,7 @@ void gg_redis_conn_init(struct gg_redis_conn *conn, const char *name, const stru
                                    .events = events,
                                    .self = self,
                                    .fd = -1,
-                                   .retry_cap_ms = 5000,
+                                   .retry_cap_ms = 1000, /* a try costs little, and each second without lines is late news */
                                    .out = GG_BUF_INIT};
 }
 

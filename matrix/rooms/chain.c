@@ -30,7 +30,7 @@ static int base_group(struct mx_chain *chain, const struct mx_head *head, struct
     chain->base_group = head->group;
     if (head->group != 0)
         return 0;
-    struct mx_state *state = mx_state_ref(chain->state);
+    struct mx_state *state = mx_state_copy(chain->state); /* it stays in the cache, ours goes on changing */
     int rc = mx_store_map_group(chain->server, chain->room_id, chain->prev[0], state, 0, &chain->base_group, err);
     mx_state_unref(state);
     return rc;

@@ -11,6 +11,7 @@ import aiohttp
 from lib.server import quote
 
 DEADLINE = 60   # seconds: the longest that any request may take
+HEALED = 15     # seconds after the last fault: by then every process knows all that was written
 THINK = 0.075   # seconds between two messages of one user
 FILTER = json.dumps({"room": {"timeline": {"limit": 100}}})
 
@@ -94,6 +95,12 @@ class Load:
                 await self.send(client, user, room, txn)
             await asyncio.sleep(THINK * random.uniform(0.5, 1.5))
 
+    async def wait_for_news(self):
+        """Until every follower has seen all that was acknowledged, or should have."""
+        wanted, deadline = set(self.acknowledged.values()), time.monotonic() + HEALED
+        while time.monotonic() < deadline and any(wanted - follower.seen for follower in self.followers):
+            await asyncio.sleep(0.1)
+
     async def run(self, hurt_it, followed):
         """Sends while hurt_it() runs in a thread; followed: base URLs of the processes to sync with."""
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -109,6 +116,7 @@ class Load:
             finally:
                 self.stopping = True
             await asyncio.wait_for(asyncio.gather(*senders), 3 * DEADLINE)
+            await self.wait_for_news()
             for follower in self.followers:
                 follower.stopping = True
             await asyncio.wait_for(asyncio.gather(*following), 3 * DEADLINE)

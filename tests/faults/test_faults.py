@@ -13,7 +13,7 @@ import time
 import pytest
 
 from deployment.process import resident_bytes
-from load import DEADLINE, Load
+from load import DEADLINE, HEALED, Load
 
 SENDERS, ROOMS = 50, 5
 ROUNDS = int(os.environ.get("GANGLION_FAULT_ROUNDS", "20"))
