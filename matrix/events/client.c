@@ -9,9 +9,10 @@
 static const struct gg_str shown_unsigned[] = {NAME("prev_content"), NAME("prev_sender"), NAME("replaces_state"),
                                                NAME("redacted_because"), NAME("redacted_by")};
 /* Top-level members that servers need; or that we write ourselves. */
-static const struct gg_str hidden[] = {NAME("auth_events"), NAME("prev_events"), NAME("hashes"),   NAME("signatures"),
-                                       NAME("depth"),       NAME("origin"),      NAME("unsigned"), NAME("event_id"),
-                                       NAME("room_id"),     NAME("prev_state")};
+static const struct gg_str hidden[] = {NAME("unsigned"),   NAME("event_id"), NAME("room_id"), NAME("auth_events"),
+                                       NAME("prev_events"), NAME("hashes"),   NAME("signatures"), NAME("depth"),
+                                       NAME("origin"),      NAME("prev_state")};
+enum { OURS = 3 }; /* the first of them, which no format copies */
 
 /* Stored text has no escapes in names like these. */
 static bool is_one_of(struct gg_str key, const struct gg_str *names, size_t n)
@@ -96,12 +97,13 @@ static void write_redaction_content(struct gg_buf *out, const struct mx_event *e
     gg_buf_char(out, '}');
 }
 
-static void write_members(struct gg_buf *out, const struct mx_event *e, bool *first)
+static void write_members(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f, bool *first)
 {
+    size_t n_hidden = f->federation ? OURS : GG_COUNT(hidden);
     bool to_content = e->redacts.s && !e->version->redacts_in_content;
     bool to_top = e->redacts.s && e->version->redacts_in_content;
     for (struct mx_json_iter it = mx_json_iter(e->json); mx_json_next(&it);) {
-        if (is_one_of(it.key, hidden, GG_COUNT(hidden)) || (to_top && gg_str_is(it.key, "redacts")))
+        if (is_one_of(it.key, hidden, n_hidden) || (to_top && gg_str_is(it.key, "redacts")))
             continue;
         if (to_content && gg_str_is(it.key, "content")) {
             comma(out, first);
@@ -120,7 +122,7 @@ static void write_all(struct gg_buf *out, const struct mx_event *e, const struct
     bool first = true;
     gg_buf_reserve(out, e->json.n + 256);
     gg_buf_char(out, '{');
-    write_members(out, e, &first);
+    write_members(out, e, f, &first);
     text_member(out, &first, "event_id", e->event_id);
     if (!f->without_room_id && e->room_id.s)
         text_member(out, &first, "room_id", e->room_id);

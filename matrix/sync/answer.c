@@ -6,7 +6,9 @@
 static struct mx_client_format format_of(const struct mx_sync *sync)
 {
     const struct mx_requester *requester = sync->query->requester;
-    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id), .without_room_id = true,
+    bool federation = gg_str_is(sync->query->event_format, "federation");
+    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id),
+                                      .without_room_id = !federation, .federation = federation,
                                       .fields = sync->query->event_fields, .n_fields = sync->query->n_event_fields};
     if (requester->device_id != NULL)
         format.device_id = gg_str(requester->device_id);
@@ -16,15 +18,11 @@ static struct mx_client_format format_of(const struct mx_sync *sync)
 static void write_events(struct mx_sync *sync, struct gg_buf *out, const struct mx_event *const *events, size_t n)
 {
     struct mx_client_format format = format_of(sync);
-    bool pdu = gg_str_is(sync->query->event_format, "federation");
     gg_buf_lit(out, "{\"events\":[");
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             gg_buf_char(out, ',');
-        if (pdu)
-            mx_event_write_pdu(out, events[i]);
-        else
-            mx_event_write_client(out, events[i], &format);
+        mx_event_write_client(out, events[i], &format);
     }
     gg_buf_char(out, ']');
 }
@@ -77,9 +75,10 @@ static void write_ephemeral(struct mx_sync *sync, const struct mx_sync_room *r, 
 static void write_prev_batch(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
 {
     struct mx_token token = sync->now;
-    if (r->n_timeline > 0) {
+    /* A timeline that starts afresh and is whole has nothing before it: like Synapse's, its token stands at its end, so
+     * that a client which pages back from it sees the room once more and is told where it begins. */
+    if (r->n_timeline > 0 && (r->limited || r->after != INT64_MIN))
         token.room = (struct mx_room_token){.depth = -1, .at = {.min = r->prev_stream}};
-    }
     gg_buf_lit(out, ",\"prev_batch\":\"");
     mx_token_write(out, &token);
     gg_buf_printf(out, "\",\"limited\":%s}", r->limited ? "true" : "false");
@@ -95,8 +94,10 @@ static void write_room(struct mx_sync *sync, const struct mx_sync_room *r, struc
     write_events(sync, out, r->state, r->n_state);
     gg_buf_lit(out, "},\"account_data\":");
     write_data(out, r->data, r->n_data, &sync->query->room_data);
-    if (r->kind == MX_SYNC_JOIN)
+    if (r->kind == MX_SYNC_JOIN) {
         write_ephemeral(sync, r, out);
+        mx_sync_write_summary(sync, r, out);
+    }
     gg_buf_char(out, '}');
 }
 

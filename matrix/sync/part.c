@@ -3,6 +3,7 @@
 #include "rooms/chain.h"
 #include "sync/changes.h"
 #include "sync/follow.h"
+#include "sync/lazy.h"
 #include "sync/sync.h"
 #include "userdata/streams.h"
 #include "userdata/typing.h"
@@ -17,6 +18,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     server->room_changes = mx_changes_new(MAX_CHANGES);
     server->receipt_changes = mx_changes_new(MAX_CHANGES);
     server->account_data_changes = mx_changes_new(MAX_CHANGES);
+    server->lazy_members = mx_lazy_new();
     server->rooms = mx_rooms_new();
     server->typing = mx_typing_new(server);
     mx_sync_follow(server);
@@ -36,6 +38,7 @@ static void free_all(struct mx_server *server)
 {
     mx_typing_free(server->typing);
     mx_rooms_free(server->rooms);
+    mx_lazy_free(server->lazy_members);
     mx_changes_free(server->account_data_changes);
     mx_changes_free(server->receipt_changes);
     mx_changes_free(server->room_changes);

@@ -10,12 +10,14 @@ static int load_filter(struct gg_request *rq, struct gg_str *json, struct gg_err
     *json = GG_STR("{}");
     if (filter == NULL || filter[0] == '\0')
         return 0;
-    if (filter[0] != '{')
-        return mx_user_filter_get(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), filter,
-                                  gg_request_arena(rq), json, err);
+    if (filter[0] != '{') {
+        int rc = mx_user_filter_get(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), filter,
+                                    gg_request_arena(rq), json, err);
+        return rc == GG_E_NOT_FOUND ? gg_refuse(err, 400, "M_INVALID_PARAM", "No such filter") : rc;
+    }
     *json = gg_str(filter);
     int rc = mx_json_check(*json, 100, err);
-    return rc == 0 ? 0 : gg_refuse(err, 400, "M_INVALID_PARAM", "The filter is not valid JSON");
+    return rc == 0 ? 0 : gg_refuse(err, 400, "M_NOT_JSON", "Invalid filter JSON");
 }
 
 static int read_parts(struct gg_str json, struct gg_arena *arena, struct mx_sync_query *q, struct gg_error *err)

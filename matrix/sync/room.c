@@ -2,10 +2,11 @@
 #include "sync/sync.h"
 
 #include "rooms/access.h"
+#include "sync/lazy.h"
 
 #include <ganglion/matrix/store.h>
 
-enum { DEFAULT_LIMIT = 10, MAX_LIMIT = 100, MAX_FILTERED = 300 };
+enum { DEFAULT_LIMIT = 10, MAX_LIMIT = 100, MIN_FILTERED = 100, MAX_FILTERED = 300 };
 
 static size_t timeline_limit(const struct mx_sync_query *q)
 {
@@ -18,8 +19,10 @@ static size_t rows_to_read(const struct mx_sync_query *q)
 {
     const struct mx_filter *f = &q->timeline;
     bool filters = f->types.v || f->not_types.v || f->senders.v || f->not_senders.v || f->contains_url >= 0;
-    size_t limit = timeline_limit(q);
-    return filters && limit * 10 > limit + 1 ? (limit * 10 > MAX_FILTERED ? MAX_FILTERED : limit * 10) : limit + 1;
+    size_t limit = timeline_limit(q), more = limit * 10;
+    if (!filters || limit == 0)
+        return limit + 1;
+    return more < MIN_FILTERED ? MIN_FILTERED : more > MAX_FILTERED ? MAX_FILTERED : more;
 }
 
 /* ---- timelines ---- */
@@ -138,6 +141,17 @@ static void cut_timeline(struct mx_sync *sync, struct mx_sync_room *r, const boo
     r->prev_stream = r->n_timeline > 0 ? r->timeline[0]->meta.stream_ordering - 1 : r->upto;
 }
 
+/* State that stands is shown whatever history visibility says of its event: the member must know it anyway, and a
+ * client looks for it in the timeline first. */
+static void show_current_state(const struct mx_sync_room *r, const struct mx_event *const *candidates, bool *visible)
+{
+    for (size_t i = 0; r->kind == MX_SYNC_JOIN && i < r->n_all; i++) {
+        const struct mx_event *e = candidates[i];
+        if (e != NULL && mx_event_is_state(e) && gg_str_eq(mx_state_get(r->head->state, e->type, e->state_key), e->event_id))
+            visible[i] = true;
+    }
+}
+
 static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
 {
     struct mx_access access;
@@ -154,9 +168,12 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
         rc = mx_events_visible(sync->server, gg_str(sync->query->requester->user_id), &access, candidates, r->n_all,
                                sync->arena, visible, err);
     }
-    if (rc == 0)
-        cut_timeline(sync, r, visible);
-    return rc;
+    if (rc != 0)
+        return rc;
+    show_current_state(r, candidates, visible);
+    cut_timeline(sync, r, visible);
+    r->limited = r->limited || r->newly_joined;
+    return 0;
 }
 
 /* ---- state ---- */
@@ -261,6 +278,51 @@ static void add_senders(struct mx_sync *sync, struct mx_sync_room *r, const stru
     }
 }
 
+/* Heroes are of no use to a client that does not know their names. */
+static void add_heroes(struct mx_sync *sync, const struct mx_sync_room *r, struct id_list *ids)
+{
+    for (size_t i = 0; i < r->n_heroes; i++) {
+        struct gg_str id = mx_state_get(r->head->state, GG_STR("m.room.member"), r->heroes[i]);
+        bool have = id.s == NULL;
+        for (size_t k = 0; k < r->n_timeline && !have; k++)
+            have = gg_str_eq(r->timeline[k]->event_id, id);
+        for (size_t k = 0; k < ids->n && !have; k++)
+            have = gg_str_eq(ids->v[k], id);
+        if (!have)
+            add_id(sync, ids, id);
+    }
+}
+
+static bool is_member(const struct mx_event *e)
+{
+    return gg_str_is(e->type, "m.room.member");
+}
+
+/* A member event that the device has had before is left out, unless it asks for those too. */
+static bool redundant(struct mx_sync *sync, const struct mx_event *e)
+{
+    const struct mx_filter *f = &sync->query->state;
+    return f->lazy_members && !f->redundant_members && sync->query->has_since && is_member(e) &&
+           mx_lazy_sent(sync->server->lazy_members, sync->device, e->event_id);
+}
+
+static void note_sent(struct mx_sync *sync, const struct mx_event *const *events, size_t n)
+{
+    for (size_t i = 0; i < n && sync->query->state.lazy_members; i++)
+        if (is_member(events[i]))
+            mx_lazy_note(sync->server->lazy_members, sync->device, events[i]->event_id);
+}
+
+static int load_shown_state(struct mx_sync *sync, struct mx_sync_room *r, const struct id_list *ids, struct gg_error *err)
+{
+    r->state = GG_NEW_ARRAY(sync->arena, const struct mx_event *, ids->n);
+    int rc = mx_store_events(sync->server, ids->v, ids->n, false, sync->arena, r->state, err);
+    for (size_t i = 0; rc == 0 && i < ids->n; i++)
+        if (r->state[i] != NULL && mx_filter_event(&sync->query->state, r->state[i]) && !redundant(sync, r->state[i]))
+            r->state[r->n_state++] = r->state[i];
+    return rc;
+}
+
 static int make_state(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
 {
     bool gap = r->limited && !r->full;
@@ -278,14 +340,24 @@ static int make_state(struct mx_sync *sync, struct mx_sync_room *r, struct gg_er
     if (rc == 0 && !r->full && sync->query->state.lazy_members)
         add_senders(sync, r, state, &ids);
     mx_state_unref(state);
-    if (rc != 0 || ids.n == 0)
+    return rc != 0 || ids.n == 0 ? rc : load_shown_state(sync, r, &ids, err);
+}
+
+/* The summary looks at the state that is shown, and its heroes then add to it. */
+static int make_summary(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
+{
+    struct id_list ids = {0};
+    int rc = mx_sync_summarise(sync, r, err);
+    if (rc != 0 || r->n_heroes == 0)
         return rc;
-    r->state = GG_NEW_ARRAY(sync->arena, const struct mx_event *, ids.n);
-    rc = mx_store_events(sync->server, ids.v, ids.n, false, sync->arena, r->state, err);
-    for (size_t i = 0; rc == 0 && i < ids.n; i++)
-        if (r->state[i] != NULL && mx_filter_event(&sync->query->state, r->state[i]))
-            r->state[r->n_state++] = r->state[i];
-    return rc;
+    for (size_t i = 0; i < r->n_state; i++)
+        add_id(sync, &ids, r->state[i]->event_id);
+    size_t before = ids.n;
+    add_heroes(sync, r, &ids);
+    if (ids.n == before)
+        return 0;
+    r->n_state = 0;
+    return load_shown_state(sync, r, &ids, err);
 }
 
 /* ---- invites and knocks: the member event with the stripped state that it carries ---- */
@@ -301,10 +373,21 @@ static int load_memberships(struct mx_sync *sync, struct gg_error *err)
     return rc;
 }
 
+/* A client that starts afresh has forgotten what it was sent. */
+static void name_device(struct mx_sync *sync)
+{
+    const struct mx_requester *requester = sync->query->requester;
+    sync->device = gg_str(gg_arena_printf(sync->arena, "%s\n%s", requester->user_id,
+                                          requester->device_id != NULL ? requester->device_id : ""));
+    if (sync->query->state.lazy_members && !sync->query->has_since)
+        mx_lazy_forget(sync->server->lazy_members, sync->device);
+}
+
 int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err)
 {
     struct range_job job = rooms_to_read(sync);
     struct gg_rows *rows;
+    name_device(sync);
     int rc = load_memberships(sync, err);
     for (size_t i = 0; rc == 0 && i < job.n; i++)
         if (job.rooms[i]->kind == MX_SYNC_JOIN)
@@ -317,6 +400,12 @@ int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err)
         rc = make_timeline(sync, job.rooms[i], err);
         if (rc == 0)
             rc = make_state(sync, job.rooms[i], err);
+        if (rc == 0)
+            rc = make_summary(sync, job.rooms[i], err);
+        if (rc == 0) {
+            note_sent(sync, job.rooms[i]->state, job.rooms[i]->n_state);
+            note_sent(sync, job.rooms[i]->timeline, job.rooms[i]->n_timeline);
+        }
     }
     return rc;
 }

@@ -94,6 +94,7 @@ static int find_newly_joined(struct mx_sync *sync, struct gg_error *err)
             was_in(rows, r->room->room_id))
             continue;
         r->full = r->changed = true;
+        r->newly_joined = r->kind == MX_SYNC_JOIN;
         r->after = INT64_MIN;
     }
     return rc;

@@ -36,6 +36,7 @@ struct mx_sync_room {
     uint8_t kind;
     bool full;                              /* the client knows nothing of the room: all state */
     bool changed;                           /* there may be events after since */
+    bool newly_joined;                      /* since the client's token; its timeline is called limited, as Synapse does */
     bool limited;
     int64_t after, upto;                    /* stream orderings: timeline lies in (after, upto] */
     const struct mx_event **all;            /* every event of the range that was read, oldest first */
@@ -49,6 +50,9 @@ struct mx_sync_room {
     bool typing;
     const struct mx_data_row *data;         /* account data of the room */
     size_t n_data;
+    bool summed;                            /* with a summary */
+    const struct gg_str *heroes;            /* of the summary: who gives an unnamed room its name */
+    size_t n_heroes;
     const struct mx_event *membership;      /* invites and knocks: the user's own member event */
 };
 
@@ -57,6 +61,7 @@ struct mx_sync {
     const struct mx_sync_query *query;
     struct gg_arena *arena;
     struct mx_token now;
+    struct gg_str device;                   /* under which lazily loaded members are remembered */
     struct mx_sync_room *rooms;
     size_t n;
     const struct mx_data_row *data;         /* global account data */
@@ -69,6 +74,9 @@ GG_YIELDS GG_CHECKED int mx_sync_read_query(struct gg_request *rq, struct mx_syn
 GG_YIELDS GG_CHECKED int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err);
 /* room.c: timelines and state of all rooms of sync->rooms, with a fixed number of reads. */
 GG_YIELDS GG_CHECKED int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err);
+/* summary.c: whether the room gets a summary, and who is in it. */
+GG_YIELDS GG_CHECKED int mx_sync_summarise(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err);
+void mx_sync_write_summary(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out);
 bool mx_sync_empty(const struct mx_sync *sync);
 void mx_sync_write(struct mx_sync *sync, struct gg_buf *out);
 

@@ -124,7 +124,7 @@ int mx_token_parse(struct mx_server *server, const char *text, struct mx_token *
             return rc;
         ok = all_known(server, out);
     }
-    return ok ? 0 : gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid stream token");
+    return ok ? 0 : gg_refuse(err, 400, "M_UNKNOWN", "Invalid stream token");
 }
 
 /* ---- writing ---- */

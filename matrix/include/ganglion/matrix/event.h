@@ -107,6 +107,7 @@ struct mx_client_format {
     struct gg_str user_id, device_id; /* transaction ids are shown to their own device only; s NULL: nobody's */
     int64_t token_id;            /* of the same device; old events know their device by it; 0: none */
     bool without_room_id;        /* inside /sync */
+    bool federation;             /* a filter's event_format: the members that servers need are shown too */
     const struct gg_str *fields; /* event_fields of a filter; none: all */
     size_t n_fields;
     /* Of unsigned are shown: age, prev_content, prev_sender, replaces_state, redacted_because, redacted_by and what is

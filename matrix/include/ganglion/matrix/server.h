@@ -17,6 +17,7 @@ struct mx_accounts;
 struct mx_rooms;
 struct mx_typing;
 struct mx_changes;
+struct mx_lazy;
 
 /* One for each process; made by mx_server_attach (called from every Matrix role's load()). Each part is made by the
  * file that owns it and is private to its folder but for its header. */
@@ -43,6 +44,7 @@ struct mx_server {
     struct mx_changes *room_changes;         /* which rooms moved since when */
     struct mx_changes *receipt_changes;      /* which rooms got receipts */
     struct mx_changes *account_data_changes; /* whose account data changed */
+    struct mx_lazy *lazy_members;            /* member events that devices were sent of late */
     void *parts[16];                         /* of later issues */
 };
 
