@@ -1,19 +1,22 @@
 /* matrix/api/userdata.c: account data, receipts and typing of the client-server API. */
 #include "api/params.h"
+#include "api/userdata.h"
+
 #include "rooms/access.h"
 #include "userdata/account_data.h"
 #include "userdata/receipts.h"
 #include "userdata/typing.h"
 
 #include <ganglion/matrix/api.h>
+#include <ganglion/matrix/id.h>
 #include <ganglion/matrix/json.h>
 #include <ganglion/topology.h>
 
-static int only_oneself(struct gg_request *rq, const char *what, struct gg_error *err)
+int mx_api_only_oneself(struct gg_request *rq, const char *what, struct gg_error *err)
 {
     if (gg_str_is(mx_api_param(rq, "user_id"), mx_requester_of(rq)->user_id))
         return 0;
-    return gg_refuse(err, 403, "M_FORBIDDEN", "Cannot %s other users", what);
+    return gg_refuse(err, 403, "M_FORBIDDEN", "Cannot %s other users.", what);
 }
 
 /* ---- account data ---- */
@@ -29,8 +32,8 @@ static int check_type(struct gg_str type, struct gg_error *err)
     return 0;
 }
 
-static int set_here_or_there(struct mx_server *server, struct gg_str user_id, struct gg_str room_id, struct gg_str type,
-                             json_t *content, struct gg_str text, struct gg_error *err)
+int mx_api_set_account_data(struct mx_server *server, struct gg_str user_id, struct gg_str room_id, struct gg_str type,
+                            json_t *content, struct gg_str text, struct gg_error *err)
 {
     int64_t stream_id;
     if (gg_stream_is_writer(server->account_data))
@@ -48,16 +51,19 @@ static int set_here_or_there(struct mx_server *server, struct gg_str user_id, st
 
 static int put_account_data(void *self, struct gg_request *rq, struct gg_error *err)
 {
+    struct gg_str room_id = mx_api_param(rq, "room_id");
     json_t *content = gg_request_json(rq, err);
     if (content == NULL)
         return err->code;
     if (!json_is_object(content))
         return gg_refuse(err, 400, "M_BAD_JSON", "Account data must be an object");
-    int rc = only_oneself(rq, "add account data for", err);
+    int rc = mx_api_only_oneself(rq, "add account data for", err);
+    if (rc == 0 && room_id.s != NULL && !mx_room_id_valid(room_id))
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "%s is not a valid room ID", room_id.s);
     if (rc == 0)
         rc = check_type(mx_api_param(rq, "type"), err);
     if (rc == 0)
-        rc = set_here_or_there(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "type"), content,
+        rc = mx_api_set_account_data(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "type"), content,
                                gg_request_body(rq), err);
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }
@@ -65,7 +71,7 @@ static int put_account_data(void *self, struct gg_request *rq, struct gg_error *
 static int get_account_data(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str content;
-    int rc = only_oneself(rq, "get account data for", err);
+    int rc = mx_api_only_oneself(rq, "get account data for", err);
     if (rc == 0)
         rc = mx_account_data_get(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "type"),
                                  gg_request_arena(rq), &content, err);
@@ -100,6 +106,8 @@ static int add_room_account_data(void *self, const struct gg_call *call, json_t 
 const struct gg_method mx_methods_userdata[] = {
     {"add_user_account_data", 2, 0, add_user_account_data, "account_data", "global account data"},
     {"add_room_account_data", 3, 0, add_room_account_data, "account_data", "account data of a room"},
+    {"add_tag", 3, 0, mx_method_add_tag, "account_data", "a tag of a room"},
+    {"remove_tag", 3, 0, mx_method_remove_tag, "account_data", "a tag of a room taken away"},
     {0},
 };
 
@@ -120,28 +128,97 @@ static int read_thread(struct gg_request *rq, struct gg_str *out, struct gg_erro
     return 0;
 }
 
-static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
+/* m.fully_read is account data of the room; the others are receipts. */
+static int mark(struct gg_request *rq, struct mx_receipt *receipt, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
+    if (!gg_str_is(receipt->type, "m.fully_read"))
+        return mx_receipt_set(server, receipt, err);
+    json_t *content = json_pack("{s:s%}", "event_id", receipt->event_id.s, receipt->event_id.n);
+    char *text = json_dumps(content, JSON_COMPACT);
+    int rc = text == NULL ? gg_refuse(err, 400, "M_INVALID_PARAM", "Not an event id")
+                          : mx_api_set_account_data(server, receipt->user_id, receipt->room_id, receipt->type, content, gg_str(text), err);
+    free(text);
+    json_decref(content);
+    return rc;
+}
+
+static const char *const receipt_types[] = {"m.fully_read", "m.read", "m.read.private"};
+
+static bool known_receipt(struct gg_str type)
+{
+    for (size_t i = 0; i < GG_COUNT(receipt_types); i++)
+        if (gg_str_is(type, receipt_types[i]))
+            return true;
+    return false;
+}
+
+static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
+{
     struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
     struct mx_receipt receipt = {.room_id = mx_api_param(rq, "room_id"), .type = mx_api_param(rq, "type"), .user_id = user_id,
                                  .event_id = mx_api_param(rq, "event_id"), .ts = gg_wall_ms()};
     struct mx_access access;
-    if (!gg_str_is(receipt.type, "m.read") && !gg_str_is(receipt.type, "m.read.private") && !gg_str_is(receipt.type, "m.fully_read"))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Receipt type must be one of m.read, m.read.private, m.fully_read");
+    if (!known_receipt(receipt.type))
+        return gg_refuse(err, 400, "M_UNKNOWN", "Receipt type must be m.read.private, m.read, m.fully_read");
     int rc = read_thread(rq, &receipt.thread_id, err);
     if (rc == 0)
-        rc = mx_room_access_joined(server, user_id, receipt.room_id, gg_request_arena(rq), &access, err);
+        rc = mx_room_access_joined(mx_server_of_request(rq), user_id, receipt.room_id, gg_request_arena(rq), &access, err);
+    if (rc == 0)
+        rc = mark(rq, &receipt, err);
+    return rc != 0 ? rc : gg_reply_empty_object(rq);
+}
+
+static const struct gg_stmt is_later = {
+    "SELECT coalesce((SELECT (a.topological_ordering, a.stream_ordering) > (b.topological_ordering, b.stream_ordering)"
+    " FROM events a, events b WHERE a.event_id = $2 AND b.event_id = $3), true),"
+    " EXISTS (SELECT FROM events WHERE event_id = $2 AND room_id = $1)", GG_LANE_POINT};
+
+/* The fully-read marker only moves forward (client-server API, "Fully read markers"). */
+static int marker_moves(struct gg_request *rq, const struct mx_receipt *receipt, bool *moves, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct gg_str content = GG_STR("{}");
+    struct gg_rows *rows;
+    *moves = true;
+    if (!gg_str_is(receipt->type, "m.fully_read"))
+        return 0;
+    int rc = mx_account_data_get(mx_server_of_request(rq), receipt->user_id, receipt->room_id, receipt->type, arena, &content, err);
+    if (rc == GG_E_NOT_FOUND)
+        *err = (struct gg_error)GG_ERROR_INIT; /* no marker yet */
+    else if (rc != 0)
+        return rc;
+    struct gg_str before = mx_json_string(mx_json_get(content, "event_id"), arena);
+    rc = gg_db_read(mx_server_of_request(rq)->db, &is_later,
+                    GG_PARAMS(gg_p_str(receipt->room_id), gg_p_str(receipt->event_id), gg_p_str(before)), arena, &rows, err);
     if (rc != 0)
         return rc;
-    if (gg_str_is(receipt.type, "m.fully_read")) {
-        json_t *content = json_pack("{s:s%}", "event_id", receipt.event_id.s, receipt.event_id.n);
-        char *text = json_dumps(content, JSON_COMPACT);
-        rc = set_here_or_there(server, user_id, receipt.room_id, GG_STR("m.fully_read"), content, gg_str(text), err);
-        free(text);
-        json_decref(content);
-    } else {
-        rc = mx_receipt_set(server, &receipt, err);
+    if (!gg_rows_bool(rows, 0, 1))
+        return gg_refuse(err, 404, "M_UNKNOWN", "Could not find event %.*s in room %.*s", GG_FMT(receipt->event_id), GG_FMT(receipt->room_id));
+    *moves = gg_rows_bool(rows, 0, 0);
+    return 0;
+}
+
+int mx_api_read_markers(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
+    struct mx_access access;
+    json_t *body = gg_request_json(rq, err);
+    if (body == NULL)
+        return err->code;
+    int rc = mx_room_access_joined(mx_server_of_request(rq), user_id, mx_api_param(rq, "room_id"), gg_request_arena(rq), &access, err);
+    for (size_t i = 0; rc == 0 && i < GG_COUNT(receipt_types); i++) {
+        const json_t *event_id = json_object_get(body, receipt_types[i]);
+        if (event_id == NULL)
+            continue;
+        if (!json_is_string(event_id))
+            return gg_refuse(err, 400, "M_INVALID_PARAM", "%s must be an event id", receipt_types[i]);
+        struct mx_receipt receipt = {.room_id = mx_api_param(rq, "room_id"), .type = gg_str(receipt_types[i]), .user_id = user_id,
+                                     .event_id = gg_str(json_string_value(event_id)), .ts = gg_wall_ms()};
+        bool moves;
+        rc = marker_moves(rq, &receipt, &moves, err);
+        if (rc == 0 && moves)
+            rc = mark(rq, &receipt, err);
     }
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }
@@ -155,9 +232,9 @@ static int put_typing(void *self, struct gg_request *rq, struct gg_error *err)
     json_t *body = gg_request_json(rq, err);
     if (body == NULL)
         return err->code;
-    int rc = only_oneself(rq, "set typing state of", err);
-    if (rc == 0)
-        rc = mx_room_access_joined(server, mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), gg_request_arena(rq), &access, err);
+    if (!gg_str_is(mx_api_param(rq, "user_id"), mx_requester_of(rq)->user_id))
+        return gg_refuse(err, 400, "M_FORBIDDEN", "Cannot set another user's typing state");
+    int rc = mx_room_access_joined(server, mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), gg_request_arena(rq), &access, err);
     if (rc != 0)
         return rc;
     json_t *types = json_object_get(body, "typing"), *timeout = json_object_get(body, "timeout");
@@ -181,6 +258,14 @@ const struct gg_route mx_routes_userdata[] = {
      .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "read account data of a room"},
     {.method = "POST", .path = "/_matrix/client/(r0|v3|unstable)/rooms/{room_id}/receipt/{type}/{event_id}", .handler = post_receipt,
      .resource = "client", .auth = GG_AUTH_USER, .flags = GG_ROUTE_JSON, .writer = "receipts", .doc = "read up to an event"},
+    {.method = "POST", .path = "/_matrix/client/(r0|v3|unstable)/rooms/{room_id}/read_markers", .handler = mx_api_read_markers,
+     .resource = "client", .auth = GG_AUTH_USER, .flags = GG_ROUTE_JSON, .writer = "receipts", .doc = "read up to events"},
+    {.method = "GET", .path = USER "/rooms/{room_id}/tags", .handler = mx_api_get_tags, .resource = "client",
+     .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "the user's tags of a room"},
+    {.method = "PUT", .path = USER "/rooms/{room_id}/tags/{tag}", .handler = mx_api_put_tag, .resource = "client",
+     .auth = GG_AUTH_USER, .flags = GG_ROUTE_JSON, .doc = "tag a room"},
+    {.method = "DELETE", .path = USER "/rooms/{room_id}/tags/{tag}", .handler = mx_api_delete_tag, .resource = "client",
+     .auth = GG_AUTH_USER, .doc = "take a tag away"},
     {.method = "PUT", .path = "/_matrix/client/(api/v1|r0|v3|unstable)/rooms/{room_id}/typing/{user_id}", .handler = put_typing,
      .resource = "client", .auth = GG_AUTH_USER, .flags = GG_ROUTE_JSON, .writer = "typing", .doc = "start or stop typing"},
     {0},
