@@ -337,20 +337,21 @@ int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
 
 /* ---- one event and what is around it ---- */
 
+/* 404 when there is no such event, 403 when the user may not see it. */
 static int visible_event(struct gg_request *rq, struct mx_access *access, const struct mx_event **out, struct gg_error *err)
 {
     bool visible = false;
-    int rc = access_of(rq, access, err);
-    if (rc == 0)
-        rc = mx_store_event(mx_server_of_request(rq), mx_api_param(rq, "event_id"), gg_request_arena(rq), out, err);
+    int rc = mx_store_event(mx_server_of_request(rq), mx_api_param(rq, "event_id"), gg_request_arena(rq), out, err);
     if (rc == GG_E_NOT_FOUND)
         return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
+    if (rc == 0)
+        rc = access_of(rq, access, err);
     if (rc == 0 && gg_str_eq((*out)->room_id, mx_api_param(rq, "room_id")) && (*out)->meta.rejected.s == NULL &&
         !(*out)->meta.outlier && !(*out)->meta.soft_failed)
         rc = mx_events_visible(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), access, out, 1,
                                gg_request_arena(rq), &visible, err);
-    if (rc == 0 && !visible)
-        rc = gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
+    if (rc == GG_E_FORBIDDEN || (rc == 0 && !visible))
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "You don't have permission to access that event.");
     return rc;
 }
 
@@ -359,6 +360,8 @@ int mx_api_event(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_access access;
     const struct mx_event *event;
     int rc = visible_event(rq, &access, &event, err);
+    if (rc == GG_E_FORBIDDEN) /* this endpoint does not even tell that it exists */
+        return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
     if (rc != 0)
         return rc;
     struct mx_client_format format = format_for(rq);

@@ -5,6 +5,7 @@
 #include <ganglion/matrix/api.h>
 
 #define CLIENT "/_matrix/client/(api/v1|r0|v3|unstable)"
+#define CLIENT_NEW "/_matrix/client/(r0|v3)"
 #define ROOM CLIENT "/rooms/{room_id}"
 
 #define READ(path_, handler_, ...) \
@@ -54,6 +55,14 @@ const struct gg_route mx_routes_rooms[] = {
     READ(ROOM "/messages", mx_api_messages, .pool = "events", .balance = "room", .doc = "pages of history"),
     READ(ROOM "/context/{event_id}", mx_api_context, .doc = "an event and what is around it"),
     READ(ROOM "/event/{event_id}", mx_api_event, .doc = "one event"),
+    READ(CLIENT_NEW "/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases of a room"),
+    READ("/_matrix/client/unstable/org.matrix.msc2432/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases (MSC2432)"),
+    {.method = "GET", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_get_alias, .resource = "client",
+     .flags = GG_ROUTE_CANCELLABLE, .doc = "the room of an alias"},
+    {.method = "PUT", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_put_alias, .resource = "client",
+     .auth = GG_AUTH_USER, .flags = GG_ROUTE_JSON, .doc = "name a room"},
+    {.method = "DELETE", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_delete_alias, .resource = "client",
+     .auth = GG_AUTH_USER, .doc = "take a room's alias away"},
     READ(CLIENT "/joined_rooms", mx_api_joined_rooms, .doc = "rooms that the caller is joined to"),
     {0},
 };

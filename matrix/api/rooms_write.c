@@ -99,19 +99,10 @@ int mx_api_redact(void *self, struct gg_request *rq, struct gg_error *err)
     struct gg_arena *arena = gg_request_arena(rq);
     struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = GG_STR("m.room.redaction"),
                              .redacts = mx_api_param(rq, "event_id"), .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
-    const struct mx_room_version *version;
-    const struct mx_event *target;
     struct gg_str event_id;
     int rc = object_body(rq, &e.content, err);
     if (rc == 0)
-        rc = mx_store_room_version(server, e.room_id, &version, err);
-    if (rc == 0)
-        rc = mx_store_event(server, e.redacts, arena, &target, err);
-    if (rc == 0 && !gg_str_eq(target->room_id, e.room_id))
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Cannot redact event from a different room");
-    if (rc != 0)
-        return rc;
-    rc = mx_room_send(server, mx_requester_of(rq), &e, arena, &event_id, NULL, err);
+        rc = mx_room_send(server, mx_requester_of(rq), &e, arena, &event_id, NULL, err);
     return rc != 0 ? rc : reply_id(rq, "event_id", event_id);
 }
 
@@ -131,8 +122,9 @@ static int read_target(struct gg_request *rq, struct gg_str body, struct gg_str 
     return target->s != NULL ? 0 : gg_refuse(err, 400, "M_MISSING_PARAM", "Missing required key: user_id");
 }
 
-/* The members of a join's body that stay in the event (Synapse keeps all but what names the request). */
-static int change_membership(struct gg_request *rq, const char *action, struct gg_str room_id, struct gg_error *err)
+/* whole_body: all of the body goes into the event, as it does with POST /join/{room}; else only the reason. */
+static int change_membership(struct gg_request *rq, const char *action, struct gg_str room_id, bool whole_body,
+                             struct gg_error *err)
 {
     struct mx_membership_change change = {.room_id = room_id, .target = gg_str(mx_requester_of(rq)->user_id), .action = action};
     struct gg_str body, event_id;
@@ -146,6 +138,8 @@ static int change_membership(struct gg_request *rq, const char *action, struct g
     }
     if (rc != 0)
         return rc;
+    if (whole_body)
+        change.content = body;
     change.reason = mx_json_string(mx_json_get(body, "reason"), gg_request_arena(rq));
     return mx_room_membership(mx_server_of_request(rq), mx_requester_of(rq), &change, gg_request_arena(rq), &event_id, err);
 }
@@ -153,7 +147,7 @@ static int change_membership(struct gg_request *rq, const char *action, struct g
 #define ACTION(name_)                                                                        \
     int mx_api_##name_(void *self, struct gg_request *rq, struct gg_error *err)              \
     {                                                                                        \
-        int rc = change_membership(rq, #name_, mx_api_param(rq, "room_id"), err);                   \
+        int rc = change_membership(rq, #name_, mx_api_param(rq, "room_id"), false, err);            \
         return rc != 0 ? rc : gg_reply_empty_object(rq);                                     \
     }
 ACTION(leave)
@@ -164,7 +158,7 @@ ACTION(unban)
 
 int mx_api_join_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    int rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), err);
+    int rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), false, err);
     return rc != 0 ? rc : reply_id(rq, "room_id", mx_api_param(rq, "room_id"));
 }
 
@@ -178,10 +172,10 @@ int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
         if (rc == 0 && room_id.s == NULL)
             rc = gg_refuse(err, 404, "M_NOT_FOUND", "Room alias %.*s not found", GG_FMT(name));
     } else if (!mx_room_id_valid(name)) {
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "%.*s was not legal room ID or room alias", GG_FMT(name));
+        rc = gg_refuse(err, 400, "M_UNKNOWN", "%.*s was not legal room ID or room alias", GG_FMT(name));
     }
     if (rc == 0)
-        rc = change_membership(rq, "join", room_id, err);
+        rc = change_membership(rq, "join", room_id, true, err);
     return rc != 0 ? rc : reply_id(rq, "room_id", room_id);
 }
 

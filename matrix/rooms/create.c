@@ -4,6 +4,7 @@
  * written as one run. */
 #include "rooms/create.h"
 
+#include "rooms/alias.h"
 #include "rooms/membership.h"
 #include "storage/directory.h"
 
@@ -65,9 +66,8 @@ static int read_alias(struct plan *p, struct gg_error *err)
     struct gg_str text = mx_json_text(name);
     if (name == NULL || name->kind == MX_JSON_NULL || (text.s != NULL && text.n == 0))
         return 0;
-    for (size_t i = 0; i < text.n; i++)
-        if (strchr(" \t\n\r\v\f:", text.s[i]) != NULL)
-            return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid characters in room alias");
+    if (mx_alias_has_blanks(text))
+        return gg_refuse(err, 400, "M_UNKNOWN", "Invalid characters in room alias");
     p->alias = gg_str(gg_arena_printf(p->chain->arena, "#%.*s:%s", GG_FMT(text), p->chain->server->name));
     if (text.s == NULL || text.n == 0 || !mx_room_alias_valid(p->alias))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "room_alias_name is not usable in an alias");
@@ -88,7 +88,7 @@ static int read_invites(struct plan *p, struct gg_error *err)
     for (uint32_t i = 0; i < p->invites->n; i++) {
         struct gg_str user = mx_json_text(p->invites->items[i]);
         if (user.s == NULL || !mx_user_id_valid(user))
-            return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid user_id in invite list");
+            return gg_refuse(err, 400, "M_UNKNOWN", "Invalid user_id: %.*s", GG_FMT(user));
         if (!mx_is_mine(p->chain->server, user))
             return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: %.*s cannot be invited", GG_FMT(user));
     }

@@ -3,6 +3,7 @@
  * State goes alone. Messages that wait for the room's lock together are built as one run and written by one commit: in
  * a busy room the commits, not the events, are what costs. */
 #include "rooms/chain.h"
+#include "rooms/checks.h"
 
 #include <ganglion/buf.h>
 
@@ -31,6 +32,9 @@ static int send_locked(struct mx_chain *chain, const struct mx_new_event *event,
     bool same;
     int rc = same_state(chain, event, event_id_out, &same, err);
     if (rc != 0 || same)
+        return rc;
+    rc = mx_check_new_event(chain, chain->requester, event, err);
+    if (rc != 0)
         return rc;
     struct mx_chain_event e = {.type = event->type, .sender = gg_str(chain->requester->user_id),
                                .state_key = event->state_key, .content = event->content, .redacts = event->redacts,
@@ -102,7 +106,9 @@ static size_t add_sends(struct mx_chain *chain, struct mx_room_send **sends, siz
                                    .device_id = sends[i]->requester->device_id,
                                    .origin_server_ts = event->origin_server_ts};
         struct gg_error err = GG_ERROR_INIT;
-        int rc = mx_chain_add(chain, &e, &err);
+        int rc = mx_check_new_event(chain, sends[i]->requester, event, &err);
+        if (rc == 0)
+            rc = mx_chain_add(chain, &e, &err);
         if (rc == 0)
             added[n_added++] = sends[i];
         else

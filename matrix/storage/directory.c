@@ -37,7 +37,7 @@ static int add_alias_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
     if (rc != 0)
         return rc;
     if (gg_rows_affected(rows) == 0)
-        return gg_refuse(err, 400, "M_ROOM_IN_USE", "Room alias %.*s already exists", GG_FMT(a->alias));
+        return gg_refuse(err, 409, "M_UNKNOWN", "Room alias %.*s already exists", GG_FMT(a->alias));
     rc = gg_txn_queue(txn, &insert_alias_server, GG_PARAMS(gg_p_str(a->alias), gg_p_text(a->server->name)), err);
     return rc != 0 ? rc
                    : mx_caches_invalidate(&a->forget, a->server, txn, a->arena, "get_aliases_for_room", &a->room_id, 1,
@@ -63,4 +63,54 @@ int mx_directory_find_alias(struct mx_server *server, struct gg_str alias, struc
     int rc = gg_db_read(server->db, &find_alias, GG_PARAMS(gg_p_str(alias)), arena, &rows, err);
     *room_id_out = rc == 0 && gg_rows_count(rows) > 0 ? gg_rows_str(rows, 0, 0) : (struct gg_str){0};
     return rc;
+}
+
+static const struct gg_stmt alias_creator = {"SELECT creator, room_id FROM room_aliases WHERE room_alias = $1", GG_LANE_POINT};
+
+int mx_directory_alias_creator(struct mx_server *server, struct gg_str alias, struct gg_arena *arena,
+                               struct gg_str *creator_out, struct gg_str *room_id_out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &alias_creator, GG_PARAMS(gg_p_str(alias)), arena, &rows, err);
+    bool found = rc == 0 && gg_rows_count(rows) > 0;
+    *creator_out = found ? gg_rows_str(rows, 0, 0) : (struct gg_str){0};
+    *room_id_out = found ? gg_rows_str(rows, 0, 1) : (struct gg_str){0};
+    return rc;
+}
+
+static const struct gg_stmt delete_alias_servers = {"DELETE FROM room_alias_servers WHERE room_alias = $1", 0};
+static const struct gg_stmt delete_alias = {"DELETE FROM room_aliases WHERE room_alias = $1", 0};
+
+static int remove_alias_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    struct add_alias *a = arg;
+    int rc = gg_txn_queue(txn, &delete_alias_servers, GG_PARAMS(gg_p_str(a->alias)), err);
+    if (rc == 0)
+        rc = gg_txn_queue(txn, &delete_alias, GG_PARAMS(gg_p_str(a->alias)), err);
+    return rc != 0 ? rc : mx_caches_invalidate(&a->forget, a->server, txn, a->arena, "get_aliases_for_room", &a->room_id, 1, err);
+}
+
+int mx_directory_remove_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id, struct gg_error *err)
+{
+    struct add_alias a = {.server = server, .alias = alias, .room_id = room_id, .arena = gg_arena_new()};
+    int rc = gg_db_txn(server->db, "remove_alias", 0, remove_alias_txn, &a, err);
+    mx_forget_end(&a.forget, rc == 0);
+    gg_arena_free(a.arena);
+    return rc;
+}
+
+static const struct gg_stmt aliases_of = {"SELECT room_alias FROM room_aliases WHERE room_id = $1 ORDER BY room_alias", GG_LANE_POINT};
+
+int mx_directory_aliases_of(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena, struct gg_str **out,
+                            size_t *n_out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &aliases_of, GG_PARAMS(gg_p_str(room_id)), arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    *n_out = gg_rows_count(rows);
+    *out = GG_NEW_ARRAY(arena, struct gg_str, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++)
+        (*out)[i] = gg_rows_str(rows, i, 0);
+    return 0;
 }

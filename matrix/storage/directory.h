@@ -7,13 +7,22 @@
 
 /* The rooms row, before the room's first event. */
 GG_YIELDS GG_CHECKED int mx_directory_add_room(struct mx_server *server, struct gg_str room_id, struct gg_str creator,
-                                               const struct mx_room_version *version, bool is_public,
-                                               struct gg_error *err);
-/* 409 M_ROOM_IN_USE (as 400, which clients expect) when the alias is taken. */
+                                               const struct mx_room_version *version, bool is_public, struct gg_error *err);
+/* 409 M_UNKNOWN, as Synapse has it, when the alias is taken. */
 GG_YIELDS GG_CHECKED int mx_directory_add_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id,
                                                 struct gg_str creator, struct gg_error *err);
 /* s NULL: no such alias. */
 GG_YIELDS GG_CHECKED int mx_directory_find_alias(struct mx_server *server, struct gg_str alias, struct gg_arena *arena,
                                                  struct gg_str *room_id_out, struct gg_error *err);
+
+/* Who made the alias (s NULL: not known), and its room (s NULL: no such alias). */
+GG_YIELDS GG_CHECKED int mx_directory_alias_creator(struct mx_server *server, struct gg_str alias, struct gg_arena *arena,
+                                                    struct gg_str *creator_out, struct gg_str *room_id_out,
+                                                    struct gg_error *err);
+GG_YIELDS GG_CHECKED int mx_directory_remove_alias(struct mx_server *server, struct gg_str alias, struct gg_str room_id,
+                                                   struct gg_error *err);
+/* All aliases of a room that this server knows. */
+GG_YIELDS GG_CHECKED int mx_directory_aliases_of(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena,
+                                                 struct gg_str **out, size_t *n_out, struct gg_error *err);
 
 #endif
