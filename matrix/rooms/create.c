@@ -128,7 +128,7 @@ static int read_text(struct plan *p, const char *key, struct gg_error *err)
     const struct mx_json *v = mx_json_member(p->body, key);
     if (v == NULL || v->kind == MX_JSON_NULL || v->kind == MX_JSON_STRING)
         return 0;
-    return gg_refuse(err, 400, "M_BAD_JSON", "%s must be a string", key);
+    return gg_refuse(err, 400, "M_UNKNOWN", "'%s' not a string type", key);
 }
 
 static int read_plan(struct plan *p, struct gg_error *err)
