@@ -32,22 +32,42 @@ def _ticks(pid, first, last):
         return sum(int(value) for value in f.read().rpartition(")")[2].split()[first:last]) / TICK
 
 
-def cpu_of(pid):
-    """Seconds so far; 0 when it is gone. By nanoseconds for a single thread, since ended threads leave only ticks."""
-    try:
-        if len(os.listdir(f"/proc/{pid}/task")) > 1:
-            return _ticks(pid, 11, 13)
-        with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
-            return int(f.read().split()[0]) / 1e9
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+def _nanoseconds(pid):
+    """Of each living thread."""
+    found = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+                found[task] = int(f.read().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
 
 
-def cpu_of_ended_children(pid):
-    try:
-        return _ticks(pid, 13, 15)
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
+class Usage:
+    """What processes have used so far. The kernel counts living threads in nanoseconds, and the sum with ended threads
+    and ended children only in ticks of 10 ms: the difference is taken from the former unless the latter is far more."""
+
+    def __init__(self, pids, parent):
+        self.threads, self.ticks = {}, 0
+        for pid in pids:
+            try:
+                self.threads.update({(pid, task): ns for task, ns in _nanoseconds(pid).items()})
+                self.ticks += _ticks(pid, 11, 13)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        self.ended = _ticks(parent, 13, 15)
+        self.ticks += self.ended
+        self.doubt = 0.01 * len(pids)
+
+    def since(self, before):
+        """Seconds."""
+        exact = sum(ns - before.threads.get(key, 0) for key, ns in self.threads.items()) / 1e9
+        exact += self.ended - before.ended
+        # A back end that ended is counted from its start: what it had used before was counted before.
+        exact -= sum(ns for key, ns in before.threads.items() if key not in self.threads) / 1e9
+        rough = self.ticks - before.ticks
+        return rough if abs(rough - exact) > self.doubt + 0.1 * rough else exact
 
 
 def pss(pid):
@@ -76,24 +96,23 @@ class Side:
         #: where clients go: the generic workers of a split in turn, or the one process
         self.ports = [w.port for w in generic] or [self.deployment.main.port]
 
-    def cpu(self):
-        """Seconds so far, over the server's processes, Redis and PostgreSQL with its back ends, also those that ended."""
+    def usage(self):
+        """Of the server's processes, Redis, and PostgreSQL with its back ends, also those that ended."""
         processes = list(self.deployment.processes.values())
         if self.deployment.redis is not None:
             processes.append(self.deployment.redis.process)
         postmaster = self.postgres.process.pid
-        pids = [p.pid for p in processes if alive(p.pid)] + [postmaster] + _children(postmaster)
-        return sum(cpu_of(pid) for pid in pids) + cpu_of_ended_children(postmaster)
+        return Usage([p.pid for p in processes if alive(p.pid)] + [postmaster] + _children(postmaster), postmaster)
 
     @contextmanager
     def watch(self):
         """What the block uses: .cpu seconds and .seconds of time."""
         used = SimpleNamespace(cpu=0.0, seconds=0.0)
-        before, started = self.cpu(), time.perf_counter()
+        before, started = self.usage(), time.perf_counter()
         yield used
         used.seconds = time.perf_counter() - started
         time.sleep(SETTLE)
-        used.cpu = self.cpu() - before
+        used.cpu = self.usage().since(before)
 
     def memory(self):
         return {name: pss(p.pid) for name, p in self.deployment.processes.items() if alive(p.pid)}

@@ -109,9 +109,20 @@ static struct gg_str metadata_of(const struct mx_event *event, struct gg_arena *
     return out;
 }
 
+static void fill_groups(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p)
+{
+    const struct mx_event *e = p->event;
+    for (size_t i = 0; i < p->item->n_new_groups; i++) {
+        const struct mx_new_group *g = &p->item->new_groups[i];
+        mx_rowset_add(&t[MX_T_NEW_GROUPS], g->id, plan->room_id, e->event_id, g->parent ? g->parent : GG_NULL_I64,
+                      g->has_entry ? e->type : NOTHING, g->has_entry ? e->state_key : NOTHING);
+    }
+}
+
 static void fill_event(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p,
                        struct gg_arena *arena)
 {
+    fill_groups(t, plan, p);
     const struct mx_event *e = p->event;
     int64_t group = p->rejected && p->item->group_before ? p->item->group_before : p->item->group;
     mx_rowset_add(&t[MX_T_EVENTS], gg_str(instance_of(plan)), signed_id(plan, p->stream), e->depth, e->event_id,

@@ -12,6 +12,15 @@
     }
 
 const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
+    /* Groups that come with their events: parent NULL: none; type NULL: no entry. */
+    [MX_T_NEW_GROUPS] =
+        STMT("ittitt", "WITH u AS (SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[],"
+                       " $6::text[]) u(g, r, e, p, t, k)),"
+                       " edges AS (INSERT INTO state_group_edges (state_group, prev_state_group)"
+                       " SELECT g, p FROM u WHERE p IS NOT NULL),"
+                       " entries AS (INSERT INTO state_groups_state (state_group, room_id, type, state_key, event_id)"
+                       " SELECT g, r, t, k, e FROM u WHERE t IS NOT NULL)"
+                       " INSERT INTO state_groups (id, room_id, event_id) SELECT g, r, e FROM u"),
     [MX_T_DEPTH] =
         STMT("ti", "INSERT INTO room_depth (room_id, min_depth) SELECT * FROM unnest($1::text[], $2::bigint[])"
                    " ON CONFLICT (room_id) DO UPDATE SET min_depth = EXCLUDED.min_depth"

@@ -5,6 +5,7 @@
 #include "rowset.h"
 
 enum mx_table {
+    MX_T_NEW_GROUPS,
     MX_T_DEPTH,
     MX_T_EX_GROUPS,
     MX_T_EX_STREAM,

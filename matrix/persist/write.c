@@ -128,6 +128,16 @@ static int by_i64(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Is it written by this very transaction? */
+static bool is_new_group(const struct mx_plan *plan, int64_t group)
+{
+    for (size_t i = 0; i < plan->n; i++)
+        for (size_t k = 0; k < plan->events[i].item->n_new_groups; k++)
+            if (plan->events[i].item->new_groups[k].id == group)
+                return true;
+    return false;
+}
+
 /* Rooms and groups, each once and sorted: two transactions lock in one order. */
 static void find_locks(struct commit *c)
 {
@@ -140,9 +150,9 @@ static void find_locks(struct commit *c)
         c->rooms[c->n_rooms++] = c->plans[i]->room_id;
         for (size_t k = 0; k < c->plans[i]->n; k++) {
             const struct mx_persist_item *item = c->plans[i]->events[k].item;
-            if (item->group)
+            if (item->group && !is_new_group(c->plans[i], item->group))
                 c->groups[n++] = item->group;
-            if (item->group_before)
+            if (item->group_before && !is_new_group(c->plans[i], item->group_before))
                 c->groups[n++] = item->group_before;
         }
     }

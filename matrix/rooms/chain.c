@@ -76,8 +76,8 @@ static const struct mx_event *own_event(const struct mx_chain *chain, struct gg_
     return NULL;
 }
 
-int mx_chain_state_event(struct mx_chain *chain, struct gg_str type, struct gg_str state_key, const struct mx_event **out,
-                         struct gg_error *err)
+int mx_chain_state_event(struct mx_chain *chain, struct gg_str type, struct gg_str state_key,
+                         const struct mx_event **out, struct gg_error *err)
 {
     *out = NULL;
     struct gg_str id = mx_state_get(chain->state, type, state_key);
@@ -188,12 +188,21 @@ static int build(struct mx_chain *chain, const struct mx_chain_event *event, con
     int rc = write_unsigned(chain, event, &unsigned_, err);
     if (rc != 0)
         goto out;
-    struct mx_event_template t = {
-        .version = chain->version, .room_id = chain->room_id, .type = event->type, .sender = event->sender,
-        .state_key = event->state_key, .content = event->content, .redacts = event->redacts,
-        .origin_server_ts = event->origin_server_ts != 0 ? event->origin_server_ts : chain->now_ms,
-        .depth = chain->depth + 1, .prev_events = chain->prev, .n_prev = chain->n_prev,
-        .auth_events = cited->ids, .n_auth = cited->n, .unsigned_ = gg_buf_view(&unsigned_)};
+    struct mx_event_template t = {.version = chain->version,
+                                  .room_id = chain->room_id,
+                                  .type = event->type,
+                                  .sender = event->sender,
+                                  .state_key = event->state_key,
+                                  .content = event->content,
+                                  .redacts = event->redacts,
+                                  .origin_server_ts =
+                                      event->origin_server_ts != 0 ? event->origin_server_ts : chain->now_ms,
+                                  .depth = chain->depth + 1,
+                                  .prev_events = chain->prev,
+                                  .n_prev = chain->n_prev,
+                                  .auth_events = cited->ids,
+                                  .n_auth = cited->n,
+                                  .unsigned_ = gg_buf_view(&unsigned_)};
     if (event->txn_id != NULL)
         t.meta.txn_id = gg_str(event->txn_id);
     if (event->device_id != NULL)
@@ -223,8 +232,8 @@ int mx_chain_add(struct mx_chain *chain, const struct mx_chain_event *event, str
     if (chain->n == MX_CHAIN_MAX)
         return gg_refuse(err, 400, "M_BAD_JSON", "More than %d events in one request", MX_CHAIN_MAX);
     struct mx_auth_wanted *wanted;
-    size_t n = mx_auth_select(chain->version, event->type, event->state_key, event->sender, event->content, chain->arena,
-                              &wanted);
+    size_t n = mx_auth_select(chain->version, event->type, event->state_key, event->sender, event->content,
+                              chain->arena, &wanted);
     struct cited cited = {0};
     struct mx_event *made = NULL;
     int rc = load_cited(chain, wanted, n, &cited, err);
@@ -259,25 +268,86 @@ static const struct mx_state *delta_of(struct mx_chain *chain, const struct mx_e
     return delta;
 }
 
+/* The groups of a run: before and after each event, and what is to be written of them with the events. */
+struct placed {
+    int64_t *befores, *groups;
+    struct mx_new_group *news; /* NULL: all are stored */
+    size_t *firsts;
+};
+
+static bool writes_here(const struct mx_chain *chain)
+{
+    return strcmp(mx_persist_writer(chain->server, chain->room_id), gg_host_instance(chain->server->host)) == 0;
+}
+
+static int place(struct mx_chain *chain, bool draft, struct placed *out, struct gg_error *err)
+{
+    size_t n = chain->n;
+    *out = (struct placed){.befores = GG_NEW_ARRAY(chain->arena, int64_t, n),
+                           .groups = GG_NEW_ARRAY(chain->arena, int64_t, n)};
+    if (n == 1 && !mx_event_is_state(chain->events[0]) && chain->base_group != 0) {
+        out->befores[0] = out->groups[0] = chain->base_group; /* a message: the group before it is its own */
+        return 0;
+    }
+    if (draft) {
+        bool possible;
+        struct mx_new_group *news;
+        out->firsts = GG_NEW_ARRAY(chain->arena, size_t, n + 1);
+        int rc = mx_store_draft_groups(chain->server, chain->base_group, chain->events, n, out->befores, out->groups,
+                                       chain->arena, &news, out->firsts, &possible, err);
+        out->news = rc == 0 && possible && out->firsts[n] > 0 ? news : NULL;
+        if (rc != 0 || possible)
+            return rc;
+    }
+    return mx_store_new_groups(chain->server, chain->room_id, chain->base_group, chain->events, n, out->befores,
+                               out->groups, err);
+}
+
+static int commit_once(struct mx_chain *chain, bool draft, bool *drafted, struct gg_str *ids, int64_t *orderings,
+                       struct gg_error *err)
+{
+    size_t n = chain->n;
+    struct placed at;
+    struct mx_persist_item *items = GG_NEW_ARRAY(chain->arena, struct mx_persist_item, n);
+    int rc = place(chain, draft, &at, err);
+    if (rc != 0)
+        return rc;
+    *drafted = at.news != NULL;
+    for (size_t i = 0; i < n; i++) {
+        items[i] = (struct mx_persist_item){.event = chain->events[i],
+                                            .group = at.groups[i],
+                                            .group_before = at.befores[i],
+                                            .delta = delta_of(chain, chain->events[i])};
+        if (at.news != NULL) {
+            items[i].new_groups = at.news + at.firsts[i];
+            items[i].n_new_groups = at.firsts[i + 1] - at.firsts[i];
+        }
+    }
+    rc =
+        mx_persist_remote(chain->server, chain->requester, chain->room_id, items, n, chain->arena, orderings, ids, err);
+    if (rc != 0 && at.news != NULL)
+        mx_store_drop_groups(chain->server, at.news, at.firsts[n]);
+    return rc;
+}
+
+/* A failure that drafts may have brought about (an id that was used after the database fell back, a cache too small to
+ * hold them until they are written): stored groups come first then. */
+static bool drafts_may_fail(int status)
+{
+    return status == GG_E_CONFLICT || status == GG_E_INTERNAL || status == GG_E_LIMIT;
+}
+
 int mx_chain_commit(struct mx_chain *chain, struct gg_str *ids_out, int64_t *last_stream, struct gg_error *err)
 {
     size_t n = chain->n;
-    int64_t *befores = GG_NEW_ARRAY(chain->arena, int64_t, n), *groups = GG_NEW_ARRAY(chain->arena, int64_t, n);
     int64_t *orderings = GG_NEW_ARRAY(chain->arena, int64_t, n);
     struct gg_str *ids = GG_NEW_ARRAY(chain->arena, struct gg_str, n);
-    struct mx_persist_item *items = GG_NEW_ARRAY(chain->arena, struct mx_persist_item, n);
-    int rc = 0;
-    if (n == 1 && !mx_event_is_state(chain->events[0]) && chain->base_group != 0) {
-        befores[0] = groups[0] = chain->base_group; /* a message: the group before it is its own */
-    } else {
-        rc = mx_store_new_groups(chain->server, chain->room_id, chain->base_group, chain->events, n, befores, groups, err);
+    bool drafted = false;
+    int rc = commit_once(chain, writes_here(chain), &drafted, ids, orderings, err);
+    if (rc != 0 && drafted && drafts_may_fail(rc)) {
+        memset(err, 0, sizeof(*err));
+        rc = commit_once(chain, false, &drafted, ids, orderings, err);
     }
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < n; i++)
-        items[i] = (struct mx_persist_item){.event = chain->events[i], .group = groups[i], .group_before = befores[i],
-                                            .delta = delta_of(chain, chain->events[i])};
-    rc = mx_persist_remote(chain->server, chain->requester, chain->room_id, items, n, chain->arena, orderings, ids, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; ids_out != NULL && i < n; i++)

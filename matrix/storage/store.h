@@ -10,6 +10,13 @@
 #include "../parts.h"
 #include "chains/chains.h"
 
+enum { MX_GROUP_IDS = 100 };
+
+struct mx_group_ids { /* drawn ahead from the sequence: gaps do no harm */
+    int64_t ids[MX_GROUP_IDS];
+    size_t n;
+};
+
 struct mx_store {
     struct mx_server *server;
     struct mx_cache *events; /* event id -> struct mx_held_event */
@@ -19,6 +26,7 @@ struct mx_store {
     struct mx_cache *event_groups; /* event id -> int64_t: its state group */
     struct mx_cache *versions;     /* room id -> struct mx_held_version */
     struct mx_chain_ids chain_ids;
+    struct mx_group_ids group_ids;
     struct gg_map *names; /* instance names and rejection reasons, interned */
 };
 
@@ -55,6 +63,7 @@ void mx_events_follow(struct mx_server *server);
 
 /* ---- state groups ---- */
 void mx_groups_keep(struct mx_store *store, int64_t group, const struct mx_state *state, int64_t chain);
+void mx_groups_drop(struct mx_store *store, int64_t group);
 void mx_event_group_keep(struct mx_store *store, struct gg_str event_id, int64_t group);
 
 enum { MX_GROUP_CHAIN_MAX = 100 }; /* a longer chain of deltas is stored whole (facts database 5.1) */

@@ -39,6 +39,13 @@ void mx_groups_keep(struct mx_store *store, int64_t group, const struct mx_state
     mx_cache_put(store->groups, key.str, held, mx_state_bytes(state), mx_cache_tick(store->groups));
 }
 
+void mx_groups_drop(struct mx_store *store, int64_t group)
+{
+    struct group_key key;
+    key_of(group, &key);
+    mx_cache_drop(store->groups, key.str);
+}
+
 void mx_event_group_keep(struct mx_store *store, struct gg_str event_id, int64_t group)
 {
     int64_t *value = malloc(sizeof(*value));

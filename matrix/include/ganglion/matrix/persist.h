@@ -9,6 +9,13 @@
 #include <ganglion/matrix/server.h>
 #include <ganglion/matrix/state.h>
 
+/* A state group whose rows are written together with the event that made it: the parent's state and one entry more, that
+ * of the event; without an entry: a room's empty first group. Its id was drawn beforehand. */
+struct mx_new_group {
+    int64_t id, parent;                  /* parent 0: none */
+    bool has_entry;
+};
+
 /* An event and where it stands: what Synapse calls its context. */
 struct mx_persist_item {
     const struct mx_event *event;        /* borrowed */
@@ -16,6 +23,8 @@ struct mx_persist_item {
     int64_t group_before;                /* 0: unknown */
     const struct mx_state *delta;        /* group_before -> group when known (one entry for a state event), or NULL */
     bool backfilled;                     /* history: takes a negative stream ordering */
+    const struct mx_new_group *new_groups; /* in order; only where we are the writer, else they must be stored before */
+    size_t n_new_groups;
 };
 
 /* Writes events of one room, in order. Only on the process that mx_persist_writer names. On success

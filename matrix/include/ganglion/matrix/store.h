@@ -46,6 +46,17 @@ GG_API GG_YIELDS GG_CHECKED int mx_store_resolve(struct mx_server *server, struc
 GG_API GG_YIELDS GG_CHECKED int mx_store_new_groups(struct mx_server *server, struct gg_str room_id, int64_t base,
                                                     const struct mx_event *const *events, size_t n, int64_t *befores,
                                                     int64_t *groups, struct gg_error *err);
+/* The same without storing anything: the groups get ids and are kept in memory, and new_groups (at most n + 1, in the
+ * arena; firsts[i] is the place of event i's first, and firsts[n] the end) tells what is to be written with the events.
+ * *possible false: a chain of deltas would grow too long; nothing was done. What is not written after all must be given
+ * to mx_store_drop_groups. */
+struct mx_new_group;
+GG_API GG_YIELDS GG_CHECKED int mx_store_draft_groups(struct mx_server *server, int64_t base,
+                                                      const struct mx_event *const *events, size_t n, int64_t *befores,
+                                                      int64_t *groups, struct gg_arena *arena,
+                                                      struct mx_new_group **new_groups, size_t *firsts, bool *possible,
+                                                      struct gg_error *err);
+GG_API void mx_store_drop_groups(struct mx_server *server, const struct mx_new_group *groups, size_t n);
 /* Stores a whole map (a resolution's result) as a group for event_id; delta against prev when that is possible. */
 GG_API GG_YIELDS GG_CHECKED int mx_store_map_group(struct mx_server *server, struct gg_str room_id, struct gg_str event_id,
                                                    const struct mx_state *state, int64_t prev, int64_t *out,

@@ -1,0 +1,115 @@
+/* matrix/storage/state_groups/draft.c: state groups that are written with their events.
+ *
+ * Where the room's writer makes the events itself, a commit for the groups before that of the events would be one too
+ * many. Their ids are drawn ahead, the writer stores them in the events' transaction (tables.c, MX_T_NEW_GROUPS), and
+ * until then only this process knows of them. */
+#include <ganglion/matrix/persist.h>
+
+#include "groups.h"
+
+static const struct gg_stmt draw_ids = {
+    "SELECT nextval('state_group_id_seq') FROM generate_series(1::bigint, $1::bigint)", GG_LANE_POINT};
+
+static int draw(struct mx_store *store, int64_t *out, struct gg_error *err)
+{
+    struct mx_group_ids *pool = &store->group_ids;
+    while (!pool->n) {
+        struct gg_arena *arena = gg_arena_new();
+        struct gg_rows *rows;
+        int status = gg_db_write(store->server->db, &draw_ids, GG_PARAMS(gg_p_i64(MX_GROUP_IDS)), arena, &rows, err);
+        /* Another fiber may have filled it meanwhile: what is left of ours is dropped. */
+        for (size_t i = status ? 0 : gg_rows_count(rows); i > 0 && pool->n < MX_GROUP_IDS; i--)
+            pool->ids[pool->n++] = gg_rows_i64(rows, i - 1, 0);
+        gg_arena_free(arena);
+        if (status)
+            return status;
+    }
+    *out = pool->ids[--pool->n];
+    return 0;
+}
+
+struct draft {
+    struct mx_store *store;
+    struct mx_new_group *groups;
+    size_t n;
+    int64_t group, chain;   /* where we stand */
+    struct mx_state *state; /* of group: one reference */
+};
+
+/* The next group is state, which the draft takes over. */
+static int add(struct draft *d, struct mx_state *state, bool has_entry, struct gg_error *err)
+{
+    struct mx_new_group *group = &d->groups[d->n];
+    if (d->state)
+        mx_state_unref(d->state);
+    d->state = state;
+    int status = draw(d->store, &group->id, err);
+    if (status)
+        return status;
+    group->parent = d->group;
+    group->has_entry = has_entry;
+    d->n++;
+    d->group = group->id;
+    d->chain++;
+    mx_groups_keep(d->store, group->id, state, d->chain);
+    return 0;
+}
+
+static int add_events(struct draft *d, const struct mx_event *const *events, size_t n, int64_t *befores,
+                      int64_t *groups, size_t *firsts, struct gg_error *err)
+{
+    int status = 0;
+    for (size_t i = 0; i < n && !status; i++) {
+        firsts[i] = i ? d->n : 0;
+        befores[i] = d->group;
+        if (mx_event_is_state(events[i])) {
+            struct mx_state *next = mx_state_copy(d->state);
+            mx_state_set(next, events[i]->type, events[i]->state_key, events[i]->event_id);
+            status = add(d, next, true, err);
+        }
+        groups[i] = d->group;
+    }
+    firsts[n] = d->n;
+    return status;
+}
+
+static size_t count_states(const struct mx_event *const *events, size_t n)
+{
+    size_t states = 0;
+    for (size_t i = 0; i < n; i++)
+        states += mx_event_is_state(events[i]);
+    return states;
+}
+
+int mx_store_draft_groups(struct mx_server *server, int64_t base, const struct mx_event *const *events, size_t n,
+                          int64_t *befores, int64_t *groups, struct gg_arena *arena, struct mx_new_group **new_groups,
+                          size_t *firsts, bool *possible, struct gg_error *err)
+{
+    struct draft d = {.store = mx_store_of(server), .group = base};
+    size_t n_states = count_states(events, n);
+    const struct mx_state *state;
+    int status = 0;
+    *new_groups = d.groups = GG_NEW_ARRAY(arena, struct mx_new_group, n + 1);
+    if (base && n_states && (status = mx_group_load(d.store, base, arena, &state, &d.chain, err)))
+        return status;
+    *possible = n > 0 && d.chain + (int64_t)n_states + !base <= MX_GROUP_CHAIN_MAX;
+    if (!*possible)
+        return 0;
+    if (base && n_states)
+        d.state = mx_state_ref(state);
+    else if (!base)
+        status = add(&d, mx_state_new(), false, err);
+    if (!status)
+        status = add_events(&d, events, n, befores, groups, firsts, err);
+    if (d.state)
+        mx_state_unref(d.state);
+    if (status)
+        mx_store_drop_groups(server, d.groups, d.n);
+    return status;
+}
+
+void mx_store_drop_groups(struct mx_server *server, const struct mx_new_group *groups, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mx_groups_drop(mx_store_of(server), groups[i].id);
+}
