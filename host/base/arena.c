@@ -1,7 +1,7 @@
 /* arena.c: bump allocation in chunks; each allocation its own malloc under sanitizers. */
 #include <ganglion/arena.h>
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 
 #include <stdio.h>
 

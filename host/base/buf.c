@@ -1,7 +1,7 @@
 /* buf.c: growing text. */
 #include <ganglion/buf.h>
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 
 #include <stdio.h>
 

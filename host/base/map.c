@@ -4,7 +4,7 @@
  * key does not disturb an iteration; graves are swept when the table is rebuilt. */
 #include <ganglion/map.h>
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 
 #define FIRST_SLOTS 8u
 

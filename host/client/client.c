@@ -1,7 +1,7 @@
 /* The life of what outgoing requests share. */
 #include "client/client.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "main/host.h"
 
 #include <openssl/ssl.h>

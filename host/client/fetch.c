@@ -1,7 +1,7 @@
 /* Requests to the world: libcurl multi, driven by the loop's events and timers. */
 #include "client/client.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "client/deny.h"
 #include "fiber/loop.h"
 #include "main/host.h"

@@ -1,7 +1,7 @@
 /* Opening, keeping and forgetting connections to other processes. */
 #include "client/pool.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "config/topology.h"
 #include "fiber/loop.h"
 

@@ -6,7 +6,7 @@
  * used again, who closes one need not tell us. */
 #include "fiber/sched.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "fiber/loop.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* fiber.c: the life of a fiber: spawn, cancel, join, and what it keeps for itself. */
 #include "fiber/sched.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 
 #include <errno.h>
 

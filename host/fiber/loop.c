@@ -2,7 +2,7 @@
 #include "fiber/loop.h"
 
 #include "base/clock.h"
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "fiber/sched.h"
 
 #include <event2/event.h>

@@ -4,7 +4,7 @@
  * the place that a pop made free, so both sides are served in order and nobody wakes for nothing. */
 #include "fiber/sched.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 
 struct gg_queue {
     struct gg_list pushers, poppers; /* of struct hand */

@@ -1,7 +1,7 @@
 /* scope.c: no fiber outlives who started it. */
 #include "fiber/sched.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 
 static struct gg_logger logger = {"ganglion.fiber"};
 

@@ -4,7 +4,7 @@
  * pooled. The pool is last in, first out; stacks that a whole trim period did not need are given back. */
 #include "fiber/stack.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "fiber/switch.h"
 
 #include <errno.h>

@@ -2,7 +2,7 @@
  * no libevent timer. */
 #include "fiber/sched.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 
 /* heap.at[0] is not used: index 0 means "not in the heap". */
 static struct {

@@ -1,7 +1,7 @@
 /* The sending side of forwarding: who must answer, and the passing on in both directions. */
 #include "http/forward.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "client/internal.h"
 #include "config/topology.h"
 #include "http/conn.h"

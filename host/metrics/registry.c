@@ -4,7 +4,7 @@
  * values would else eat the memory. */
 #include "metrics/registry.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "metrics/metrics.h"
 
 #include <pthread.h>

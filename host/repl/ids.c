@@ -1,7 +1,7 @@
 /* host/repl/ids.c: streams: registering, allocating and finishing ids, asking and waiting. */
 #include "repl/ids_internal.h"
 
-#include "base/memory.h"
+#include <ganglion/memory.h>
 #include "main/host.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #include "accounts/accounts.h"
 
 #include <ganglion/fiber.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "accounts/uia.h"
@@ -9,8 +10,7 @@
 
 static int accounts_make(struct mx_server *server, struct gg_error *err)
 {
-    if (!(server->accounts = calloc(1, sizeof(struct mx_accounts))))
-        return gg_fail(err, GG_E_NOMEM, "out of memory");
+    server->accounts = gg_xcalloc(1, sizeof(struct mx_accounts));
     mx_authenticate_make(server);
     mx_limits_make(server);
     mx_seen_make(server);

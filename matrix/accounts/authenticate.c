@@ -2,7 +2,7 @@
 #include <ganglion/http.h>
 #include <ganglion/log.h>
 #include <ganglion/matrix/id.h>
-#include <stdlib.h>
+#include <ganglion/memory.h>
 
 #include "accounts/accounts.h"
 
@@ -52,9 +52,7 @@ static void keep_token(struct mx_accounts *a, struct gg_str token, const struct 
 {
     const char *device = f->device_id ? f->device_id : "";
     size_t owner = strlen(f->owner) + 1, user = strlen(f->user_id) + 1, rest = strlen(device) + 1;
-    struct token *t = calloc(1, sizeof(*t) + owner + user + rest);
-    if (!t)
-        return;
+    struct token *t = gg_xcalloc(1, sizeof(*t) + owner + user + rest);
     t->id = f->id;
     t->valid_until_ms = f->valid_until_ms;
     t->has_device = f->device_id != NULL;
@@ -66,9 +64,7 @@ static void keep_token(struct mx_accounts *a, struct gg_str token, const struct 
 
 static void keep_flags(struct mx_accounts *a, const struct found *f, uint64_t tick)
 {
-    struct flags *copy = malloc(sizeof(*copy));
-    if (!copy)
-        return;
+    struct flags *copy = gg_xmalloc(sizeof(*copy));
     *copy = f->flags;
     mx_cache_put(a->users, gg_str(f->user_id), copy, sizeof(*copy), tick);
 }

@@ -4,6 +4,7 @@
 #include <ganglion/list.h>
 #include <ganglion/map.h>
 #include <math.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 struct bucket {
@@ -22,9 +23,7 @@ struct mx_buckets {
 
 struct mx_buckets *mx_buckets_new(size_t max)
 {
-    struct mx_buckets *b = calloc(1, sizeof(*b));
-    if (!b)
-        abort();
+    struct mx_buckets *b = gg_xcalloc(1, sizeof(*b));
     b->map = gg_map_new(free);
     b->max = max;
     gg_list_init(&b->used);
@@ -54,9 +53,7 @@ static struct bucket *add(struct mx_buckets *b, struct gg_str key, int64_t now_m
 {
     while (gg_map_count(b->map) >= b->max && !gg_list_empty(&b->used))
         drop(b, GG_CONTAINER(b->used.next, struct bucket, link));
-    struct bucket *bucket = calloc(1, sizeof(*bucket) + key.n + 1);
-    if (!bucket)
-        abort();
+    struct bucket *bucket = gg_xcalloc(1, sizeof(*bucket) + key.n + 1);
     memcpy(bucket->key, key.s, key.n);
     bucket->n = key.n;
     bucket->at = now_ms;

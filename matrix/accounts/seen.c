@@ -5,6 +5,7 @@
 #include <ganglion/list.h>
 #include <ganglion/log.h>
 #include <ganglion/map.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "accounts/accounts.h"
@@ -66,8 +67,7 @@ static bool told(struct mx_seen *seen, struct gg_str key, int64_t now)
     }
     while (gg_map_count(seen->known) >= MAX_KNOWN)
         drop_oldest(seen);
-    if (!(k = malloc(sizeof(*k) + key.n + 1)))
-        return true;
+    k = gg_xmalloc(sizeof(*k) + key.n + 1);
     memcpy(k->key, key.s, key.n);
     k->n = key.n;
     k->at = now;
@@ -94,9 +94,7 @@ static void add_pending(struct mx_seen *seen, struct gg_str key, const struct mx
         return;
     }
     size_t n = s->user_id.n + s->token.n + s->device_id.n + s->ip.n + s->user_agent.n;
-    struct pending *p = malloc(sizeof(*p) + n + 1);
-    if (!p)
-        return;
+    struct pending *p = gg_xmalloc(sizeof(*p) + n + 1);
     char *to = p->text;
     p->sighting =
         (struct mx_sighting){copy_part(&to, s->user_id), copy_part(&to, s->token),      copy_part(&to, s->device_id),
@@ -199,13 +197,13 @@ void mx_seen_flush(struct mx_server *server)
         return;
     struct gg_map *batch = seen->pending; /* new ones go into the next batch while this one is written */
     seen->pending = gg_map_new(free);
-    struct mx_sighting *list = calloc(n, sizeof(*list));
+    struct mx_sighting *list = gg_xcalloc(n, sizeof(*list));
     struct gg_error err = GG_ERROR_INIT;
     struct gg_str key;
     void *value;
-    for (size_t cursor = 0; list && gg_map_next(batch, &cursor, &key, &value);)
+    for (size_t cursor = 0; gg_map_next(batch, &cursor, &key, &value);)
         list[i++] = ((struct pending *)value)->sighting;
-    if (list && mx_seen_write(server, list, i, &err))
+    if (mx_seen_write(server, list, i, &err))
         gg_warn(&logger, "%zu sightings of users were not written: %s", i, err.message);
     if (seen->dropped)
         gg_warn(&logger, "%llu sightings of users were dropped", (unsigned long long)seen->dropped);
@@ -233,9 +231,7 @@ static void prune_job(void *arg)
 
 void mx_seen_make(struct mx_server *server)
 {
-    struct mx_seen *seen = calloc(1, sizeof(*seen));
-    if (!seen)
-        abort();
+    struct mx_seen *seen = gg_xcalloc(1, sizeof(*seen));
     seen->server = server;
     seen->known = gg_map_new(free);
     seen->pending = gg_map_new(free);

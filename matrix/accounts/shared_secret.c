@@ -2,6 +2,7 @@
  */
 #include <ganglion/arena.h>
 #include <stdio.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "accounts/accounts.h"
@@ -21,8 +22,7 @@ void mx_nonces_make(struct mx_server *server)
 {
     if (!gg_host_is_main(server->host))
         return;
-    if (!(server->accounts->nonces = calloc(1, sizeof(struct mx_nonces))))
-        abort();
+    server->accounts->nonces = gg_xcalloc(1, sizeof(struct mx_nonces));
 }
 
 void mx_nonces_free(struct mx_nonces *nonces)

@@ -1,6 +1,7 @@
 /* matrix/cache/cache.c: least-recently-used caches, bounded by the bytes that they hold. */
 #include <ganglion/config.h>
 #include <ganglion/metrics.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "cache.h"
@@ -85,7 +86,7 @@ static void forget_by_row(void *self, const struct gg_str *keys, size_t n)
 
 struct mx_cache *mx_cache_new(struct mx_server *server, const struct mx_cache_def *def)
 {
-    struct mx_cache *cache = calloc(1, sizeof(*cache));
+    struct mx_cache *cache = gg_xcalloc(1, sizeof(*cache));
     double factor = server->config ? gg_config_cache_factor(server->config, def->name) : 1.0;
     cache->server = server;
     cache->name = def->name;
@@ -154,7 +155,7 @@ bool mx_cache_put(struct mx_cache *cache, struct gg_str key, void *value, size_t
         cache->destroy(value);
         return false;
     }
-    struct entry *e = malloc(sizeof(*e) + key.n);
+    struct entry *e = gg_xmalloc(sizeof(*e) + key.n);
     e->value = value;
     e->bytes = bytes;
     e->key_n = key.n;

@@ -1,6 +1,7 @@
 /* matrix/cache/flight.c: joins concurrent identical reads. */
 #include "flight.h"
 
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 struct mx_flight *mx_flight_join(struct gg_map *flights, struct gg_str key, bool *owner)
@@ -8,7 +9,7 @@ struct mx_flight *mx_flight_join(struct gg_map *flights, struct gg_str key, bool
     struct mx_flight *flight = gg_map_get(flights, key);
     *owner = !flight;
     if (!flight) {
-        flight = calloc(1, sizeof(*flight));
+        flight = gg_xcalloc(1, sizeof(*flight));
         gg_cond_init(&flight->landed);
         gg_map_put(flights, key, flight);
     }

@@ -2,6 +2,7 @@
  */
 #include <ganglion/matrix/json.h>
 #include <ganglion/matrix/store.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "../parts.h"
@@ -10,7 +11,7 @@
 
 void mx_caches_on(struct mx_server *server, const char *name, mx_forget_fn *fn, void *self)
 {
-    struct mx_listener *l = malloc(sizeof(*l));
+    struct mx_listener *l = gg_xmalloc(sizeof(*l));
     l->fn = fn;
     l->self = self;
     l->next = gg_map_take(server->caches->listeners, gg_str(name));
@@ -234,7 +235,7 @@ static void listeners_free(void *value)
 
 static int make(struct mx_server *server, struct gg_error *err)
 {
-    server->caches = calloc(1, sizeof(*server->caches));
+    server->caches = gg_xcalloc(1, sizeof(*server->caches));
     gg_list_init(&server->caches->all);
     server->caches->listeners = gg_map_new(listeners_free);
     gg_stream_follow(server->caches_stream, apply_rows, server);

@@ -2,6 +2,7 @@
  *
  * A row of the events stream does not tell an event's prev_events, so without this each of our own messages would make
  * us ask the database for the forward extremities. */
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "heads.h"
@@ -23,7 +24,7 @@ void mx_heads_expect(struct mx_server *server, const struct mx_event *event, int
     size_t bytes = sizeof(struct expected) + event->n_prev * sizeof(struct gg_str) + event->event_id.n;
     for (size_t i = 0; i < event->n_prev; i++)
         bytes += event->prev_events[i].n;
-    struct expected *e = malloc(bytes);
+    struct expected *e = gg_xmalloc(bytes);
     char *text = (char *)(e->prev + event->n_prev);
     e->depth = event->depth;
     e->group = group;

@@ -1,4 +1,5 @@
 /* matrix/heads/head.c: a head as an immutable object: making one, and making the next one from it. */
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "heads.h"
@@ -35,7 +36,7 @@ struct mx_held_head *mx_head_make(struct gg_str room_id, const struct mx_room_ve
 {
     size_t arrays = n_ends * (sizeof(struct mx_extremity) + sizeof(struct gg_str) + sizeof(int64_t));
     size_t bytes = sizeof(struct mx_held_head) + arrays + text_bytes(room_id, ends, n_ends);
-    struct mx_held_head *h = malloc(bytes);
+    struct mx_held_head *h = gg_xmalloc(bytes);
     memset(h, 0, sizeof(*h));
     struct mx_extremity *own = (struct mx_extremity *)(void *)(h + 1);
     struct gg_str *ids = (struct gg_str *)(void *)(own + n_ends);

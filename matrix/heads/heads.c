@@ -1,6 +1,7 @@
 /* matrix/heads/heads.c: makes the heads and answers what others ask of one. */
 #include <ganglion/config.h>
 #include <ganglion/matrix/store.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "../parts.h"
@@ -77,7 +78,7 @@ static void unref_held(void *value)
 
 static int make(struct mx_server *server, struct gg_error *err)
 {
-    struct mx_heads *heads = server->heads = calloc(1, sizeof(*heads));
+    struct mx_heads *heads = server->heads = gg_xcalloc(1, sizeof(*heads));
     heads->server = server;
     heads->flights = gg_map_new(NULL);
     heads->user_flights = gg_map_new(NULL);

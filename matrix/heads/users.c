@@ -1,4 +1,5 @@
 /* matrix/heads/users.c: the rooms of a local user. */
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "heads.h"
@@ -28,7 +29,7 @@ void mx_heads_free_user(void *value)
 static struct user_rooms *take_rows(const struct gg_rows *rows, struct gg_arena *arena)
 {
     size_t n = gg_rows_count(rows);
-    struct user_rooms *u = calloc(1, sizeof(*u) + n * sizeof(u->rooms[0]));
+    struct user_rooms *u = gg_xcalloc(1, sizeof(*u) + n * sizeof(u->rooms[0]));
     u->refs = 1;
     u->arena = arena; /* holds the rows */
     for (size_t i = 0; i < n; i++) {

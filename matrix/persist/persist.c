@@ -1,6 +1,7 @@
 /* matrix/persist/persist.c: the queues of rooms: jobs become plans, plans are committed, callers are answered. */
 #include <ganglion/config.h>
 #include <ganglion/log.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 #include "../parts.h"
@@ -187,8 +188,8 @@ static struct mx_room_queue *room_of(struct mx_persister *p, struct gg_str room_
     struct mx_room_queue *room = gg_map_get(p->rooms, room_id);
     if (room)
         return room;
-    room = calloc(1, sizeof(*room));
-    char *copy = malloc(room_id.n + 1);
+    room = gg_xcalloc(1, sizeof(*room));
+    char *copy = gg_xmalloc(room_id.n + 1);
     memcpy(copy, room_id.s, room_id.n);
     copy[room_id.n] = 0;
     room->persister = p;
@@ -246,7 +247,7 @@ const char *mx_persist_writer(const struct mx_server *server, struct gg_str room
 
 static int make(struct mx_server *server, struct gg_error *err)
 {
-    struct mx_persister *p = server->persister = calloc(1, sizeof(*p));
+    struct mx_persister *p = server->persister = gg_xcalloc(1, sizeof(*p));
     p->server = server;
     p->rooms = gg_map_new(NULL);
     p->search = gg_config_bool(server->config, "enable_search");

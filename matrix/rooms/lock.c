@@ -7,6 +7,7 @@
 #include <ganglion/fiber.h>
 #include <ganglion/log.h>
 #include <ganglion/map.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 struct mx_room_lock {
@@ -24,8 +25,7 @@ struct mx_rooms {
 
 struct mx_rooms *mx_rooms_new(void)
 {
-    struct mx_rooms *rooms = calloc(1, sizeof(*rooms));
-    GG_ASSERT(rooms != NULL);
+    struct mx_rooms *rooms = gg_xcalloc(1, sizeof(*rooms));
     rooms->locks = gg_map_new(free);
     return rooms;
 }
@@ -43,8 +43,7 @@ static struct mx_room_lock *lock_find(struct mx_rooms *rooms, struct gg_str room
     struct mx_room_lock *lock = gg_map_get(rooms->locks, room_id);
     if (lock != NULL)
         return lock;
-    lock = calloc(1, sizeof(*lock) + room_id.n);
-    GG_ASSERT(lock != NULL);
+    lock = gg_xcalloc(1, sizeof(*lock) + room_id.n);
     gg_mutex_init(&lock->mutex);
     gg_list_init(&lock->sends);
     lock->room_n = room_id.n;

@@ -1,6 +1,7 @@
 /* map.c: making and changing state maps. */
 #include "map.h"
 #include <ganglion/log.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 /* Bytes of all nodes and entries of this process: what a cache of maps, which share most of theirs, must look at. */
@@ -8,9 +9,7 @@ static size_t total_bytes;
 
 static void *allocate(size_t n)
 {
-    void *p = malloc(n);
-    if (!p)
-        abort();
+    void *p = gg_xmalloc(n);
     __atomic_add_fetch(&total_bytes, n, __ATOMIC_RELAXED);
     return p;
 }

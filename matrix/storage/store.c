@@ -2,6 +2,7 @@
 #include "store.h"
 
 #include <ganglion/config.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 enum {
@@ -32,7 +33,7 @@ struct gg_str mx_store_intern(struct mx_store *store, struct gg_str text)
         return text;
     char *held = gg_map_get(store->names, text);
     if (!held) {
-        held = malloc(text.n + 1);
+        held = gg_xmalloc(text.n + 1);
         memcpy(held, text.s, text.n);
         held[text.n] = 0;
         gg_map_put(store->names, text, held);
@@ -76,7 +77,7 @@ static void make_caches(struct mx_server *server, struct mx_store *store)
 
 static int make(struct mx_server *server, struct gg_error *err)
 {
-    struct mx_store *store = calloc(1, sizeof(*store));
+    struct mx_store *store = gg_xcalloc(1, sizeof(*store));
     store->server = server;
     store->event_flights = gg_map_new(NULL);
     store->group_flights = gg_map_new(NULL);

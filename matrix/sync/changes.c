@@ -3,6 +3,7 @@
 
 #include <ganglion/log.h>
 #include <ganglion/map.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 struct mx_changes {
@@ -15,8 +16,7 @@ _Static_assert(sizeof(void *) >= sizeof(int64_t), "positions are kept in pointer
 
 struct mx_changes *mx_changes_new(size_t max_entries)
 {
-    struct mx_changes *changes = calloc(1, sizeof(*changes));
-    GG_ASSERT(changes != NULL);
+    struct mx_changes *changes = gg_xcalloc(1, sizeof(*changes));
     changes->newest = gg_map_new(NULL);
     changes->max = max_entries;
     return changes;
@@ -48,8 +48,7 @@ static void forget_older_half(struct mx_changes *changes)
     size_t n = 0, i = 0;
     struct gg_str key;
     void *value;
-    int64_t *positions = calloc(gg_map_count(changes->newest) + 1, sizeof(*positions));
-    GG_ASSERT(positions != NULL);
+    int64_t *positions = gg_xcalloc(gg_map_count(changes->newest) + 1, sizeof(*positions));
     while (gg_map_next(changes->newest, &i, &key, &value))
         positions[n++] = (int64_t)(intptr_t)value;
     qsort(positions, n, sizeof(*positions), by_position);

@@ -8,6 +8,7 @@
 #include <ganglion/log.h>
 #include <ganglion/map.h>
 #include <ganglion/matrix/notifier.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 struct topic {              /* a room or a user that somebody waits for */
@@ -38,8 +39,7 @@ struct mx_notifier {
 
 struct mx_notifier *mx_notifier_new(void)
 {
-    struct mx_notifier *notifier = calloc(1, sizeof(*notifier));
-    GG_ASSERT(notifier != NULL);
+    struct mx_notifier *notifier = gg_xcalloc(1, sizeof(*notifier));
     notifier->topics = gg_map_new(free);
     gg_list_init(&notifier->all);
     return notifier;
@@ -89,8 +89,7 @@ static struct topic *topic_for(struct mx_notifier *notifier, struct gg_str name)
     struct topic *topic = gg_map_get(notifier->topics, name);
     if (topic != NULL)
         return topic;
-    topic = calloc(1, sizeof(*topic) + name.n + 1);
-    GG_ASSERT(topic != NULL);
+    topic = gg_xcalloc(1, sizeof(*topic) + name.n + 1);
     gg_list_init(&topic->hooks);
     memcpy(topic->name, name.s, name.n);
     topic->n = name.n;
@@ -108,8 +107,7 @@ static void hook_on(struct mx_waiter *waiter, struct gg_str name)
 
 struct mx_waiter *mx_wait_begin(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms, size_t n)
 {
-    struct mx_waiter *waiter = calloc(1, sizeof(*waiter) + (n + 1) * sizeof(struct hook));
-    GG_ASSERT(waiter != NULL);
+    struct mx_waiter *waiter = gg_xcalloc(1, sizeof(*waiter) + (n + 1) * sizeof(struct hook));
     waiter->notifier = server->notifier;
     gg_cond_init(&waiter->cond);
     gg_list_push(&server->notifier->all, &waiter->link);

@@ -10,6 +10,7 @@
 #include <ganglion/map.h>
 #include <ganglion/matrix/json.h>
 #include <ganglion/matrix/notifier.h>
+#include <ganglion/memory.h>
 #include <stdlib.h>
 
 enum { MAX_ROOMS = 50000, MAX_USERS = 1000, SWEEP_MS = 1000 };
@@ -85,8 +86,7 @@ static struct typing_room *room_for(struct mx_typing *typing, struct gg_str room
     if (room != NULL)
         return room;
     make_place(typing);
-    room = calloc(1, sizeof(*room));
-    GG_ASSERT(room != NULL);
+    room = gg_xcalloc(1, sizeof(*room));
     gg_map_put(typing->rooms, room_id, room);
     return room;
 }
@@ -102,14 +102,13 @@ static void replace(struct mx_typing *typing, int64_t token, struct gg_str row)
     size_t n = mx_json_length(it.value);
     room->token = token;
     room->n = 0;
-    room->users = calloc((n < MAX_USERS ? n : MAX_USERS) + 1, sizeof(*room->users));
-    GG_ASSERT(room->users != NULL);
+    room->users = gg_xcalloc((n < MAX_USERS ? n : MAX_USERS) + 1, sizeof(*room->users));
     for (struct mx_json_iter users = mx_json_iter(it.value); mx_json_next(&users) && room->n < MAX_USERS;) {
         if (!mx_json_is_string(users.value))
             continue;
         struct gg_str user_id = gg_strn(users.value.s + 1, users.value.n - 2);
         const struct typist *before = find(&old, user_id);
-        room->users[room->n].user_id = strndup(user_id.s, user_id.n);
+        room->users[room->n].user_id = gg_xstrndup(user_id.s, user_id.n);
         room->users[room->n++].until = before != NULL ? before->until : 0;
     }
     room_clear(&old);
@@ -214,8 +213,7 @@ static void sweep(void *arg)
 
 struct mx_typing *mx_typing_new(struct mx_server *server)
 {
-    struct mx_typing *typing = calloc(1, sizeof(*typing));
-    GG_ASSERT(typing != NULL);
+    struct mx_typing *typing = gg_xcalloc(1, sizeof(*typing));
     typing->server = server;
     typing->rooms = gg_map_new(room_free);
     gg_host_every(server->host, "expire typing", SWEEP_MS, false, sweep, server);

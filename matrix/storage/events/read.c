@@ -1,7 +1,7 @@
 /* matrix/storage/events/read.c: events by id: from the cache, the rest in one statement, redactions applied. */
 #include <ganglion/log.h>
 #include <ganglion/matrix/id.h>
-#include <stdlib.h>
+#include <ganglion/memory.h>
 
 #include "../store.h"
 
@@ -137,7 +137,7 @@ static int read_redactions(struct mx_store *store, const struct loaded *loaded, 
 
 static struct mx_held_event *hold(struct loaded *l, struct loaded *redactions, size_t n_redactions)
 {
-    struct mx_held_event *held = calloc(1, sizeof(*held));
+    struct mx_held_event *held = gg_xcalloc(1, sizeof(*held));
     held->raw = l->event; /* the reference moves */
     l->event = NULL;
     for (size_t i = 0; i < l->n_redactions && !held->redacted; i++) {
@@ -304,7 +304,7 @@ const struct mx_event *mx_store_cached(struct mx_server *server, struct gg_str i
 void mx_store_keep(struct mx_server *server, const struct mx_event *event)
 {
     struct mx_store *store = mx_store_of(server);
-    struct mx_held_event *held = calloc(1, sizeof(*held));
+    struct mx_held_event *held = gg_xcalloc(1, sizeof(*held));
     held->raw = mx_event_ref(event);
     mx_flight_spoil(store->event_flights, event->event_id);
     mx_cache_put(store->events, event->event_id, held, held_bytes(held), mx_cache_tick(store->events));

@@ -1,5 +1,5 @@
 /* matrix/storage/rooms_current/versions.c: the version of each room. */
-#include <stdlib.h>
+#include <ganglion/memory.h>
 
 #include "../store.h"
 
@@ -30,7 +30,7 @@ int mx_store_room_version(struct mx_server *server, struct gg_str room_id, const
         status = gg_refuse(err, 400, "M_UNSUPPORTED_ROOM_VERSION", "Room version %.*s is not supported", GG_FMT(id));
         goto out;
     }
-    held = malloc(sizeof(*held));
+    held = gg_xmalloc(sizeof(*held));
     held->version = *out;
     mx_cache_put(store->versions, room_id, held, sizeof(*held), tick);
 out:

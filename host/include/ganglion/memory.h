@@ -1,10 +1,16 @@
-/* memory.h: allocation that aborts instead of failing, for code that could do nothing better. */
-#ifndef HOST_BASE_MEMORY_H
-#define HOST_BASE_MEMORY_H
+/* ganglion/memory.h: allocation that ends the process instead of failing, for code that could do nothing better: all but
+ * what is sized by a stranger's word. */
+#ifndef GANGLION_MEMORY_H
+#define GANGLION_MEMORY_H
 
 #include <ganglion/log.h>
 
 #include <stdlib.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 static inline void *gg_xmalloc(size_t n)
 {
@@ -30,4 +36,17 @@ static inline void *gg_xrealloc(void *old, size_t n)
     return p;
 }
 
+/* A copy of n bytes with a NUL after them. */
+static inline char *gg_xstrndup(const char *s, size_t n)
+{
+    char *p = (char *)gg_xmalloc(n + 1);
+    if (n)
+        memcpy(p, s, n);
+    p[n] = '\0';
+    return p;
+}
+
+#ifdef __cplusplus
+}
+#endif
 #endif
