@@ -7,7 +7,8 @@
 
 #include "accounts/accounts.h"
 
-enum { MAX_BUCKETS = 50000 };
+/* MAX_KEY: no id and no address is longer; what a client makes up (the name in a failed login) may be. */
+enum { MAX_BUCKETS = 50000, MAX_KEY = 256 };
 
 static struct gg_metric refused = {.name = "synapse_rate_limit_reject_total",
                                    .help = "Requests refused by rate limits",
@@ -45,7 +46,7 @@ int mx_limit(struct mx_server *server, const char *class, struct gg_str key, con
     if (principal && principal->limited && strcmp(class, "rc_message") == 0)
         rate = principal->rate;
     struct gg_buf name = GG_BUF_INIT;
-    gg_buf_printf(&name, "%s\x1f%.*s", class, GG_FMT(key));
+    gg_buf_printf(&name, "%s\x1f%.*s", class, (int)(key.n < MAX_KEY ? key.n : MAX_KEY), key.s);
     int64_t retry_ms;
     bool allowed = mx_bucket_take(server->accounts->buckets, gg_buf_view(&name), rate, update, gg_now_ms(), &retry_ms);
     gg_buf_done(&name);

@@ -21,6 +21,24 @@ static int read_list(struct gg_str json, const char *key, struct gg_arena *arena
     return 0;
 }
 
+/* What one event costs at most: a pattern with several stars may look at each character of a type again and again. */
+enum { MAX_COST = 100000, LONGEST_TYPE = 255 };
+
+static int check_cost(const struct mx_filter *f, struct gg_error *err)
+{
+    const struct mx_filter_list *const lists[] = {&f->types, &f->not_types};
+    size_t cost = 0;
+    for (size_t k = 0; k < GG_COUNT(lists); k++) {
+        for (size_t i = 0; i < lists[k]->n; i++) {
+            struct gg_str pattern = lists[k]->v[i];
+            const char *star = pattern.n > 0 ? memchr(pattern.s, '*', pattern.n) : NULL;
+            bool several = star != NULL && memchr(star + 1, '*', (size_t)(pattern.s + pattern.n - star - 1)) != NULL;
+            cost += pattern.n * (several ? LONGEST_TYPE : 1) + 1;
+        }
+    }
+    return cost <= MAX_COST ? 0 : gg_refuse(err, 400, "M_BAD_JSON", "Filter: too many types");
+}
+
 static int read_bool(struct gg_str json, const char *key, bool *out, struct gg_error *err)
 {
     struct gg_str value = mx_json_get(json, key);
@@ -57,6 +75,8 @@ int mx_filter_parse(struct gg_str json, struct gg_arena *arena, struct mx_filter
     for (size_t i = 0; rc == 0 && i < GG_COUNT(lists); i++)
         rc = read_list(json, lists[i].key, arena, lists[i].list, err);
     if (rc == 0)
+        rc = check_cost(out, err);
+    if (rc == 0)
         rc = read_limit(json, &out->limit, err);
     if (rc == 0)
         rc = read_bool(json, "lazy_load_members", &out->lazy_members, err);
@@ -72,9 +92,24 @@ int mx_filter_parse(struct gg_str json, struct gg_arena *arena, struct mx_filter
     return rc;
 }
 
+/* With one star only, as nearly all are: what stands before it and what stands after. */
+static bool glob_once(struct gg_str pattern, size_t star, struct gg_str text)
+{
+    size_t after = pattern.n - star - 1;
+    return text.n >= pattern.n - 1 && memcmp(text.s, pattern.s, star) == 0 &&
+           memcmp(text.s + text.n - after, pattern.s + star + 1, after) == 0;
+}
+
 /* "*" stands for any run of characters (in types). Iterative: the patterns are a client's. */
 static bool glob(struct gg_str pattern, struct gg_str text)
 {
+    const char *first = pattern.n > 0 ? memchr(pattern.s, '*', pattern.n) : NULL;
+    if (first == NULL)
+        return gg_str_eq(pattern, text);
+    size_t at = (size_t)(first - pattern.s);
+    if (memchr(first + 1, '*', pattern.n - at - 1) == NULL)
+        return glob_once(pattern, at, text);
+
     size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
     while (t < text.n) {
         if (p < pattern.n && pattern.s[p] == '*') {

@@ -85,6 +85,8 @@ static int read_invites(struct plan *p, struct gg_error *err)
         return 0;
     if (p->invites->kind != MX_JSON_ARRAY)
         return bad(err, "invite must be a list");
+    if (p->invites->n > MX_CHAIN_MAX)
+        return bad(err, "Too many users are invited at once");
     for (uint32_t i = 0; i < p->invites->n; i++) {
         struct gg_str user = mx_json_text(p->invites->items[i]);
         if (user.s == NULL || !mx_user_id_valid(user))
@@ -283,6 +285,8 @@ static int add_power_levels(struct plan *p, struct gg_error *err)
         over = NULL;
     if (over != NULL && over->kind != MX_JSON_OBJECT)
         return bad(err, "power_level_content_override must be an object");
+    if (over != NULL && over->n > MX_CHAIN_MAX)
+        return bad(err, "power_level_content_override has too many members");
     const struct mx_json *users = over != NULL ? mx_json_member(over, "users") : NULL;
     if (users != NULL && !p->version->creators_privileged && mx_json_member(users, gg_arena_strndup(arena, p->creator.s, p->creator.n)) == NULL)
         return bad(err, "Not a valid power_level_content_override: 'users' does not hold the creator");

@@ -4,6 +4,8 @@
  * bounds the stream ordering alone, as Synapse reads them. */
 #include "rooms/history.h"
 
+#include <ganglion/fiber.h>
+
 #define COLUMNS "SELECT event_id, topological_ordering, stream_ordering, instance_name FROM events "
 #define WHERE "WHERE room_id = $1 AND NOT outlier AND rejection_reason IS NULL "
 #define BACKWARDS "ORDER BY topological_ordering DESC, stream_ordering DESC LIMIT $4"
@@ -68,6 +70,8 @@ static int read_rows(struct mx_server *server, const struct mx_page_query *q, co
     return 0;
 }
 
+enum { TURN = 100 }; /* events that are looked at before others may run: a filter can be costly */
+
 /* Of the rows read: loads, filters, and appends to the page until it is full. *used_out: rows that it consumed. */
 static int take(struct mx_server *server, struct gg_str user_id, const struct mx_access *access, const struct mx_page_query *q,
                 const struct row *rows, size_t n, struct gg_arena *arena, struct mx_page *page, size_t *used_out,
@@ -81,6 +85,8 @@ static int take(struct mx_server *server, struct gg_str user_id, const struct mx
     int rc = mx_store_events(server, ids, n, false, arena, events, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         const struct mx_event *e = events[i];
+        if (i % TURN == TURN - 1 && (rc = gg_yield()) != 0)
+            return gg_fail(err, rc, "reading history");
         bool wanted = e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !before_start(server, q, &rows[i]) &&
                       (q->filter == NULL || mx_filter_event(q->filter, e));
         events[i] = wanted ? e : NULL;
@@ -96,7 +102,8 @@ static int take(struct mx_server *server, struct gg_str user_id, const struct mx
     return rc;
 }
 
-enum { MAX_ROUNDS = 20 }; /* a filter that lets little pass must not make one request read a whole room */
+/* A filter that lets little pass must not make one request read a whole room, nor hold all that it read. */
+enum { MAX_SEEN = 4000 };
 
 int mx_history_page(struct mx_server *server, struct gg_str user_id, const struct mx_access *access,
                     const struct mx_page_query *q, struct gg_arena *arena, struct mx_page *out, struct gg_error *err)
@@ -105,8 +112,8 @@ int mx_history_page(struct mx_server *server, struct gg_str user_id, const struc
     out->events = GG_NEW_ARRAY(arena, const struct mx_event *, q->limit + 1);
     out->end = q->from;
     out->more = true;
-    for (int round = 0; round < MAX_ROUNDS && out->more && out->n < q->limit; round++) {
-        size_t want = (q->limit - out->n) + (round > 0 ? 50 : 0), n, used;
+    for (size_t seen = 0; seen < MAX_SEEN && out->more && out->n < q->limit;) {
+        size_t want = (q->limit - out->n) + (seen > 0 ? 50 : 0), n, used;
         struct row *rows;
         int rc = read_rows(server, q, &out->end, want + 1, arena, &rows, &n, err);
         if (rc != 0)
@@ -125,6 +132,7 @@ int mx_history_page(struct mx_server *server, struct gg_str user_id, const struc
         rc = take(server, user_id, access, q, rows, n, arena, out, &used, err);
         if (rc != 0)
             return rc;
+        seen += n;
         out->more = out->more || used < n;
         out->end = after_row(&rows[used - 1], q->backwards);
     }
