@@ -1,6 +1,6 @@
 /* matrix/storage/state_groups/read.c: the state of a group, and the groups of events (facts database 5.1). */
 #include <stdio.h>
-#include <stdlib.h>
+#include <ganglion/memory.h>
 
 #include "groups.h"
 
@@ -33,7 +33,7 @@ void mx_groups_keep(struct mx_store *store, int64_t group, const struct mx_state
 {
     struct group_key key;
     key_of(group, &key);
-    struct mx_held_group *held = calloc(1, sizeof(*held));
+    struct mx_held_group *held = gg_xcalloc(1, sizeof(*held));
     held->state = mx_state_ref(state);
     held->chain = chain;
     mx_cache_put(store->groups, key.str, held, mx_state_bytes(state), mx_cache_tick(store->groups));
@@ -48,12 +48,25 @@ void mx_groups_drop(struct mx_store *store, int64_t group)
 
 void mx_event_group_keep(struct mx_store *store, struct gg_str event_id, int64_t group)
 {
-    int64_t *value = malloc(sizeof(*value));
+    int64_t *value = gg_xmalloc(sizeof(*value));
     *value = group;
     mx_cache_put(store->event_groups, event_id, value, sizeof(*value), mx_cache_tick(store->event_groups));
 }
 
-static int read_group(struct mx_store *store, int64_t group, struct gg_error *err)
+static void unref_state(void *state)
+{
+    mx_state_unref(state);
+}
+
+static const struct mx_state *lend(struct mx_state *state, struct gg_arena *arena)
+{
+    gg_arena_defer(arena, unref_state, state);
+    return state;
+}
+
+/* The state is lent to the caller whether or not the cache has a place for it. */
+static int read_group(struct mx_store *store, int64_t group, struct gg_arena *caller, const struct mx_state **out,
+                      int64_t *chain, struct gg_error *err)
 {
     struct gg_arena *arena = gg_arena_new();
     struct gg_rows *rows;
@@ -70,15 +83,12 @@ static int read_group(struct mx_store *store, int64_t group, struct gg_error *er
         if (!gg_rows_null(rows, i, 0))
             mx_state_set(state, gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2));
     mx_groups_keep(store, group, state, gg_rows_i64(rows, 0, 3));
-    mx_state_unref(state);
+    if (chain)
+        *chain = gg_rows_i64(rows, 0, 3);
+    *out = lend(state, caller);
 out:
     gg_arena_free(arena);
     return status;
-}
-
-static void unref_state(void *state)
-{
-    mx_state_unref(state);
 }
 
 static const struct mx_state *held_state(struct mx_store *store, struct gg_str key, struct gg_arena *arena,
@@ -89,9 +99,7 @@ static const struct mx_state *held_state(struct mx_store *store, struct gg_str k
         return NULL;
     if (chain)
         *chain = held->chain;
-    struct mx_state *state = mx_state_ref(held->state);
-    gg_arena_defer(arena, unref_state, state);
-    return state;
+    return lend(mx_state_ref(held->state), arena);
 }
 
 int mx_group_load(struct mx_store *store, int64_t group, struct gg_arena *arena, const struct mx_state **out,
@@ -106,12 +114,8 @@ int mx_group_load(struct mx_store *store, int64_t group, struct gg_arena *arena,
         struct mx_flight *flight = mx_flight_join(store->group_flights, key.str, &owner);
         int status = 0;
         if (owner) {
-            status = read_group(store, group, err);
-            *out = status ? NULL : held_state(store, key.str, arena, chain);
+            status = read_group(store, group, arena, out, chain, err);
             mx_flight_land(store->group_flights, key.str, flight);
-            if (!status && !*out)
-                return gg_fail(err, GG_E_LIMIT, "state group %lld is larger than the cache (caches.global_factor)",
-                               (long long)group);
         } else if ((status = mx_flight_wait(flight))) {
             return gg_fail(err, status, "waiting for a state group");
         }
