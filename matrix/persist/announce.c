@@ -21,7 +21,7 @@ static void keep_event(struct mx_server *server, const struct mx_plan *plan, str
         mx_store_keep(server, event);
         mx_event_unref(event);
     }
-    if (!p->rejected && mx_event_is(p->event, "m.room.redaction", NULL) && p->event->redacts.s)
+    if (!p->rejected && mx_content_redacts(p->event).s)
         mx_events_forget(store, p->event->redacts);
 }
 

@@ -1,4 +1,5 @@
 /* matrix/persist/content.c: what the writer reads out of the content of events. */
+#include "../json/text.h"
 #include "writer.h"
 
 struct gg_str mx_content_text(const struct mx_event *event, const char *key, struct gg_arena *arena)
@@ -6,9 +7,15 @@ struct gg_str mx_content_text(const struct mx_event *event, const char *key, str
     return mx_json_string(mx_json_get(event->content, key), arena);
 }
 
-struct gg_str mx_without_nul(struct gg_str text, struct gg_arena *arena)
+struct gg_str mx_storable(struct gg_str text)
 {
-    return text.s && text.n && memchr(text.s, 0, text.n) ? gg_strn(NULL, 0) : text;
+    bool bad = text.s && text.n && (memchr(text.s, 0, text.n) || mx_text_has_surrogate(text));
+    return bad ? gg_strn(NULL, 0) : text;
+}
+
+struct gg_str mx_content_redacts(const struct mx_event *event)
+{
+    return gg_str_is(event->type, "m.room.redaction") ? mx_storable(event->redacts) : gg_strn(NULL, 0);
 }
 
 void mx_content_relation(const struct mx_event *event, struct gg_arena *arena, struct mx_planned *out)
@@ -16,14 +23,14 @@ void mx_content_relation(const struct mx_event *event, struct gg_arena *arena, s
     struct gg_str relation = mx_json_get(event->content, "m.relates_to");
     if (!relation.s)
         return;
-    struct gg_str type = mx_json_string(mx_json_get(relation, "rel_type"), arena);
-    struct gg_str parent = mx_json_string(mx_json_get(relation, "event_id"), arena);
+    struct gg_str type = mx_storable(mx_json_string(mx_json_get(relation, "rel_type"), arena));
+    struct gg_str parent = mx_storable(mx_json_string(mx_json_get(relation, "event_id"), arena));
     if (!type.s || !parent.s)
         return;
     out->rel_type = type;
     out->relates_to = parent;
     if (gg_str_is(type, "m.annotation"))
-        out->rel_key = mx_json_string(mx_json_get(relation, "key"), arena);
+        out->rel_key = mx_storable(mx_json_string(mx_json_get(relation, "key"), arena));
 }
 
 /* The plain text of m.topic's m.text (MSC3765), else topic. */
@@ -80,17 +87,17 @@ void mx_content_fact(const struct mx_event *event, struct gg_arena *arena, struc
         return;
     if (gg_str_is(event->type, "m.room.create")) {
         f->has_type = true;
-        f->room_type = mx_without_nul(mx_content_text(event, "type", arena), arena);
+        f->room_type = mx_storable(mx_content_text(event, "type", arena));
     } else if (gg_str_is(event->type, "m.room.encryption")) {
         struct gg_str algorithm = mx_json_get(event->content, "algorithm");
         f->has_encrypted = true;
         f->encrypted = algorithm.s && !gg_str_is(algorithm, "null");
     } else if (gg_str_is(event->type, "m.room.name")) {
         f->has_name = true;
-        f->name = mx_without_nul(mx_content_text(event, "name", arena), arena);
+        f->name = mx_storable(mx_content_text(event, "name", arena));
     } else if (gg_str_is(event->type, "m.room.tombstone")) {
         f->has_tombstone = true;
-        f->tombstone = mx_without_nul(mx_content_text(event, "replacement_room", arena), arena);
+        f->tombstone = mx_storable(mx_content_text(event, "replacement_room", arena));
     }
 }
 

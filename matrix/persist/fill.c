@@ -225,8 +225,8 @@ static void fill_member(struct mx_rowset *t, const struct mx_plan *plan, const s
     if (!e->membership.s || !e->state_key.s)
         return;
     mx_rowset_add(&t[MX_T_MEMBERSHIPS], e->event_id, signed_id(plan, p->stream), e->state_key, e->sender, plan->room_id,
-                  e->membership, mx_without_nul(mx_content_text(e, "displayname", arena), arena),
-                  mx_without_nul(mx_content_text(e, "avatar_url", arena), arena));
+                  e->membership, mx_storable(mx_content_text(e, "displayname", arena)),
+                  mx_storable(mx_content_text(e, "avatar_url", arena)));
     if (p->outlier && e->meta.out_of_band && !plan->backfilled && mx_is_mine(plan->persister->server, e->state_key))
         fill_out_of_band(t, plan, p, arena);
 }
@@ -243,7 +243,7 @@ static void fill_kind(struct mx_rowset *t, const struct mx_plan *plan, const str
     if (plan->persister->search && mx_content_search(e, arena, &key, &text))
         mx_rowset_add(&t[MX_T_SEARCH], e->event_id, plan->room_id, gg_str(key), text, signed_id(plan, p->stream),
                       e->origin_server_ts);
-    if (gg_str_is(e->type, "m.room.redaction") && e->redacts.s)
+    if (mx_content_redacts(e).s)
         fill_redaction(t, plan, e);
     else if (gg_str_is(e->type, "m.room.retention"))
         fill_retention(t, plan, e);

@@ -324,8 +324,7 @@ static int find_unrelated(struct mx_plan *plan, struct gg_error *err)
     size_t n = 0;
     for (size_t i = 0; i < plan->n; i++) {
         const struct mx_planned *p = &plan->events[i];
-        if (p->fate == MX_FATE_NEW && !p->rejected && mx_event_is(p->event, "m.room.redaction", NULL) &&
-            p->event->redacts.s)
+        if (p->fate == MX_FATE_NEW && !p->rejected && mx_content_redacts(p->event).s)
             ids[n++] = p->event->redacts;
     }
     struct gg_rows *rows;

@@ -168,6 +168,9 @@ void mx_content_relation(const struct mx_event *event, struct gg_arena *arena, s
 bool mx_content_search(const struct mx_event *event, struct gg_arena *arena, const char **key, struct gg_str *text);
 void mx_content_fact(const struct mx_event *event, struct gg_arena *arena, struct mx_room_facts *facts);
 bool mx_is_bump(const struct mx_event *event);
-struct gg_str mx_without_nul(struct gg_str text, struct gg_arena *arena); /* s NULL if it has one */
+/* s NULL where the database cannot hold the text: a NUL, a lone surrogate. */
+struct gg_str mx_storable(struct gg_str text);
+/* The event that a redaction names; s NULL: it is none, or names what no event is called. */
+struct gg_str mx_content_redacts(const struct mx_event *event);
 
 #endif

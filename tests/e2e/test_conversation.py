@@ -138,3 +138,14 @@ def test_typing_is_seen_everywhere_and_ends_by_itself(server):
     assert typists(late) == [[alice.user_id]]
     alice.ok("PUT", path, {"typing": False}, base=two)
     assert bob.sync_until(lambda a: typists(a) and not typists(a)[0] and a, since)
+
+
+def test_text_that_the_database_cannot_hold_spoils_nothing(server):
+    alice = server.register()
+    room = alice.create_room(name="a\0b", topic="\0")
+    path = f"/_matrix/client/v3/rooms/{quote(room)}/send"
+    sent = alice.ok("PUT", f"{path}/m.room.message/nul1", {
+        "body": "a\0b", "m.relates_to": {"event_id": "$\0", "rel_type": "m.annotation", "key": "\0"}})["event_id"]
+    alice.ok("PUT", f"{path}/m.room.redaction/nul2", {"redacts": "$a\0"})
+    event = alice.ok("GET", f"/_matrix/client/v3/rooms/{quote(room)}/event/{quote(sent)}")
+    assert event["content"]["body"] == "a\0b"
