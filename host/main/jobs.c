@@ -63,12 +63,12 @@ void gg_host_start_jobs(struct gg_host *host)
 
 void gg_host_stop_jobs(struct gg_host *host, int64_t deadline)
 {
-    gg_scope_cancel(host->jobs_scope);
-    if (gg_scope_join(host->jobs_scope, deadline) == GG_OK)
-        gg_scope_end(host->jobs_scope);
-    else
-        gg_warn(&logger, "%zu jobs did not end in time", gg_scope_count(host->jobs_scope));
+    struct gg_scope *scope = host->jobs_scope;
     host->jobs_scope = NULL;
+    gg_scope_cancel(scope);
+    if (gg_scope_join(scope, deadline) != GG_OK)
+        gg_warn(&logger, "%zu jobs do not end in time", gg_scope_count(scope));
+    gg_scope_end(scope); /* their arguments are freed soon; the alarm of main/run.c is the bound */
 }
 
 void gg_host_free_jobs(struct gg_host *host)

@@ -21,6 +21,9 @@
 
 static struct gg_logger logger = {"ganglion.main"};
 
+/* Draining may have used up its time: what is cancelled still gets this to end. */
+#define LAST_WORDS_MS 2000
+
 struct stage {
     const char *name;
     int (*start)(struct gg_run *run, struct gg_error *err); /* or NULL */
@@ -87,18 +90,18 @@ static int start_parts(struct gg_run *run, struct gg_error *err)
 static void stop_parts(struct gg_run *run)
 {
     struct gg_host *host = run->setup.host;
+    struct gg_scope *scope = host->scope;
     gg_http_free(host->server);
-    gg_scope_cancel(host->scope);
-    if (gg_scope_join(host->scope, run->drain_deadline) == GG_OK)
-        gg_scope_end(host->scope);
-    else
-        gg_warn(&logger, "%zu fibers did not end in time", gg_scope_count(host->scope));
+    host->server = NULL;
+    gg_scope_cancel(scope);
+    if (gg_scope_join(scope, gg_deadline(LAST_WORDS_MS)) != GG_OK)
+        gg_warn(&logger, "%zu fibers do not end in time", gg_scope_count(scope));
+    host->scope = NULL; /* a second signal must not find it */
+    gg_scope_end(scope); /* what follows is freed under nobody; the alarm of main/run.c is the bound */
     gg_client_stop(host);
     gg_db_free(host->db); /* before the streams, whose statements it remembers */
-    gg_repl_free(host);
-    host->server = NULL;
     host->db = NULL;
-    host->scope = NULL;
+    gg_repl_free(host);
 }
 
 static int add_route(void *arg, const struct gg_role *role, const struct gg_route *route, struct gg_error *err)
