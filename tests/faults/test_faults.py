@@ -122,7 +122,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(hurt, users, rooms, fault):
     def hurt_it():
         for _ in range(ROUNDS):
             FAULTS[fault](hurt)
-            time.sleep(random.uniform(1, 2))
+            time.sleep(random.uniform(0.7, 1.5))
 
     began = time.monotonic()
     asyncio.run(load.run(hurt_it, [hurt.worker_url("generic_worker1"), hurt.worker_url("generic_worker2")]))
