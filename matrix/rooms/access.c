@@ -34,6 +34,11 @@ static int up_to_leave(struct mx_server *server, struct gg_str leave_id, struct 
     if (rc != 0)
         return rc;
     access->until = leave->meta.stream_ordering;
+    if (leave->meta.outlier) { /* an invite turned down when the server had left the room: nothing is known around it */
+        access->out_of_band = leave;
+        access->ever_joined = false;
+        return 0;
+    }
     return mx_store_state_after(server, leave_id, arena, &access->state, err);
 }
 

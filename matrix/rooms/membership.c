@@ -1,5 +1,6 @@
 /* matrix/rooms/membership.c: join, invite, leave, kick, ban, unban and knock, each one member event. */
 #include "rooms/membership.h"
+#include "rooms/reject.h"
 
 #include <ganglion/buf.h>
 #include <ganglion/matrix/accounts.h>
@@ -296,9 +297,16 @@ static int not_known_here(const struct mx_membership_change *change, struct gg_e
     if (listed("join|knock", change->membership))
         return gg_refuse(err, 404, "M_UNKNOWN", "Can't %s remote room because no servers that are in the room have been provided.",
                          change->action);
-    if (gg_str_is(change->membership, "leave"))
-        return gg_refuse(err, 404, "M_UNKNOWN", "Not a known room");
     return GG_E_FORBIDDEN;
+}
+
+static int leave_alone(struct mx_server *server, const struct mx_requester *requester, const struct mx_membership_change *change,
+                       struct gg_arena *arena, struct gg_str *event_id_out, struct gg_error *err)
+{
+    struct gg_str content;
+    int rc = mx_member_content(server, change->target, change->membership, change->reason, change->content, false, arena,
+                               &content, err);
+    return rc != 0 ? rc : mx_reject_alone(server, requester, change->room_id, content, arena, event_id_out, err);
 }
 
 int mx_room_membership(struct mx_server *server, const struct mx_requester *requester,
@@ -317,9 +325,11 @@ int mx_room_membership(struct mx_server *server, const struct mx_requester *requ
         return rc;
     struct mx_chain chain;
     rc = mx_chain_begin(&chain, server, requester, change->room_id, arena, err);
-    if (rc == GG_E_FORBIDDEN)
+    if (rc == GG_E_FORBIDDEN && gg_str_is(change->membership, "leave") && gg_str_is(change->target, requester->user_id))
+        rc = leave_alone(server, requester, change, arena, event_id_out, err);
+    else if (rc == GG_E_FORBIDDEN)
         rc = not_known_here(change, err);
-    if (rc == 0)
+    else if (rc == 0)
         rc = change_locked(&chain, change, event_id_out, err);
     mx_chain_done(&chain);
     mx_room_unlock(server, lock);

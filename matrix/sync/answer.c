@@ -101,11 +101,29 @@ static void write_room(struct mx_sync *sync, const struct mx_sync_room *r, struc
     gg_buf_char(out, '}');
 }
 
+static void write_member(struct gg_buf *out, const char *key, struct gg_str text)
+{
+    gg_buf_printf(out, "\"%s\":", key);
+    gg_buf_json_string(out, text);
+    gg_buf_char(out, ',');
+}
+
+/* Client-server API, "Stripped state": no more than this of an event of a room that one is not in. */
+static void write_stripped_event(struct gg_buf *out, const struct mx_event *e)
+{
+    gg_buf_char(out, '{');
+    write_member(out, "type", e->type);
+    write_member(out, "state_key", e->state_key);
+    write_member(out, "sender", e->sender);
+    gg_buf_lit(out, "\"content\":");
+    gg_buf_str(out, e->content);
+    gg_buf_char(out, '}');
+}
+
 /* An invited user sees the stripped state that came with the invite, and the invite itself last. */
-static void write_stripped(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
+static void write_stripped(const struct mx_sync_room *r, struct gg_buf *out)
 {
     bool invite = r->kind == MX_SYNC_INVITE;
-    struct mx_client_format format = format_of(sync);
     struct gg_str given = mx_json_get(r->membership->unsigned_, invite ? "invite_room_state" : "knock_room_state");
     struct mx_json_iter it = mx_json_iter(given);
     gg_buf_json_string(out, r->room->room_id);
@@ -114,7 +132,7 @@ static void write_stripped(struct mx_sync *sync, const struct mx_sync_room *r, s
         gg_buf_str(out, it.value);
         gg_buf_char(out, ',');
     }
-    mx_event_write_client(out, r->membership, &format);
+    write_stripped_event(out, r->membership);
     gg_buf_lit(out, "]}}");
 }
 
@@ -138,7 +156,7 @@ static void write_rooms(struct mx_sync *sync, struct gg_buf *out)
                 gg_buf_char(out, ',');
             first = first_section = false;
             if (r->membership != NULL)
-                write_stripped(sync, r, out);
+                write_stripped(r, out);
             else
                 write_room(sync, r, out);
         }

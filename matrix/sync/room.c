@@ -152,6 +152,17 @@ static void show_current_state(const struct mx_sync_room *r, const struct mx_eve
     }
 }
 
+/* A leave outside the room's history is all that there is to say. */
+static void show_alone(struct mx_sync *sync, struct mx_sync_room *r, const struct mx_event *leave)
+{
+    r->timeline = GG_NEW_ARRAY(sync->arena, const struct mx_event *, 1);
+    r->timeline[0] = leave;
+    r->n_timeline = 1;
+    r->prev_stream = leave->meta.stream_ordering - 1;
+    r->alone = true;
+    r->full = r->limited = false;
+}
+
 static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
 {
     struct mx_access access;
@@ -160,6 +171,10 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
     for (size_t i = 0; i < r->n_all; i++)
         candidates[i] = shown(sync, r->all[i]) ? r->all[i] : NULL;
     int rc = access_for(sync, r, &access, err);
+    if (rc == 0 && access.out_of_band != NULL) {
+        show_alone(sync, r, access.out_of_band);
+        return 0;
+    }
     if (rc == 0 && !access.ever_joined) { /* an invite that was turned down: nothing but the leave itself */
         for (size_t i = 0; i < r->n_all; i++)
             visible[i] = candidates[i] != NULL && gg_str_eq(candidates[i]->event_id, r->room->event_id);
@@ -326,6 +341,8 @@ static int load_shown_state(struct mx_sync *sync, struct mx_sync_room *r, const 
 static int make_state(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
 {
     bool gap = r->limited && !r->full;
+    if (r->alone)
+        return 0;
     if (!r->full && !gap && !(sync->query->state.lazy_members && r->n_timeline > 0))
         return 0;
     struct id_list ids = {0};

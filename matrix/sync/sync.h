@@ -38,6 +38,7 @@ struct mx_sync_room {
     bool changed;                           /* there may be events after since */
     bool newly_joined;                      /* since the client's token; its timeline is called limited, as Synapse does */
     bool limited;
+    bool alone;                             /* a leave outside the room's history, and nothing else */
     int64_t after, upto;                    /* stream orderings: timeline lies in (after, upto] */
     const struct mx_event **all;            /* every event of the range that was read, oldest first */
     size_t n_all;

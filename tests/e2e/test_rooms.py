@@ -201,3 +201,16 @@ def test_a_room_without_a_name_has_heroes(server):
     alice.put_state(room, "m.room.name", {"name": "tea"})
     assert joined(alice.sync(filter=LAZY), room)["summary"] == {"m.joined_member_count": 2, "m.invited_member_count": 1}
     assert joined(alice.sync(), room)["summary"] == {}
+
+
+def test_an_invite_outlives_the_inviter_and_can_be_turned_down(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(invite=[bob.user_id])
+    invite, since = bob.sync_until(lambda a: a.get("rooms", {}).get("invite", {}).get(room))
+    mine = invite["invite_state"]["events"][-1]
+    assert mine["state_key"] == bob.user_id and set(mine) == {"type", "state_key", "sender", "content"}
+    alice.leave(room)
+    bob.leave(room)
+    left, since = bob.sync_until(lambda a: a.get("rooms", {}).get("leave", {}).get(room), since)
+    assert room not in bob.sync().get("rooms", {}).get("invite", {})
+    assert bob.call("POST", f"{C}/rooms/{quote(room)}/leave", {}).status in (403, 404)
