@@ -4,13 +4,14 @@
 
 #include "rooms/access.h"
 #include "rooms/history.h"
+#include "rooms/show.h"
 
 #include <ganglion/config.h>
 
 static struct mx_client_format format_for(struct gg_request *rq)
 {
     const struct mx_requester *requester = mx_requester_of(rq);
-    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id)};
+    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id), .old_copies = true};
     if (requester->device_id != NULL)
         format.device_id = gg_str(requester->device_id);
     return format;
@@ -22,19 +23,72 @@ static int access_of(struct gg_request *rq, struct mx_access *access, struct gg_
                           gg_request_arena(rq), access, err);
 }
 
-static void write_events(struct gg_buf *buf, const struct mx_event *const *events, size_t n, const struct mx_client_format *format)
+/* What the reader is in the room now, and since which event: spares reading what they were before. */
+static int now_in(struct gg_request *rq, const struct mx_access *access, struct mx_show_room *out, struct gg_error *err)
 {
+    const struct mx_event *member = NULL;
+    int rc = access->membership.s == NULL ? 0 :
+        mx_heads_state_event(mx_server_of_request(rq), access->head, "m.room.member", gg_str(mx_requester_of(rq)->user_id),
+                             gg_request_arena(rq), &member, err);
+    out->room_id = access->head->room_id;
+    if (rc == 0 && member != NULL) {
+        out->membership = member->membership;
+        out->since = member->meta.stream_ordering;
+    }
+    return rc;
+}
+
+/* access: of those who read history, whose membership is told with each event; NULL: not told (state). */
+static int write_one_or_all(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n, bool list,
+                            const struct mx_access *access, const struct mx_client_format *format, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct mx_show_room room = {.n = n};
+    struct mx_show show;
+    int rc = mx_show_read(server, events, n, arena, &show, err);
+    if (rc == 0 && access != NULL && n > 0)
+        rc = now_in(rq, access, &room, err);
+    if (rc == 0 && access != NULL && n > 0)
+        rc = mx_show_memberships(server, format->user_id, &room, 1, &show, arena, err);
+    if (rc != 0)
+        return rc;
     bool first = true;
-    gg_buf_char(buf, '[');
+    gg_buf_text(buf, list ? "[" : "");
     for (size_t i = 0; i < n; i++) {
         if (events[i] == NULL)
             continue;
-        if (!first)
-            gg_buf_char(buf, ',');
+        gg_buf_text(buf, first ? "" : ",");
         first = false;
-        mx_event_write_client(buf, events[i], format);
+        mx_show_write(buf, &show, i, format);
     }
-    gg_buf_char(buf, ']');
+    gg_buf_text(buf, list ? "]" : "");
+    return 0;
+}
+
+static int write_events(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n,
+                        const struct mx_access *access, struct gg_error *err)
+{
+    struct mx_client_format format = format_for(rq);
+    return write_one_or_all(rq, buf, events, n, true, access, &format, err);
+}
+
+/* One event by itself; `format=event` of a state event has never had the old copies. */
+static int write_event(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *event, const struct mx_access *access,
+                       bool old_copies, struct gg_error *err)
+{
+    struct mx_client_format format = format_for(rq);
+    format.old_copies = old_copies;
+    return write_one_or_all(rq, buf, &event, 1, false, access, &format, err);
+}
+
+/* Sends what was written, or gives it up. */
+static int answer(struct gg_request *rq, struct gg_buf *buf, int rc)
+{
+    if (rc == 0)
+        return gg_reply_buf(rq, 200, buf);
+    gg_buf_done(buf);
+    return rc;
 }
 
 /* ---- state ---- */
@@ -64,10 +118,8 @@ int mx_api_get_state_all(void *self, struct gg_request *rq, struct gg_error *err
         rc = load_state(rq, access.state, NULL, &events, &n, err);
     if (rc != 0)
         return rc;
-    struct mx_client_format format = format_for(rq);
     struct gg_buf buf = GG_BUF_INIT;
-    write_events(&buf, events, n, &format);
-    return gg_reply_buf(rq, 200, &buf);
+    return answer(rq, &buf, write_events(rq, &buf, events, n, NULL, err));
 }
 
 int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
@@ -86,13 +138,11 @@ int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
     if (rc != 0)
         return rc;
     struct gg_buf buf = GG_BUF_INIT;
-    if (style != NULL && strcmp(style, "event") == 0) {
-        struct mx_client_format format = format_for(rq);
-        mx_event_write_client(&buf, event, &format);
-    } else {
+    if (style != NULL && strcmp(style, "event") == 0)
+        rc = write_event(rq, &buf, event, NULL, false, err);
+    else
         gg_buf_str(&buf, event->content);
-    }
-    return gg_reply_buf(rq, 200, &buf);
+    return answer(rq, &buf, rc);
 }
 
 /* ---- members ---- */
@@ -137,12 +187,11 @@ int mx_api_members(void *self, struct gg_request *rq, struct gg_error *err)
         if (events[i] != NULL && ((is != NULL && !gg_str_is(events[i]->membership, is)) ||
                                   (is_not != NULL && gg_str_is(events[i]->membership, is_not))))
             events[i] = NULL;
-    struct mx_client_format format = format_for(rq);
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_lit(&buf, "{\"chunk\":");
-    write_events(&buf, events, n, &format);
+    rc = write_events(rq, &buf, events, n, NULL, err);
     gg_buf_char(&buf, '}');
-    return gg_reply_buf(rq, 200, &buf);
+    return answer(rq, &buf, rc);
 }
 
 static void write_text_or_null(struct gg_buf *buf, struct gg_str json)
@@ -208,9 +257,11 @@ int mx_api_joined_rooms(void *self, struct gg_request *rq, struct gg_error *err)
 
 /* ---- history ---- */
 
-static void write_room_token(struct gg_buf *buf, const char *key, const struct mx_room_token *at)
+/* Another place in a room; of the other streams a token keeps what `base` says (clients may sync from it). */
+static void write_room_token(struct gg_buf *buf, const char *key, const struct mx_token *base, const struct mx_room_token *at)
 {
-    struct mx_token token = {.room = *at};
+    struct mx_token token = *base;
+    token.room = *at;
     gg_buf_printf(buf, "\"%s\":\"", key);
     mx_token_write(buf, &token);
     gg_buf_char(buf, '"');
@@ -245,7 +296,7 @@ static int default_start(struct gg_request *rq, const struct mx_access *access, 
 }
 
 static int read_page_query(struct gg_request *rq, const struct mx_access *access, struct mx_page_query *q,
-                           struct mx_filter *filter, struct mx_room_token *to, struct gg_error *err)
+                           struct mx_filter *filter, struct mx_token *base, struct mx_room_token *to, struct gg_error *err)
 {
     const char *dir = gg_request_query(rq, "dir"), *from = gg_request_query(rq, "from"), *end = gg_request_query(rq, "to");
     const char *json = gg_request_query(rq, "filter");
@@ -268,8 +319,10 @@ static int read_page_query(struct gg_request *rq, const struct mx_access *access
     if (from == NULL || from[0] == '\0') {
         rc = default_start(rq, access, q->backwards, &q->from, err);
     } else {
-        rc = mx_token_parse(mx_server_of_request(rq), from, &token, err);
-        q->from = token.room;
+        rc = mx_token_parse(mx_server_of_request(rq), from, base, err);
+        q->from = base->room;
+        if (rc == 0 && q->backwards && mx_position_max(&q->from.at) > access->until)
+            rc = default_start(rq, access, true, &q->from, err); /* what came after they left is none of theirs */
     }
     if (rc == 0 && end != NULL) {
         rc = mx_token_parse(mx_server_of_request(rq), end, &token, err);
@@ -303,6 +356,7 @@ int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_access access;
     struct mx_filter filter;
+    struct mx_token base = {0};
     struct mx_room_token to;
     struct mx_page_query q = {.room_id = mx_api_param(rq, "room_id")};
     struct mx_page page;
@@ -310,29 +364,28 @@ int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
     size_t n_members = 0;
     int rc = access_of(rq, &access, err);
     if (rc == 0)
-        rc = read_page_query(rq, &access, &q, &filter, &to, err);
+        rc = read_page_query(rq, &access, &q, &filter, &base, &to, err);
     if (rc == 0)
         rc = mx_history_page(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), &access, &q, gg_request_arena(rq), &page, err);
     if (rc == 0 && filter.lazy_members)
         rc = lazy_members(rq, &access, page.events, page.n, &members, &n_members, err);
     if (rc != 0)
         return rc;
-    struct mx_client_format format = format_for(rq);
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_lit(&buf, "{\"chunk\":");
-    write_events(&buf, page.events, page.n, &format);
+    rc = write_events(rq, &buf, page.events, page.n, &access, err);
     gg_buf_char(&buf, ',');
-    write_room_token(&buf, "start", &q.from);
-    if (page.n > 0 || page.more) {
+    write_room_token(&buf, "start", &base, &q.from);
+    if (page.n_matched > 0 || page.more) {
         gg_buf_char(&buf, ',');
-        write_room_token(&buf, "end", &page.end);
+        write_room_token(&buf, "end", &base, &page.end);
     }
     if (filter.lazy_members && page.n > 0) {
         gg_buf_lit(&buf, ",\"state\":");
-        write_events(&buf, members, n_members, &format);
+        rc = rc == 0 ? write_events(rq, &buf, members, n_members, NULL, err) : rc;
     }
     gg_buf_char(&buf, '}');
-    return gg_reply_buf(rq, 200, &buf);
+    return answer(rq, &buf, rc);
 }
 
 /* ---- one event and what is around it ---- */
@@ -364,10 +417,8 @@ int mx_api_event(void *self, struct gg_request *rq, struct gg_error *err)
         return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
     if (rc != 0)
         return rc;
-    struct mx_client_format format = format_for(rq);
     struct gg_buf buf = GG_BUF_INIT;
-    mx_event_write_client(&buf, event, &format);
-    return gg_reply_buf(rq, 200, &buf);
+    return answer(rq, &buf, write_event(rq, &buf, event, &access, true, err));
 }
 
 struct around {
@@ -437,20 +488,19 @@ int mx_api_context(void *self, struct gg_request *rq, struct gg_error *err)
         return rc;
     if (filter.lazy_members)
         drop_members(&a, event);
-    struct mx_client_format format = format_for(rq);
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_lit(&buf, "{\"event\":");
-    mx_event_write_client(&buf, event, &format);
+    rc = write_event(rq, &buf, event, &access, true, err);
     gg_buf_lit(&buf, ",\"events_before\":");
-    write_events(&buf, a.before.events, a.before.n, &format);
+    rc = rc == 0 ? write_events(rq, &buf, a.before.events, a.before.n, &access, err) : rc;
     gg_buf_lit(&buf, ",\"events_after\":");
-    write_events(&buf, a.after.events, a.after.n, &format);
+    rc = rc == 0 ? write_events(rq, &buf, a.after.events, a.after.n, &access, err) : rc;
     gg_buf_lit(&buf, ",\"state\":");
-    write_events(&buf, a.state, a.n_state, &format);
+    rc = rc == 0 ? write_events(rq, &buf, a.state, a.n_state, NULL, err) : rc;
     gg_buf_char(&buf, ',');
-    write_room_token(&buf, "start", &a.before.end);
+    write_room_token(&buf, "start", &(struct mx_token){0}, &a.before.end);
     gg_buf_char(&buf, ',');
-    write_room_token(&buf, "end", &a.after.end);
+    write_room_token(&buf, "end", &(struct mx_token){0}, &a.after.end);
     gg_buf_char(&buf, '}');
-    return gg_reply_buf(rq, 200, &buf);
+    return answer(rq, &buf, rc);
 }

@@ -57,21 +57,70 @@ static bool own_device(const struct mx_event *e, const struct mx_client_format *
     return e->meta.token_id && e->meta.token_id == f->token_id;
 }
 
+static void write_all(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f);
+
+static void json_member(struct gg_buf *out, bool *first, const char *key, struct gg_str json)
+{
+    comma(out, first);
+    gg_buf_char(out, '"');
+    gg_buf_text(out, key);
+    gg_buf_lit(out, "\":");
+    gg_buf_str(out, json);
+}
+
+/* A redaction inside what it redacted carries nothing of its own but what it says. */
+static void write_because(struct gg_buf *out, bool *first, const struct mx_client_format *f)
+{
+    struct mx_client_format inner = *f;
+    inner.replaced = inner.redaction = NULL;
+    inner.membership = inner.extra_unsigned = gg_strn(NULL, 0);
+    comma(out, first);
+    gg_buf_lit(out, "\"redacted_because\":");
+    write_all(out, f->redaction, &inner);
+}
+
+/* What was looked up for the event replaces what may be stored with it. */
+static bool looked_up(struct gg_str key, const struct mx_client_format *f)
+{
+    return (f->replaced && (gg_str_is(key, "prev_content") || gg_str_is(key, "prev_sender"))) ||
+           (f->redaction && gg_str_is(key, "redacted_because"));
+}
+
+static bool age_of(const struct mx_event *e, const struct mx_client_format *f, int64_t *age)
+{
+    int64_t age_ts;
+    if (!f->now_ms || !mx_json_i64(mx_json_get(e->unsigned_, "age_ts"), &age_ts))
+        return false;
+    *age = f->now_ms - age_ts;
+    return true;
+}
+
+static void write_age(struct gg_buf *out, bool *first, const struct mx_event *e, const struct mx_client_format *f)
+{
+    int64_t age;
+    if (!age_of(e, f, &age))
+        return;
+    comma(out, first);
+    gg_buf_lit(out, "\"age\":");
+    gg_buf_i64(out, age);
+}
+
 static void write_unsigned(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f)
 {
-    const struct gg_str age_name = GG_STR("age_ts");
-    int64_t age_ts;
     bool none = true, own = own_device(e, f);
     gg_buf_lit(out, ",\"unsigned\":{");
-    for (struct mx_json_iter it = mx_json_iter(e->unsigned_); mx_json_next(&it);) {
-        if (is_one_of(it.key, shown_unsigned, GG_COUNT(shown_unsigned))) {
+    for (struct mx_json_iter it = mx_json_iter(e->unsigned_); mx_json_next(&it);)
+        if (is_one_of(it.key, shown_unsigned, GG_COUNT(shown_unsigned)) && !looked_up(it.key, f))
             copy_member(out, &none, it.key, it.value);
-        } else if (f->now_ms && gg_str_eq(it.key, age_name) && mx_json_i64(it.value, &age_ts)) {
-            comma(out, &none);
-            gg_buf_lit(out, "\"age\":");
-            gg_buf_i64(out, f->now_ms - age_ts);
-        }
+    write_age(out, &none, e, f);
+    if (f->replaced) {
+        json_member(out, &none, "prev_content", f->replaced->content);
+        text_member(out, &none, "prev_sender", f->replaced->sender);
     }
+    if (f->redaction)
+        write_because(out, &none, f);
+    if (f->membership.s)
+        text_member(out, &none, "membership", f->membership);
     if (own && e->meta.txn_id.s)
         text_member(out, &none, "transaction_id", e->meta.txn_id);
     if (own && e->meta.delay_id.s)
@@ -117,6 +166,26 @@ static void write_members(struct gg_buf *out, const struct mx_event *e, const st
         text_member(out, first, "redacts", e->redacts);
 }
 
+/* Members of unsigned that the first client format had at the top. */
+static void write_old_copies(struct gg_buf *out, bool *first, const struct mx_event *e, const struct mx_client_format *f)
+{
+    struct gg_str replaces = mx_json_get(e->unsigned_, "replaces_state");
+    text_member(out, first, "user_id", e->sender);
+    write_age(out, first, e, f);
+    if (replaces.s)
+        json_member(out, first, "replaces_state", replaces);
+    if (f->replaced)
+        json_member(out, first, "prev_content", f->replaced->content);
+    if (f->redaction)
+        write_because(out, first, f);
+}
+
+/* A version 12 create event has no room_id of its own; clients get one everywhere. */
+static bool shows_room_id(const struct mx_event *e, const struct mx_client_format *f)
+{
+    return e->room_id.s && (!f->without_room_id || (e->version->room_id_is_hash && mx_event_is(e, "m.room.create", "")));
+}
+
 static void write_all(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f)
 {
     bool first = true;
@@ -124,8 +193,10 @@ static void write_all(struct gg_buf *out, const struct mx_event *e, const struct
     gg_buf_char(out, '{');
     write_members(out, e, f, &first);
     text_member(out, &first, "event_id", e->event_id);
-    if (!f->without_room_id && e->room_id.s)
+    if (shows_room_id(e, f))
         text_member(out, &first, "room_id", e->room_id);
+    if (f->old_copies)
+        write_old_copies(out, &first, e, f);
     write_unsigned(out, e, f);
     gg_buf_char(out, '}');
 }

@@ -135,9 +135,17 @@ struct at_event {
     struct gg_str membership, membership_before;
 };
 
-static struct gg_str previous(const struct mx_event *event, const char *key, struct gg_arena *arena)
+/* A member of the content that a state event replaced; *out s NULL: none. */
+static int previous(struct mx_server *server, const struct mx_event *event, const char *key, struct gg_arena *arena,
+                    struct gg_str *out, struct gg_error *err)
 {
-    return mx_json_string(mx_json_get(mx_json_get(event->unsigned_, "prev_content"), key), arena);
+    struct gg_str id = mx_json_string(mx_json_get(event->unsigned_, "replaces_state"), arena);
+    const struct mx_event *old;
+    int rc = id.s != NULL ? mx_store_events(server, &id, 1, false, arena, &old, err) : 0;
+    *out = (struct gg_str){0};
+    if (rc == 0 && id.s != NULL && old != NULL)
+        *out = mx_json_string(mx_json_get(old->content, key), arena);
+    return rc;
 }
 
 static int look_at(struct mx_server *server, struct gg_str user_id, const struct mx_event *event, struct gg_arena *arena,
@@ -159,10 +167,12 @@ static int look_at(struct mx_server *server, struct gg_str user_id, const struct
         at->membership = member->membership;
     }
     if (mx_event_is(event, "m.room.history_visibility", ""))
-        at->visibility_before = previous(event, "history_visibility", arena);
-    if (gg_str_is(event->type, "m.room.member") && gg_str_eq(event->state_key, user_id))
-        at->membership_before = previous(event, "membership", arena);
-    return 0;
+        rc = previous(server, event, "history_visibility", arena, &at->visibility_before, err);
+    if (mx_event_is(event, "m.room.history_visibility", "") && at->visibility_before.s == NULL)
+        at->visibility_before = GG_STR("shared"); /* the default: what held before it */
+    if (rc == 0 && gg_str_is(event->type, "m.room.member") && gg_str_eq(event->state_key, user_id))
+        rc = previous(server, event, "membership", arena, &at->membership_before, err);
+    return rc;
 }
 
 static bool may_see(const struct mx_access *access, const struct at_event *at)
@@ -203,7 +213,7 @@ int mx_events_visible(struct mx_server *server, struct gg_str user_id, const str
             continue;
         struct at_event at;
         rc = look_at(server, user_id, events[i], arena, &at, err);
-        visible[i] = rc == 0 && events[i]->meta.stream_ordering <= access->until && may_see(access, &at);
+        visible[i] = rc == 0 && may_see(access, &at);
     }
     return rc;
 }

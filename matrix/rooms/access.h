@@ -11,10 +11,11 @@ struct mx_access {
     struct gg_str membership;              /* now; s NULL: never in the room */
     bool joined, peeking, ever_joined;     /* peeking: allowed by world_readable alone */
     const struct mx_event *out_of_band;    /* the leave, if it stands outside the room's history: then nothing else is seen */
-    int64_t until;                         /* last stream ordering that an ex-member may see; INT64_MAX while joined */
+    int64_t until;                         /* stream ordering at which an ex-member left: where they start to page
+                                              backwards; INT64_MAX while joined */
 };
 
-/* What a user may see of a room; 403 M_FORBIDDEN when nothing. */
+/* What a user may see of a room; 403 M_FORBIDDEN when nothing, as for those who are banned. */
 GG_YIELDS GG_CHECKED int mx_room_access(struct mx_server *server, struct gg_str user_id, struct gg_str room_id,
                                         struct gg_arena *arena, struct mx_access *out, struct gg_error *err);
 /* What /sync shows of a room that the user has left or was banned from: everything up to that, or, to those who were

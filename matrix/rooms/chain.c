@@ -155,7 +155,7 @@ static const struct mx_event *cited_lookup(void *arg, struct gg_str type, struct
     return NULL;
 }
 
-/* ---- unsigned: what clients and later readers want to know of a state event ---- */
+/* ---- unsigned: when it was made, what it replaces (readers look up the rest), what an invited server is told ---- */
 
 static int write_unsigned(struct mx_chain *chain, const struct mx_chain_event *event, struct gg_buf *out,
                           struct gg_error *err)
@@ -172,10 +172,6 @@ static int write_unsigned(struct mx_chain *chain, const struct mx_chain_event *e
     if (old != NULL) {
         gg_buf_lit(out, ",\"replaces_state\":");
         gg_buf_json_string(out, old->event_id);
-        gg_buf_lit(out, ",\"prev_content\":");
-        gg_buf_str(out, old->content);
-        gg_buf_lit(out, ",\"prev_sender\":");
-        gg_buf_json_string(out, old->sender);
     }
     gg_buf_char(out, '}');
     return rc;

@@ -72,10 +72,12 @@ static int read_rows(struct mx_server *server, const struct mx_page_query *q, co
 
 enum { TURN = 100 }; /* events that are looked at before others may run: a filter can be costly */
 
-/* Of the rows read: loads, filters, and appends to the page until it is full. *used_out: rows that it consumed. */
+/* Of the rows read: loads, filters, and appends to the page until it is full; what the filter wants and the user may not
+ * see takes a place, too, as in Synapse: else a page of history from before one's time would read all of it. *used_out:
+ * rows that it consumed; *matched_out: of these, up to and with the last one that the filter wants. */
 static int take(struct mx_server *server, struct gg_str user_id, const struct mx_access *access, const struct mx_page_query *q,
                 const struct row *rows, size_t n, struct gg_arena *arena, struct mx_page *page, size_t *used_out,
-                struct gg_error *err)
+                size_t *matched_out, struct gg_error *err)
 {
     struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
     const struct mx_event **events = GG_NEW_ARRAY(arena, const struct mx_event *, n + 1);
@@ -95,9 +97,15 @@ static int take(struct mx_server *server, struct gg_str user_id, const struct mx
     if (rc == 0 && access != NULL)
         rc = mx_events_visible(server, user_id, access, events, n, arena, visible, err);
     size_t i = 0;
-    for (; rc == 0 && i < n && page->n < q->limit; i++)
-        if (events[i] != NULL && visible[i])
+    *matched_out = 0;
+    for (; rc == 0 && i < n && page->n_matched < q->limit; i++) {
+        if (events[i] == NULL)
+            continue;
+        page->n_matched++;
+        *matched_out = i + 1;
+        if (visible[i])
             page->events[page->n++] = events[i];
+    }
     *used_out = i;
     return rc;
 }
@@ -110,10 +118,11 @@ int mx_history_page(struct mx_server *server, struct gg_str user_id, const struc
 {
     memset(out, 0, sizeof(*out));
     out->events = GG_NEW_ARRAY(arena, const struct mx_event *, q->limit + 1);
+    struct mx_room_token last = q->from;
     out->end = q->from;
     out->more = true;
-    for (size_t seen = 0; seen < MAX_SEEN && out->more && out->n < q->limit;) {
-        size_t want = (q->limit - out->n) + (seen > 0 ? 50 : 0), n, used;
+    for (size_t seen = 0; seen < MAX_SEEN && out->more && out->n_matched < q->limit;) {
+        size_t want = (q->limit - out->n_matched) + (seen > 0 ? 50 : 0), n, used, matched;
         struct row *rows;
         int rc = read_rows(server, q, &out->end, want + 1, arena, &rows, &n, err);
         if (rc != 0)
@@ -129,12 +138,16 @@ int mx_history_page(struct mx_server *server, struct gg_str user_id, const struc
         }
         if (n == 0)
             break;
-        rc = take(server, user_id, access, q, rows, n, arena, out, &used, err);
+        rc = take(server, user_id, access, q, rows, n, arena, out, &used, &matched, err);
         if (rc != 0)
             return rc;
         seen += n;
         out->more = out->more || used < n;
         out->end = after_row(&rows[used - 1], q->backwards);
+        last = matched > 0 ? after_row(&rows[matched - 1], q->backwards) : last;
     }
+    /* At the end of history nothing was stepped over but what the filter keeps out. */
+    if (!out->more && out->n_matched > 0)
+        out->end = last;
     return 0;
 }

@@ -17,7 +17,7 @@ struct mx_page_query {
 };
 struct mx_page {
     const struct mx_event **events;    /* in the direction of travel; held by the arena */
-    size_t n;
+    size_t n, n_matched;               /* n_matched: with those that the filter wants and the user may not see */
     struct mx_room_token end;          /* where the next page starts */
     bool more;                         /* the database holds further events in that direction */
 };

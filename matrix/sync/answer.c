@@ -15,14 +15,15 @@ static struct mx_client_format format_of(const struct mx_sync *sync)
     return format;
 }
 
-static void write_events(struct mx_sync *sync, struct gg_buf *out, const struct mx_event *const *events, size_t n)
+/* Events [first, first + n) of sync->show. */
+static void write_events(struct mx_sync *sync, struct gg_buf *out, size_t first, size_t n)
 {
     struct mx_client_format format = format_of(sync);
     gg_buf_lit(out, "{\"events\":[");
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             gg_buf_char(out, ',');
-        mx_event_write_client(out, events[i], &format);
+        mx_show_write(out, &sync->show, first + i, &format);
     }
     gg_buf_char(out, ']');
 }
@@ -75,10 +76,11 @@ static void write_ephemeral(struct mx_sync *sync, const struct mx_sync_room *r, 
 static void write_prev_batch(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
 {
     struct mx_token token = sync->now;
+    bool whole = r->after == INT64_MIN && !r->limited;
     /* A timeline that starts afresh and is whole has nothing before it: like Synapse's, its token stands at its end, so
      * that a client which pages back from it sees the room once more and is told where it begins. */
-    if (r->n_timeline > 0 && (r->limited || r->after != INT64_MIN))
-        token.room = (struct mx_room_token){.depth = -1, .at = {.min = r->prev_stream}};
+    if (r->kind == MX_SYNC_LEAVE || (r->n_timeline > 0 && !whole))
+        token.room = (struct mx_room_token){.depth = -1, .at = {.min = whole ? r->upto : r->prev_stream}};
     gg_buf_lit(out, ",\"prev_batch\":\"");
     mx_token_write(out, &token);
     gg_buf_printf(out, "\",\"limited\":%s}", r->limited ? "true" : "false");
@@ -88,10 +90,10 @@ static void write_room(struct mx_sync *sync, const struct mx_sync_room *r, struc
 {
     gg_buf_json_string(out, r->room->room_id);
     gg_buf_lit(out, ":{\"timeline\":");
-    write_events(sync, out, r->timeline, r->n_timeline);
+    write_events(sync, out, r->shown_at, r->n_timeline);
     write_prev_batch(sync, r, out);
     gg_buf_lit(out, ",\"state\":");
-    write_events(sync, out, r->state, r->n_state);
+    write_events(sync, out, r->shown_at + r->n_timeline, r->n_state);
     gg_buf_lit(out, "},\"account_data\":");
     write_data(out, r->data, r->n_data, &sync->query->room_data);
     if (r->kind == MX_SYNC_JOIN) {

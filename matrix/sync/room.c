@@ -37,11 +37,12 @@ static const struct gg_stmt read_timelines = {
 struct range_job {
     struct mx_sync_room **rooms;
     size_t n;
+    size_t limit; /* rows of each room */
 };
 
 static struct range_job rooms_to_read(struct mx_sync *sync)
 {
-    struct range_job job = {GG_NEW_ARRAY(sync->arena, struct mx_sync_room *, sync->n + 1), 0};
+    struct range_job job = {GG_NEW_ARRAY(sync->arena, struct mx_sync_room *, sync->n + 1), 0, rows_to_read(sync->query)};
     for (size_t i = 0; i < sync->n; i++) {
         struct mx_sync_room *r = &sync->rooms[i];
         if ((r->kind == MX_SYNC_JOIN || r->kind == MX_SYNC_LEAVE) && (r->changed || r->full))
@@ -62,7 +63,7 @@ static int read_ranges(struct mx_sync *sync, const struct range_job *job, struct
     }
     return gg_db_read(sync->server->db, &read_timelines,
                       GG_PARAMS(gg_p_texts(ids, job->n), gg_p_i64s(after, job->n), gg_p_i64s(upto, job->n),
-                                gg_p_i64((int64_t)rows_to_read(sync->query))),
+                                gg_p_i64((int64_t)job->limit)),
                       sync->arena, out, err);
 }
 
@@ -97,7 +98,7 @@ static int load_ranges(struct mx_sync *sync, const struct range_job *job, const 
         r->n_all++;
     }
     for (size_t k = 0; k < job->n; k++)
-        job->rooms[k]->limited = read[k] >= rows_to_read(sync->query);
+        job->rooms[k]->limited = job->rooms[k]->more = read[k] >= job->limit;
     return rc;
 }
 
@@ -178,7 +179,7 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
     if (rc == 0 && !access.ever_joined) { /* an invite that was turned down: nothing but the leave itself */
         for (size_t i = 0; i < r->n_all; i++)
             visible[i] = candidates[i] != NULL && gg_str_eq(candidates[i]->event_id, r->room->event_id);
-        r->full = r->limited = false;
+        r->full = r->limited = r->newly_joined = false;
     } else if (rc == 0) {
         rc = mx_events_visible(sync->server, gg_str(sync->query->requester->user_id), &access, candidates, r->n_all,
                                sync->arena, visible, err);
@@ -193,8 +194,9 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
 
 /* ---- state ---- */
 
-/* State before the first event that is shown: what stands now, with the events since then taken back. */
-static int state_before(struct mx_sync *sync, struct mx_sync_room *r, struct mx_state **out, struct gg_error *err)
+/* State at the first event that is shown, with its own change, which the timeline tells anyway (as Synapse has it): what
+ * stands now, with the events since then taken back. */
+static int state_at_start(struct mx_sync *sync, struct mx_sync_room *r, struct mx_state **out, struct gg_error *err)
 {
     const struct mx_state *after = NULL;
     if (r->kind == MX_SYNC_LEAVE) {
@@ -207,7 +209,7 @@ static int state_before(struct mx_sync *sync, struct mx_sync_room *r, struct mx_
     struct mx_state *state = mx_state_copy(after);
     for (size_t i = r->n_all; i-- > 0;) {
         const struct mx_event *e = r->all[i];
-        if (e == NULL || r->n_timeline == 0 || e->meta.stream_ordering < r->timeline[0]->meta.stream_ordering)
+        if (e == NULL || r->n_timeline == 0 || e->meta.stream_ordering <= r->timeline[0]->meta.stream_ordering)
             continue;
         if (!mx_event_is_state(e) || !gg_str_eq(mx_state_get(state, e->type, e->state_key), e->event_id))
             continue;
@@ -219,6 +221,17 @@ static int state_before(struct mx_sync *sync, struct mx_sync_room *r, struct mx_
     }
     *out = state;
     return 0;
+}
+
+/* Is it the timeline that tells the client of this entry of the state? */
+static bool told_by_timeline(const struct mx_sync_room *r, const struct mx_state_entry *entry)
+{
+    for (size_t i = r->n_timeline; i-- > 0;) {
+        const struct mx_event *e = r->timeline[i];
+        if (mx_event_is_state(e) && gg_str_eq(e->state_key, entry->state_key) && gg_str_eq(e->type, entry->type))
+            return gg_str_eq(e->event_id, entry->event_id);
+    }
+    return false;
 }
 
 struct id_list {
@@ -252,7 +265,7 @@ static void add_full_state(struct mx_sync *sync, struct mx_sync_room *r, const s
     const struct mx_filter *f = &sync->query->state;
     struct mx_state_entry entry;
     for (size_t i = 0; mx_state_next(state, &i, &entry);) {
-        if (!mx_filter_type(f, entry.type))
+        if (!mx_filter_type(f, entry.type) || told_by_timeline(r, &entry))
             continue;
         if (f->lazy_members && gg_str_is(entry.type, "m.room.member") && !sent_something(r, entry.state_key) &&
             !gg_str_is(entry.state_key, sync->query->requester->user_id))
@@ -274,9 +287,10 @@ static int add_gap_state(struct mx_sync *sync, struct mx_sync_room *r, const str
     int rc = gg_db_read(sync->server->db, &changed_state,
                         GG_PARAMS(gg_p_str(r->room->room_id), gg_p_i64(r->after), gg_p_i64(r->prev_stream)), sync->arena, &rows, err);
     for (size_t i = 0; rc == 0 && i < gg_rows_count(rows); i++) {
-        struct gg_str stands = mx_state_get(state, gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1));
-        if (stands.s != NULL && mx_filter_type(&sync->query->state, gg_rows_str(rows, i, 0)))
-            add_id(sync, ids, stands);
+        struct mx_state_entry entry = {.type = gg_rows_str(rows, i, 0), .state_key = gg_rows_str(rows, i, 1)};
+        entry.event_id = mx_state_get(state, entry.type, entry.state_key);
+        if (entry.event_id.s != NULL && mx_filter_type(&sync->query->state, entry.type) && !told_by_timeline(r, &entry))
+            add_id(sync, ids, entry.event_id);
     }
     return rc;
 }
@@ -284,12 +298,13 @@ static int add_gap_state(struct mx_sync *sync, struct mx_sync_room *r, const str
 static void add_senders(struct mx_sync *sync, struct mx_sync_room *r, const struct mx_state *state, struct id_list *ids)
 {
     for (size_t i = 0; i < r->n_timeline; i++) {
-        struct gg_str id = mx_state_get(state, GG_STR("m.room.member"), r->timeline[i]->sender);
-        bool have = id.s == NULL;
+        struct mx_state_entry entry = {.type = GG_STR("m.room.member"), .state_key = r->timeline[i]->sender};
+        entry.event_id = mx_state_get(state, entry.type, entry.state_key);
+        bool have = entry.event_id.s == NULL || told_by_timeline(r, &entry);
         for (size_t k = 0; k < ids->n && !have; k++)
-            have = gg_str_eq(ids->v[k], id);
+            have = gg_str_eq(ids->v[k], entry.event_id);
         if (!have)
-            add_id(sync, ids, id);
+            add_id(sync, ids, entry.event_id);
     }
 }
 
@@ -347,7 +362,7 @@ static int make_state(struct mx_sync *sync, struct mx_sync_room *r, struct gg_er
         return 0;
     struct id_list ids = {0};
     struct mx_state *state;
-    int rc = state_before(sync, r, &state, err);
+    int rc = state_at_start(sync, r, &state, err);
     if (rc != 0)
         return rc;
     if (r->full)
@@ -400,23 +415,68 @@ static void name_device(struct mx_sync *sync)
         mx_lazy_forget(sync->server->lazy_members, sync->device);
 }
 
+/* ---- what is shown beside the stored events, of all rooms at once ---- */
+
+static int read_beside(struct mx_sync *sync, struct gg_error *err)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < sync->n; i++)
+        n += sync->rooms[i].n_timeline + sync->rooms[i].n_state;
+    const struct mx_event **events = GG_NEW_ARRAY(sync->arena, const struct mx_event *, n + 1);
+    struct mx_show_room *rooms = GG_NEW_ARRAY(sync->arena, struct mx_show_room, sync->n + 1);
+    for (size_t i = 0; i < sync->n; i++) {
+        struct mx_sync_room *r = &sync->rooms[i];
+        rooms[i] = (struct mx_show_room){r->room->room_id, r->room->membership, r->room->stream_ordering, at, r->n_timeline};
+        r->shown_at = at;
+        for (size_t k = 0; k < r->n_timeline; k++)
+            events[at++] = r->timeline[k];
+        for (size_t k = 0; k < r->n_state; k++)
+            events[at++] = r->state[k];
+    }
+    int rc = mx_show_read(sync->server, events, n, sync->arena, &sync->show, err);
+    return rc != 0 ? rc : mx_show_memberships(sync->server, gg_str(sync->query->requester->user_id), rooms, sync->n, &sync->show,
+                                              sync->arena, err);
+}
+
+static int make_timelines(struct mx_sync *sync, const struct range_job *job, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    if (job->n == 0)
+        return 0;
+    for (size_t i = 0; i < job->n; i++)
+        job->rooms[i]->n_all = job->rooms[i]->n_timeline = 0;
+    int rc = read_ranges(sync, job, &rows, err);
+    if (rc == 0)
+        rc = load_ranges(sync, job, rows, err);
+    for (size_t i = 0; rc == 0 && i < job->n; i++)
+        rc = make_timeline(sync, job->rooms[i], err);
+    return rc;
+}
+
+/* Rooms of which so much may not be seen that their timeline is short although there is more: read once more, further. */
+static int read_further(struct mx_sync *sync, const struct range_job *job, struct gg_error *err)
+{
+    struct range_job again = {GG_NEW_ARRAY(sync->arena, struct mx_sync_room *, job->n + 1), 0, MAX_FILTERED};
+    for (size_t i = 0; i < job->n; i++)
+        if (job->rooms[i]->more && job->rooms[i]->n_timeline < timeline_limit(sync->query) && job->limit < again.limit)
+            again.rooms[again.n++] = job->rooms[i];
+    return make_timelines(sync, &again, err);
+}
+
 int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err)
 {
     struct range_job job = rooms_to_read(sync);
-    struct gg_rows *rows;
     name_device(sync);
     int rc = load_memberships(sync, err);
     for (size_t i = 0; rc == 0 && i < job.n; i++)
         if (job.rooms[i]->kind == MX_SYNC_JOIN)
             rc = mx_heads_get(sync->server, job.rooms[i]->room->room_id, sync->arena, &job.rooms[i]->head, err);
-    if (rc == 0 && job.n > 0)
-        rc = read_ranges(sync, &job, &rows, err);
-    if (rc == 0 && job.n > 0)
-        rc = load_ranges(sync, &job, rows, err);
+    if (rc == 0)
+        rc = make_timelines(sync, &job, err);
+    if (rc == 0)
+        rc = read_further(sync, &job, err);
     for (size_t i = 0; rc == 0 && i < job.n; i++) {
-        rc = make_timeline(sync, job.rooms[i], err);
-        if (rc == 0)
-            rc = make_state(sync, job.rooms[i], err);
+        rc = make_state(sync, job.rooms[i], err);
         if (rc == 0)
             rc = make_summary(sync, job.rooms[i], err);
         if (rc == 0) {
@@ -424,5 +484,5 @@ int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err)
             note_sent(sync, job.rooms[i]->timeline, job.rooms[i]->n_timeline);
         }
     }
-    return rc;
+    return rc != 0 ? rc : read_beside(sync, err);
 }

@@ -15,12 +15,12 @@ static bool happened_since(const struct mx_sync *sync, int64_t stream_ordering)
 static bool wanted_left(const struct mx_sync *sync, const struct mx_user_room *room)
 {
     const struct mx_sync_query *q = sync->query;
-    if (room->forgotten)
+    if (q->has_since && happened_since(sync, room->stream_ordering))
+        return true; /* that the room was left is told even if it has been forgotten since */
+    if (room->forgotten || (q->has_since && !q->full_state))
         return false;
-    if (q->has_since && !q->full_state)
-        return happened_since(sync, room->stream_ordering);
-    /* Without a token rooms that were left are shown only to those who ask, kicks and bans among them. */
-    return q->include_leave || (q->has_since && happened_since(sync, room->stream_ordering));
+    /* Without a token rooms that they left themselves are shown only to those who ask. */
+    return q->include_leave || (!q->has_since && !gg_str_is(room->sender, q->requester->user_id));
 }
 
 static void add_room(struct mx_sync *sync, const struct mx_user_room *room, uint8_t kind)
@@ -93,8 +93,7 @@ static int find_newly_joined(struct mx_sync *sync, struct gg_error *err)
         if (r->kind == MX_SYNC_INVITE || r->kind == MX_SYNC_KNOCK || !happened_since(sync, r->room->stream_ordering) ||
             was_in(rows, r->room->room_id))
             continue;
-        r->full = r->changed = true;
-        r->newly_joined = r->kind == MX_SYNC_JOIN;
+        r->full = r->changed = r->newly_joined = true;
         r->after = INT64_MIN;
     }
     return rc;
@@ -154,10 +153,11 @@ static int read_receipts(struct mx_sync *sync, struct gg_error *err)
     }
     for (size_t i = 0; i < sync->n; i++) {
         struct mx_sync_room *r = &sync->rooms[i];
-        if (r->kind != MX_SYNC_JOIN || (!r->full && !mx_receipts_changed(sync->server, r->room->room_id, q->since.receipts.min)))
+        bool all = !q->has_since || r->newly_joined; /* full_state is about state alone */
+        if (r->kind != MX_SYNC_JOIN || (!all && !mx_receipts_changed(sync->server, r->room->room_id, q->since.receipts.min)))
             continue;
-        places[r->full][n[r->full]] = r;
-        ids[r->full][n[r->full]++] = r->room->room_id;
+        places[all][n[all]] = r;
+        ids[all][n[all]++] = r->room->room_id;
     }
     for (int full = 0; full < 2; full++) {
         struct mx_room_receipts *out = GG_NEW_ARRAY(sync->arena, struct mx_room_receipts, n[full] + 1);

@@ -3,6 +3,7 @@
 #define MX_SYNC_SYNC_H
 
 #include "filter/filter.h"
+#include "rooms/show.h"
 #include "userdata/account_data.h"
 #include "userdata/receipts.h"
 
@@ -39,6 +40,7 @@ struct mx_sync_room {
     bool newly_joined;                      /* since the client's token; its timeline is called limited, as Synapse does */
     bool limited;
     bool alone;                             /* a leave outside the room's history, and nothing else */
+    bool more;                              /* the range holds more events than were read */
     int64_t after, upto;                    /* stream orderings: timeline lies in (after, upto] */
     const struct mx_event **all;            /* every event of the range that was read, oldest first */
     size_t n_all;
@@ -46,6 +48,7 @@ struct mx_sync_room {
     size_t n_timeline;
     const struct mx_event **state;
     size_t n_state;
+    size_t shown_at;                        /* of sync->show: the timeline, then the state */
     int64_t prev_stream;                    /* prev_batch: before the first shown event */
     struct gg_str receipts;                 /* content of m.receipt, or s NULL */
     bool typing;
@@ -65,6 +68,7 @@ struct mx_sync {
     struct gg_str device;                   /* under which lazily loaded members are remembered */
     struct mx_sync_room *rooms;
     size_t n;
+    struct mx_show show;                    /* of the events of all rooms */
     const struct mx_data_row *data;         /* global account data */
     size_t n_data;
 };

@@ -1,63 +1,107 @@
 """A whole server moves: from Synapse to Ganglion and back, with no conversion and the same tokens."""
 
-from lib.server import Server, User
+import time
+
+from lib import views, world
+from lib.server import Server
 
 
-def log_in_on(server, user):
-    """The same user and token, asked of whoever serves now."""
-    return User(server, user.user_id, user.token, user.device_id)
+def same(before, after):
+    """No difference; the first ones are worth reading."""
+    found = views.differences(before, after)
+    assert not found, f"{len(found)} differences, such as " + "\n".join(map(str, found[:5]))
 
 
-def picture(user, room):
-    """What a client sees of a room, without what is bound to differ."""
-    def clean(event):
-        event.get("unsigned", {}).pop("age", None)
-        return event
+def pending_updates(deployment):
+    return int(deployment.postgres.sql("SELECT count(*) FROM background_updates", deployment.database)[0][0])
 
-    messages = user.messages(room, limit=100)
-    state = sorted(user.ok("GET", f"/_matrix/client/v3/rooms/{room}/state"), key=lambda e: (e["type"], e["state_key"]))
-    joined = user.sync()["rooms"]["join"][room]
-    return {"messages": [clean(e) for e in messages["chunk"]], "state": [clean(e) for e in state],
-            "timeline": [clean(e) for e in joined["timeline"]["events"]], "limited": joined["timeline"]["limited"],
-            "sync_state": sorted((e["type"], e["state_key"], e["event_id"]) for e in joined["state"]["events"])}
+
+def within(seconds, condition, what):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+def hand_over(deployment, python, w):
+    """Everything stops, and the other one starts on what it left."""
+    assert deployment.complaints() == []
+    assert deployment.stop()
+    deployment.python = set(python)
+    deployment.forget_logs()
+    deployment.start()
+    w.move_to(w.server)
+
+
+def settled(deployment, carol):
+    """Synapse tells rooms of a new name after it has answered."""
+    sql = f"SELECT count(*) FROM room_memberships WHERE user_id = '{carol.user_id}' AND display_name LIKE 'Carol%'"
+    within(15, lambda: deployment.postgres.sql(sql, deployment.database) != [["0"]], "carol's new name in her room")
 
 
 def test_there_and_back(mixed):
     deployment = mixed("takeover", python={"main"}, monolith=True)
     deployment.start()
-    server = Server(deployment)
-    alice, bob = server.register("alice"), server.register("bob")
-    rooms = {version: alice.create_room(room_version=version, preset="public_chat", name=f"version {version}", topic="old and new")
-             for version in ("1", "6", "9", "10", "11", "12")}
-    for room in rooms.values():
-        bob.join(room)
-        for i in range(12):
-            (alice if i % 2 else bob).send(room, f"from Synapse {i}")
-    before = {version: picture(bob, room) for version, room in rooms.items()}
-    deployment.stop()
+    w = world.World(Server(deployment))
+    for version in world.VERSIONS[:6]:
+        world.fill_room(w, version)
+    w.remember("Synapse, half-way")
+    for version in world.VERSIONS[6:]:
+        world.fill_room(w, version)
+    world.fill_other_rooms(w)
+    world.fill_data(w)
+    settled(deployment, w.carol)
+    within(60, lambda: pending_updates(deployment) == 0, "Synapse's own updates of its schema")
+    w.remember("Synapse")
+    by_synapse = views.all_views(w)
 
-    deployment.python = set()
-    deployment.forget_logs()
-    deployment.start()
-    alice, bob = log_in_on(server, alice), log_in_on(server, bob)
-    assert bob.ok("GET", "/_matrix/client/v3/account/whoami")["device_id"] == bob.device_id
-    for version, room in rooms.items():
-        assert picture(bob, room) == before[version], version
-    sent = {version: alice.send(room, "from Ganglion") for version, room in rooms.items()}
-    new_room = alice.create_room(name="made by Ganglion", invite=[bob.user_id])
-    bob.join(new_room)
-    hello = bob.send(new_room, "hello from Ganglion")
-    after = {version: picture(bob, room) for version, room in rooms.items()}
+    hand_over(deployment, {}, w)
+    same(by_synapse, views.all_views(w))
+    sent = {room: w.say(w.alice, room, "from Ganglion") for room in w.rooms if room.startswith("version")}
+    w.remember("Ganglion, half-way")
+    for version in world.VERSIONS:
+        world.fill_room(w, version, by="Ganglion, version")
+    world.fill_data(w)
+    settled(deployment, w.carol)
+    w.remember("Ganglion")
+    by_ganglion = views.all_views(w)
+
+    hand_over(deployment, {"main"}, w)
+    for room, event_id in sent.items():
+        assert w.bob.messages(w.rooms[room], limit=1)["chunk"][0]["event_id"] == event_id
+    same(by_ganglion, views.all_views(w))
+    for room in sent:
+        w.say(w.bob, room, "from Synapse again")
+    for version in world.VERSIONS:
+        w.say(w.alice, f"Ganglion, version {version}", "and Synapse goes on here")
     assert deployment.complaints() == []
-    deployment.stop()
 
-    deployment.python = {"main"}
-    deployment.forget_logs()
+
+def test_updates_of_the_schema_are_pending(mixed):
+    """Synapse was stopped before it had done what it does behind the scenes; it ends that when it is back."""
+    slow = {"background_updates": {"sleep_enabled": True, "sleep_duration_ms": 600000, "min_batch_size": 1, "default_batch_size": 1}}
+    deployment = mixed("pending", python={"main"}, monolith=True, extra_config=slow)
     deployment.start()
-    for version, room in rooms.items():
-        assert bob.messages(room, limit=1)["chunk"][0]["event_id"] == sent[version]
-        assert picture(bob, room) == after[version], version
-        alice.send(room, "from Synapse again")
-    assert bob.messages(new_room, limit=1)["chunk"][0]["event_id"] == hello
-    alice.send(new_room, "and Synapse goes on here")
+    w = world.World(Server(deployment))
+    for version in ("1", "11"):
+        world.fill_room(w, version)
+    world.fill_data(w)
+    settled_rooms = ("version 1", "version 11")
+    w.remember("Synapse")
+    by_synapse = views.all_views(w)
+    assert pending_updates(deployment) > 0
+
+    hand_over(deployment, {}, w)
+    same(by_synapse, views.all_views(w))
+    for room in settled_rooms:
+        w.say(w.bob, room, "from Ganglion")
+    world.fill_room(w, "12")
+    by_ganglion = views.all_views(w)
+    assert pending_updates(deployment) > 0
+
+    deployment.extra_config = {"background_updates": {"sleep_enabled": False}}
+    hand_over(deployment, {"main"}, w)
+    same(by_ganglion, views.all_views(w))
+    within(60, lambda: pending_updates(deployment) == 0, "Synapse's own updates of its schema")
+    same(by_ganglion, views.all_views(w))
     assert deployment.complaints() == []

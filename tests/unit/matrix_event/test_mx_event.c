@@ -287,6 +287,35 @@ static void clients_see_their_form(void **state)
     mx_event_unref(e);
 }
 
+/* What show.c looks up stands in place of what may be stored; outside /sync old clients find it at the top, too. */
+static void clients_see_what_was_looked_up(void **state)
+{
+    struct mx_event *before = load("10", "\"sender\":\"@v:domain\",\"content\":{\"n\":1}", "{}");
+    struct mx_event *because = load("10", "\"unsigned\":{\"age_ts\":700}", "{\"txn_id\":\"t\",\"device_id\":\"DEV\"}");
+    struct mx_event *e = load("10", "\"state_key\":\"\",\"unsigned\":{\"age_ts\":400,\"replaces_state\":\"$o\","
+                                    "\"prev_content\":{\"stored\":1},\"redacted_because\":{}}", "{}");
+    struct mx_client_format f = {.now_ms = 1000, .user_id = GG_STR("@u:domain"), .device_id = GG_STR("DEV"),
+                                 .without_room_id = true, .replaced = before, .redaction = because,
+                                 .membership = GG_STR("join")};
+    assert_string_equal(client(e, &f),
+                        "{\"content\":{},\"event_id\":\"$id\",\"origin_server_ts\":1,\"sender\":\"@u:domain\","
+                        "\"state_key\":\"\",\"type\":\"t\",\"unsigned\":{\"age\":600,\"membership\":\"join\","
+                        "\"prev_content\":{\"n\":1},\"prev_sender\":\"@v:domain\",\"redacted_because\":{\"content\":{},"
+                        "\"event_id\":\"$id\",\"origin_server_ts\":1,\"sender\":\"@u:domain\",\"type\":\"t\","
+                        "\"unsigned\":{\"age\":300,\"transaction_id\":\"t\"}},\"replaces_state\":\"$o\"}}");
+    f.old_copies = true;
+    f.redaction = NULL;
+    assert_string_equal(client(e, &f),
+                        "{\"age\":600,\"content\":{},\"event_id\":\"$id\",\"origin_server_ts\":1,"
+                        "\"prev_content\":{\"n\":1},\"replaces_state\":\"$o\",\"sender\":\"@u:domain\",\"state_key\":\"\","
+                        "\"type\":\"t\",\"unsigned\":{\"age\":600,\"membership\":\"join\",\"prev_content\":{\"n\":1},"
+                        "\"prev_sender\":\"@v:domain\",\"redacted_because\":{},\"replaces_state\":\"$o\"},"
+                        "\"user_id\":\"@u:domain\"}");
+    mx_event_unref(e);
+    mx_event_unref(because);
+    mx_event_unref(before);
+}
+
 static void redacts_is_served_in_both_places(void **state)
 {
     static const char expected[] =
@@ -382,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(formats_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(metadata_goes_round, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_see_their_form, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(clients_see_what_was_looked_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redacts_is_served_in_both_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redaction_is_idempotent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redacted_events_say_why, set_up, tear_down),

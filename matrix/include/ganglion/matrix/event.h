@@ -113,6 +113,12 @@ struct mx_client_format {
     /* Of unsigned are shown: age, prev_content, prev_sender, replaces_state, redacted_because, redacted_by and what is
      * given here (invite_room_state and knock_room_state have places of their own in answers). */
     struct gg_str extra_unsigned; /* members to add to unsigned, JSON text without braces; s NULL or n 0: none */
+    /* What is not stored with the event (show.h looks it up): */
+    const struct mx_event *replaced;  /* the state event before it: unsigned.prev_content and prev_sender; or NULL */
+    const struct mx_event *redaction; /* why it is gone: unsigned.redacted_because, in the same format; or NULL */
+    struct gg_str membership;         /* the reader's own at the event: unsigned.membership; s NULL: none */
+    bool old_copies; /* outside /sync: top-level user_id, age, prev_content, replaces_state and redacted_because, the
+                        first version of the client format, which Synapse still serves beside the second */
 };
 /* Appends the event in the client-server format (version 2: no hashes, signatures, auth_events, ...) by splicing the
  * stored bytes: content is copied, not parsed. */
