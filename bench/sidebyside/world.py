@@ -40,7 +40,8 @@ class World:
         return self.users(1)[0]
 
     def public_rooms(self, n, owner=None):
-        return self.each(lambda _: (owner or self.alice).create_room(preset="public_chat"), range(n))
+        owner = owner or self.alice
+        return self.each(lambda _: owner.create_room(preset="public_chat"), range(n))
 
     def rooms(self):
         return self.once("rooms", lambda: self.public_rooms(self.scale(50)))
@@ -65,8 +66,8 @@ class World:
     def reader(self):
         """A user of their own in fifty rooms, each with twenty messages."""
         def make():
-            user = self.user("reader")
-            self.each(lambda room: (user.join(room), [self.alice.send(room, f"message {i}") for i in range(20)]), self.rooms())
+            user, alice = self.user("reader"), self.alice
+            self.each(lambda room: (user.join(room), [alice.send(room, f"message {i}") for i in range(20)]), self.rooms())
             return user
 
         return self.once("reader", make)
