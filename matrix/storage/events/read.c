@@ -3,6 +3,7 @@
 #include <ganglion/matrix/id.h>
 #include <ganglion/memory.h>
 
+#include "../../json/text.h"
 #include "../store.h"
 
 static struct gg_logger logger = {"ganglion.storage.events"};
@@ -176,6 +177,12 @@ static void give(const struct ask *ask, size_t i, const struct mx_held_event *he
     ask->out[i] = event;
 }
 
+/* Ids come from clients and other servers: the database refuses to be asked for what it cannot hold. */
+static bool may_be_held(struct gg_str id)
+{
+    return id.n > 0 && !memchr(id.s, 0, id.n) && !mx_text_has_surrogate(id);
+}
+
 /* Answers from the cache; the places of what is missing go to todo. */
 static size_t from_cache(const struct ask *ask, const size_t *places, size_t n, size_t *todo)
 {
@@ -185,7 +192,7 @@ static size_t from_cache(const struct ask *ask, const size_t *places, size_t n, 
         struct mx_held_event *held = mx_cache_get(ask->store->events, ask->ids[i]);
         if (held)
             give(ask, i, held);
-        else
+        else if (may_be_held(ask->ids[i]))
             todo[n_todo++] = i;
     }
     return n_todo;
