@@ -67,11 +67,6 @@ ssize_t gg_socket_send(struct gg_socket *socket, const struct iovec *iov, int n)
     return would_block() ? GG_SOCKET_AGAIN : GG_SOCKET_FAILED;
 }
 
-size_t gg_socket_pending(const struct gg_socket *socket)
-{
-    return socket->ssl != NULL ? (size_t)SSL_pending(socket->ssl) : 0;
-}
-
 void gg_socket_shutdown(struct gg_socket *socket)
 {
     if (socket->ssl != NULL && SSL_is_init_finished(socket->ssl)) {

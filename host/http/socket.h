@@ -22,8 +22,6 @@ enum { GG_SOCKET_AGAIN = -1, GG_SOCKET_AGAIN_OTHER = -2, GG_SOCKET_FAILED = -3 }
 ssize_t gg_socket_recv(struct gg_socket *socket, void *out, size_t n);
 /* Bytes taken (perhaps fewer); AGAIN: wait until writable; AGAIN_OTHER: readable. */
 ssize_t gg_socket_send(struct gg_socket *socket, const struct iovec *iov, int n);
-/* Bytes that TLS has decrypted already and no event will announce. */
-size_t gg_socket_pending(const struct gg_socket *socket);
 /* Tells the peer that nothing more comes. */
 void gg_socket_shutdown(struct gg_socket *socket);
 void gg_socket_close(struct gg_socket *socket);

@@ -43,14 +43,6 @@ static bool provides(const struct gg_role *role, const char *worker_app)
     return false;
 }
 
-struct gg_role *gg_plugins_find_app(const struct gg_plugins *plugins, const char *worker_app)
-{
-    for (size_t i = 0; i < plugins->n; i++)
-        if (provides(plugins->roles[i], worker_app))
-            return plugins->roles[i];
-    return NULL;
-}
-
 static bool lists(const struct gg_role *a, const char *base)
 {
     for (const struct gg_include *include = a->includes; include->role != NULL; include++)

@@ -40,8 +40,6 @@ void gg_plugins_warn_missing(const struct gg_plugins *plugins);
 void gg_plugins_open_installed(struct gg_plugins *plugins,
                                void (*broken)(void *arg, const char *base, const struct gg_error *err), void *arg);
 struct gg_role *gg_plugins_find(const struct gg_plugins *plugins, const char *base);
-/* The opened role that provides a worker_app; NULL: none. */
-struct gg_role *gg_plugins_find_app(const struct gg_plugins *plugins, const char *worker_app);
 /* Does a include b, directly or through others that are opened? */
 bool gg_role_includes(const struct gg_plugins *plugins, const struct gg_role *a, const struct gg_role *b);
 

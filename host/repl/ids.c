@@ -166,16 +166,6 @@ void *gg_stream_self(const struct gg_stream *stream)
     return stream->self;
 }
 
-void gg_stream_set_lines(struct gg_stream *stream, void *lines)
-{
-    stream->lines = lines;
-}
-
-void *gg_stream_lines(const struct gg_stream *stream)
-{
-    return stream->lines;
-}
-
 void gg_stream_follow(struct gg_stream *stream, gg_stream_apply_fn *apply, void *self)
 {
     struct gg_follower *bigger = realloc(stream->followers, (stream->n_followers + 1) * sizeof(*bigger));

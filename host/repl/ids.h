@@ -52,9 +52,6 @@ void gg_streams_on_poke(struct gg_streams *streams, void (*poke)(void *self), vo
 /* ---- one stream ---- */
 
 void *gg_stream_self(const struct gg_stream *stream); /* as registered; first argument of def->fetch */
-/* A place for the state of the line reader and the announcer. */
-void gg_stream_set_lines(struct gg_stream *stream, void *lines);
-void *gg_stream_lines(const struct gg_stream *stream);
 
 /* "current(w)": for instance == this process the token to announce. 0 before anything is known. */
 int64_t gg_stream_current(const struct gg_stream *stream, const char *instance);

@@ -23,7 +23,7 @@ struct gg_handed {
 struct gg_stream {
     struct gg_streams *streams;
     struct gg_stream_def def;
-    void *self, *lines;
+    void *self;
     struct gg_follower *followers;
     size_t n_followers;
     const char *const *writers; /* configured; n_writers 0: any process ("*") */

@@ -194,7 +194,6 @@ static void take_stream(struct gg_lines *lines, struct gg_stream *stream, bool e
     gg_list_init(&s->queue);
     gg_list_init(&s->writers);
     gg_lines_prepare_compare(s);
-    gg_stream_set_lines(stream, s);
 }
 
 static void gather_streams(struct gg_lines *lines)

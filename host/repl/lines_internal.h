@@ -20,7 +20,7 @@ struct gg_line_writer {
     char name[];
 };
 
-/* A stream, as far as lines are concerned; hangs at it (gg_stream_set_lines). */
+/* A stream, as far as lines are concerned. */
 struct gg_line_stream {
     struct gg_lines *lines;
     struct gg_stream *stream;
