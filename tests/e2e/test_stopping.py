@@ -92,7 +92,7 @@ def test_every_process_ends_cleanly_under_load(busy):
                 time.sleep(1)
                 process, sent = deployment.processes[name], load.sent
                 assert process.stop(seconds=30), f"{name} had to be killed"
-                assert process.popen.returncode == 0, (name, process.popen.returncode, process.tail(30))
+                assert process.popen.wait(5) == 0, (name, process.popen.returncode, process.tail(30))
                 deployment.start_process(workers.get(name))
                 deadline = time.monotonic() + 30
                 while load.sent <= sent:
@@ -112,6 +112,6 @@ def test_a_process_that_is_stopped_while_it_starts_ends_cleanly(busy):
         process.send(15)
         assert process.wait(30), f"{name} had to be killed after {pause} s"
         # Before its handlers are set, the signal's own action ends the process.
-        assert process.popen.returncode in (0, -15), (pause, process.popen.returncode, process.tail(30))
+        assert process.popen.wait(5) in (0, -15), (pause, process.popen.returncode, process.tail(30))
     deployment.start_process(worker)
     assert not complaints(deployment)
