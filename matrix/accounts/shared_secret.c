@@ -1,8 +1,8 @@
 /* shared_secret.c: nonces of the registration that knows a secret (/_synapse/admin/v1/register): one use, one minute.
  */
 #include <ganglion/arena.h>
-#include <stdio.h>
 #include <ganglion/memory.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "accounts/accounts.h"
