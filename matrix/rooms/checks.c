@@ -37,7 +37,8 @@ static int check_redaction(struct mx_chain *chain, struct gg_str user_id, const 
 {
     const struct mx_event *target = NULL;
     bool others = false;
-    int rc = event->redacts.s == NULL ? 0 : mx_store_events(chain->server, &event->redacts, 1, false, chain->arena, &target, err);
+    bool held = event->redacts.s != NULL && memchr(event->redacts.s, '\0', event->redacts.n) == NULL; /* NUL: no id in a database */
+    int rc = held ? mx_store_events(chain->server, &event->redacts, 1, false, chain->arena, &target, err) : 0;
     if (rc == 0 && target != NULL)
         rc = check_target(chain, target, err);
     if (rc == 0)

@@ -167,6 +167,8 @@ def test_state_that_stands_is_shown_in_private_history(server):
     since = bob.sync()["next_batch"]
     bob.leave(room)
     carol.join(room)
+    for i in range(20):
+        alice.send(room, f"message {i}")
     bob.join(room)
     answer, _ = bob.sync_until(lambda a: joined(a, room), since)
     assert any(e["type"] == "m.room.member" and e["state_key"] == carol.user_id for e in answer["timeline"]["events"])
