@@ -223,27 +223,6 @@ static void append(struct mx_chain *chain, struct mx_event *event)
     chain->depth = event->depth;
 }
 
-/* From version 3 on the auth rules let any user of the sender's server redact; who may is for that server to say. */
-static int check_redaction(struct mx_chain *chain, const struct mx_chain_event *event, struct gg_error *err)
-{
-    const struct mx_event *levels, *target = NULL;
-    struct gg_str id = event->redacts.s != NULL ? event->redacts : mx_json_string(mx_json_get(event->content, "redacts"), chain->arena);
-    if (!gg_str_is(event->type, "m.room.redaction") || id.s == NULL)
-        return 0;
-    int rc = mx_store_events(chain->server, &id, 1, true, chain->arena, &target, err);
-    if (rc == 0 && target != NULL && !gg_str_eq(target->room_id, chain->room_id))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Cannot redact event from a different room");
-    if (rc != 0 || (target != NULL && gg_str_eq(target->sender, event->sender)))
-        return rc;
-    rc = mx_chain_state_event(chain, GG_STR("m.room.power_levels"), GG_STR(""), &levels, err);
-    if (rc != 0)
-        return rc;
-    struct mx_power power = mx_power_read(levels, chain->create, chain->arena);
-    if (mx_power_of_user(&power, event->sender) >= mx_power_for(&power, "redact"))
-        return 0;
-    return gg_refuse(err, 403, "M_FORBIDDEN", "You don't have permission to redact events");
-}
-
 int mx_chain_add(struct mx_chain *chain, const struct mx_chain_event *event, struct gg_error *err)
 {
     if (chain->n == MX_CHAIN_MAX)
@@ -253,9 +232,7 @@ int mx_chain_add(struct mx_chain *chain, const struct mx_chain_event *event, str
                               chain->arena, &wanted);
     struct cited cited = {0};
     struct mx_event *made = NULL;
-    int rc = check_redaction(chain, event, err);
-    if (rc == 0)
-        rc = load_cited(chain, wanted, n, &cited, err);
+    int rc = load_cited(chain, wanted, n, &cited, err);
     if (rc == 0)
         rc = build(chain, event, &cited, &made, err);
     if (rc != 0)

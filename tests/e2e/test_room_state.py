@@ -131,6 +131,7 @@ def test_redactions(server, version):
     by = redact(bob, own, reason="why").json["event_id"]
     assert redact(alice, foreign).status == 200
     refused(redact(bob, others), 403, "M_FORBIDDEN")
+    refused(bob.call("PUT", room_path(room, "send", "m.room.redaction", "s"), {"redacts": others}), 403, "M_FORBIDDEN")
     elsewhere = alice.send(alice.create_room(), "elsewhere")
     assert redact(alice, elsewhere).status in (400, 404)
     event = carol.ok("GET", room_path(room, "event", own))
