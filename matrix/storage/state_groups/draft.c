@@ -10,10 +10,22 @@
 static const struct gg_stmt draw_ids = {
     "SELECT nextval('state_group_id_seq') FROM generate_series(1::bigint, $1::bigint)", GG_LANE_POINT};
 
-static int draw(struct mx_store *store, int64_t *out, struct gg_error *err)
+/* The lowest id of the pool that is above `parent`: Synapse reads a chain of deltas by "ORDER BY state_group DESC", so a
+ * group's id must be higher than its parent's, which another process may have drawn after our pool. */
+static bool from_pool(struct mx_group_ids *pool, int64_t parent, int64_t *out)
+{
+    while (pool->n && pool->ids[pool->n - 1] <= parent)
+        pool->n--;
+    if (!pool->n)
+        return false;
+    *out = pool->ids[--pool->n];
+    return true;
+}
+
+static int draw(struct mx_store *store, int64_t parent, int64_t *out, struct gg_error *err)
 {
     struct mx_group_ids *pool = &store->group_ids;
-    while (!pool->n) {
+    while (!from_pool(pool, parent, out)) {
         struct gg_arena *arena = gg_arena_new();
         struct gg_rows *rows;
         int status = gg_db_write(store->server->db, &draw_ids, GG_PARAMS(gg_p_i64(MX_GROUP_IDS)), arena, &rows, err);
@@ -24,7 +36,6 @@ static int draw(struct mx_store *store, int64_t *out, struct gg_error *err)
         if (status)
             return status;
     }
-    *out = pool->ids[--pool->n];
     return 0;
 }
 
@@ -43,7 +54,7 @@ static int add(struct draft *d, struct mx_state *state, bool has_entry, struct g
     if (d->state)
         mx_state_unref(d->state);
     d->state = state;
-    int status = draw(d->store, &group->id, err);
+    int status = draw(d->store, d->group, &group->id, err);
     if (status)
         return status;
     group->parent = d->group;
