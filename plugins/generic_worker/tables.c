@@ -15,6 +15,7 @@ const struct gg_route *const generic_worker_routes[] = {
 const struct gg_method *const generic_worker_methods[] = {
     mx_methods_accounts,
     mx_methods_userdata,
+    mx_methods_peers,
     NULL,
 };
 const struct gg_config_key *const generic_worker_keys[] = {

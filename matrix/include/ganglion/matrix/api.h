@@ -17,5 +17,6 @@ GG_API extern const struct gg_route mx_routes_accounts_main[];
 /* Replication methods that every Matrix process serves. */
 GG_API extern const struct gg_method mx_methods_userdata[];
 GG_API extern const struct gg_method mx_methods_accounts[];
+GG_API extern const struct gg_method mx_methods_peers[];
 
 #endif
