@@ -233,7 +233,7 @@ void mx_typing_free(struct mx_typing *typing)
 bool mx_typing_changed(struct mx_server *server, struct gg_str room_id, int64_t from)
 {
     const struct typing_room *room = gg_map_get(server->typing->rooms, room_id);
-    return room != NULL && room->token > from && (from > 0 || room->n > 0);
+    return room != NULL && room->token > from;
 }
 
 void mx_typing_write(struct mx_server *server, struct gg_str room_id, struct gg_buf *out)
