@@ -34,7 +34,9 @@ class Mixed(Deployment):
                         found.append(f"{name}: {line.strip()}")
         return found
 
-    def forget_logs(self):
+    def forget_logs(self, *names):
+        """Of these processes, or of all; of such that are stopped."""
         folder = os.path.join(self.folder, "logs")
         for name in os.listdir(folder):
-            os.unlink(os.path.join(folder, name))
+            if not names or name.split(".")[0] in names:
+                os.unlink(os.path.join(folder, name))

@@ -110,7 +110,8 @@ def user_views(user, filters):
              "ignored": ask(user, f"{me}/account_data/m.ignored_user_list")}
     found["rooms"]["body"]["joined_rooms"].sort()
     for device in found["devices"]["body"]["devices"]:
-        del device["last_seen_ts"]  # this very request is a sighting, written some time later
+        for key in ("last_seen_ts", "last_seen_ip", "last_seen_user_agent"):
+            device.pop(key, None)  # this very request is a sighting, written some time later
     for name, filter_id in filters.items():
         found[f"filter {name}"] = ask(user, f"{me}/filter/{filter_id}")
     return found
