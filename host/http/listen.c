@@ -19,7 +19,7 @@
 
 static struct gg_logger logger = {"ganglion.http"};
 
-enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, SWEEP_MS = 1000, SPARE_FILES = 128, UNIX_NAME = 64 };
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, SWEEP_MS = 1000, NEW_MS = 500, SPARE_FILES = 128, UNIX_NAME = 64 };
 
 const struct gg_http_limits gg_http_default_limits = {
     .max_connections = 16384,
@@ -364,15 +364,40 @@ int gg_http_reload(struct gg_server *server, struct gg_error *err)
 
 /* ---- ending ---- */
 
-static void close_idle(struct gg_server *server)
+/* Whoever has just connected has a request on its way: to close on it would lose that, unlike on a kept connection. */
+static bool is_new(const struct gg_http_conn *conn)
+{
+    return conn->rq == NULL && !conn->served && !conn->lingering;
+}
+
+static void close_idle(struct gg_server *server, bool new_too)
 {
     GG_LIST_EACH (link, &server->conns) {
         struct gg_http_conn *conn = GG_CONTAINER(link, struct gg_http_conn, link);
-        if (conn->rq == NULL && gg_http_conn_unsent(conn) == 0 && !conn->lingering)
+        bool idle = conn->rq == NULL && gg_http_conn_unsent(conn) == 0 && !conn->lingering;
+        if (idle && (new_too || !is_new(conn)))
             gg_http_conn_close(conn);
         else
             conn->last = true;
     }
+}
+
+/* What the kernel has accepted for us would be reset with the listening socket. */
+static void accept_waiting(struct gg_server *server)
+{
+    GG_LIST_EACH (link, &server->ports) {
+        struct gg_port *port = GG_CONTAINER(link, struct gg_port, link);
+        if (port->fd >= 0)
+            on_connection(port->fd, 0, port);
+    }
+}
+
+static bool any_new(const struct gg_server *server)
+{
+    for (const struct gg_list *link = server->conns.next; link != &server->conns; link = link->next)
+        if (is_new(GG_CONTAINER(link, struct gg_http_conn, link)))
+            return true;
+    return false;
 }
 
 static void close_ports(struct gg_server *server)
@@ -385,8 +410,13 @@ static void close_ports(struct gg_server *server)
 void gg_http_drain(struct gg_server *server, int64_t deadline)
 {
     server->draining = true;
+    accept_waiting(server);
     close_ports(server);
-    close_idle(server);
+    close_idle(server, false);
+    int64_t grace = gg_deadline(NEW_MS) < deadline ? gg_deadline(NEW_MS) : deadline;
+    while (any_new(server) && gg_now_ms() < grace && gg_sleep(5) == 0)
+        continue;
+    close_idle(server, true);
     while (server->n_requests > 0) {
         int rc = gg_cond_wait(&server->idle, deadline);
         if (rc < 0)
