@@ -68,6 +68,21 @@ static void move_head(struct mx_server *server, const struct mx_plan *plan)
             mx_heads_forget_user(server, plan->events[i].event->state_key);
 }
 
+enum { PARTICIPANTS_MAX = 20000 };
+
+/* Those who are forgotten here are marked once more, which changes nothing. */
+static void keep_participants(const struct mx_plan *plan)
+{
+    struct gg_map *marked = plan->persister->participants;
+    for (size_t i = 0; i < plan->n; i++) {
+        struct gg_str id = mx_participant(plan, &plan->events[i]);
+        if (id.s && gg_map_count(marked) >= PARTICIPANTS_MAX)
+            gg_map_clear(marked);
+        if (id.s)
+            gg_map_put(marked, id, plan->persister);
+    }
+}
+
 /* ---- rows ---- */
 
 struct rows {
@@ -151,6 +166,7 @@ void mx_announce(struct mx_server *server, struct mx_plan *const *plans, size_t 
 {
     for (size_t i = 0; i < n; i++) {
         keep_events(server, plans[i]);
+        keep_participants(plans[i]);
         move_head(server, plans[i]);
     }
     finish_stream(server->events, plans, n, false, live, n_live, arena);

@@ -275,6 +275,27 @@ static void fill_new(struct mx_rowset *t, const struct mx_plan *plan, const stru
     fill_kind(t, plan, p, arena);
 }
 
+/* A local member who sends a message takes part in the room, which is marked at their membership once. */
+struct gg_str mx_participant(const struct mx_plan *plan, const struct mx_planned *p)
+{
+    const struct mx_event *e = p->event;
+    bool message = !mx_event_is_state(e) && (gg_str_is(e->type, "m.room.message") || gg_str_is(e->type, "m.room.encrypted"));
+    if (!message || p->fate != MX_FATE_NEW || p->rejected || p->outlier || !plan->head ||
+        !mx_is_mine(plan->persister->server, e->sender))
+        return gg_strn(NULL, 0);
+    struct gg_str id = mx_state_get(plan->new_state ? plan->new_state : plan->head->head.state, GG_STR("m.room.member"), e->sender);
+    return id.s && !gg_map_get(plan->persister->participants, id) ? id : gg_strn(NULL, 0);
+}
+
+static void fill_participants(struct mx_rowset *t, const struct mx_plan *plan)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        struct gg_str id = mx_participant(plan, &plan->events[i]);
+        if (id.s)
+            mx_rowset_add(&t[MX_T_PARTICIPANTS], id);
+    }
+}
+
 /* Step 17: the room's place in room lists. */
 static void fill_move(struct mx_rowset *t, const struct mx_plan *plan)
 {
@@ -309,5 +330,6 @@ void mx_fill_plan(struct mx_rowset *t, const struct mx_plan *plan, struct gg_are
             mx_rowset_add(&t[MX_T_THREADS_BACK], plan->room_id, plan->unrelated[i].parent);
     }
     mx_fill_state(t, plan, arena);
+    fill_participants(t, plan);
     fill_move(t, plan);
 }

@@ -11,6 +11,8 @@ void mx_fill_plan(struct mx_rowset *tables, const struct mx_plan *plan, struct g
 void mx_fill_state(struct mx_rowset *tables, const struct mx_plan *plan, struct gg_arena *arena);
 /* What other processes must forget; known before the transaction. */
 void mx_fill_forget(struct mx_forget *forget, const struct mx_plan *plan);
+/* The member event to mark, as this event is the first message of its sender since; s NULL: none. */
+struct gg_str mx_participant(const struct mx_plan *plan, const struct mx_planned *p);
 /* The lowest id of the plan: its changes of state carry it. */
 int64_t mx_plan_low(const struct mx_plan *plan);
 int64_t mx_plan_high(const struct mx_plan *plan);

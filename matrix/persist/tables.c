@@ -264,4 +264,6 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                     " event_stream_ordering = GREATEST(x.event_stream_ordering, u.s),"
                     " bump_stamp = GREATEST(x.bump_stamp, u.b)"
                     " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) u(r, s, b) WHERE x.room_id = u.r"),
+    [MX_T_PARTICIPANTS] = STMT("t", "UPDATE room_memberships SET participant = true WHERE event_id = ANY($1)"
+                                    " AND participant IS NOT TRUE"),
 };

@@ -57,6 +57,7 @@ enum mx_table {
     MX_T_SNAPSHOT_OWN,
     MX_T_GONE_REMOTES,
     MX_T_SUMMARY_MOVE,
+    MX_T_PARTICIPANTS,
     MX_T_COUNT
 };
 
