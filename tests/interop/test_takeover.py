@@ -2,7 +2,7 @@
 
 import time
 
-from lib import views, world
+from lib import rows, views, world
 from lib.server import Server
 
 
@@ -39,6 +39,13 @@ def settled(deployment, carol):
     within(15, lambda: deployment.postgres.sql(sql, deployment.database) != [["0"]], "carol's new name in her room")
 
 
+def equal_rows(deployment, w, version):
+    """Both have done the same in a room of their own."""
+    theirs, ours = (rows.of_room(lambda statement: deployment.postgres.sql(statement, deployment.database), w.rooms[f"{by} {version}"], by)
+                    for by in ("version", "Ganglion, version"))
+    same(theirs, ours)
+
+
 def test_there_and_back(mixed):
     deployment = mixed("takeover", python={"main"}, monolith=True)
     deployment.start()
@@ -57,10 +64,11 @@ def test_there_and_back(mixed):
 
     hand_over(deployment, {}, w)
     same(by_synapse, views.all_views(w))
-    sent = {room: w.say(w.alice, room, "from Ganglion") for room in w.rooms if room.startswith("version")}
     w.remember("Ganglion, half-way")
     for version in world.VERSIONS:
         world.fill_room(w, version, by="Ganglion, version")
+        equal_rows(deployment, w, version)
+    sent = {room: w.say(w.alice, room, "from Ganglion") for room in w.rooms if room.startswith("version")}
     world.fill_data(w)
     settled(deployment, w.carol)
     w.remember("Ganglion")
