@@ -129,9 +129,24 @@ def data_goes_everywhere(w, sides, room):
                                       in answer.get("account_data", {}).get("events", []))
 
 
+def names_go_everywhere(w, sides, room):
+    """A new name of a user's reaches the rooms that they are in, some time after the answer."""
+    w.carol.join(room)
+    state = f"{CLIENT}/rooms/{quote(room)}/state/m.room.member/{quote(w.carol.user_id)}"
+    for name, url in sides.urls.items():
+        new = {"displayname": f"Carol at {name}"}
+        w.carol.ok("PUT", f"{CLIENT}/profile/{quote(w.carol.user_id)}/displayname", new, base=url)
+        for other in sides.urls.values():
+            end = time.monotonic() + 10
+            while w.bob.ok("GET", f"{CLIENT}/profile/{quote(w.carol.user_id)}/displayname", base=other) != new or \
+                    w.carol.ok("GET", state, base=other).get("displayname") != new["displayname"]:
+                assert time.monotonic() < end, f"the name given at {name} does not reach {other}"
+                time.sleep(0.05)
+
+
 def test_nobody_can_tell(sides):
     w = world.World(sides.server)
-    w.rooms["settle"] = w.alice.create_room()
+    w.rooms["settle"] = w.alice.create_room(preset="public_chat")
     made = ["1", "10", "11", "12"]
     for i, (name, url) in enumerate(sides.urls.items()):
         world.fill_room(w, made[i], base=url)
@@ -149,7 +164,7 @@ def test_nobody_can_tell(sides):
             event_id = w.say(w.carol, room, "not for long", base=url)
             w.redact(w.carol, room, event_id, base=url)
             w.post(w.alice, room, "kick", {"user_id": w.carol.user_id}, base=url)
-        w.carol.ok("PUT", f"{CLIENT}/profile/{quote(w.carol.user_id)}/displayname", {"displayname": f"Carol at {name}"}, base=url)
+    names_go_everywhere(w, sides, w.rooms["settle"])
     same_everywhere(w, sides)
     # Synapse takes the highest group of a chain of deltas for the newest.
     assert rows(sides, "SELECT * FROM state_group_edges WHERE state_group <= prev_state_group") == []

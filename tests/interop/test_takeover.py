@@ -47,7 +47,8 @@ def equal_rows(deployment, w, version):
 
 
 def test_there_and_back(mixed):
-    deployment = mixed("takeover", python={"main"}, monolith=True)
+    quick = {"background_updates": {"sleep_enabled": False}}
+    deployment = mixed("takeover", python={"main"}, monolith=True, extra_config=quick)
     deployment.start()
     w = world.World(Server(deployment))
     for version in world.VERSIONS[:6]:
