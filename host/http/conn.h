@@ -193,6 +193,8 @@ bool gg_builtin(struct gg_request *rq);
 void gg_access_note(struct gg_request *rq);
 
 /* ---- reply.c ---- */
+/* One wait for more of the body: 0, the refusal that was found meanwhile, or that the client hung up. */
+GG_YIELDS int gg_request_wait_more(struct gg_request *rq, struct gg_error *err);
 /* 100 Continue, if the client waits for it. */
 void gg_reply_continue(struct gg_request *rq);
 

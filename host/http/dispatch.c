@@ -131,19 +131,10 @@ static bool elsewhere(const struct gg_request *rq)
 
 static int wait_whole_body(struct gg_request *rq, struct gg_error *err)
 {
-    while (!rq->complete) {
-        if (rq->refusal.code != 0) {
-            *err = rq->refusal;
-            return err->code;
-        }
-        if (rq->conn == NULL)
-            return gg_fail(err, GG_E_CLOSED, "the client hung up");
-        gg_reply_continue(rq);
-        int rc = gg_cond_wait(&rq->wake, GG_FOREVER);
-        if (rc < 0)
-            return gg_fail(err, rc, "the request's body did not come");
-    }
-    return 0;
+    int rc = 0;
+    while (rc == 0 && !rq->complete)
+        rc = gg_request_wait_more(rq, err);
+    return rc;
 }
 
 static int handle(struct gg_request *rq, struct gg_error *err)

@@ -308,21 +308,25 @@ int gg_request_check_json(struct gg_request *rq, struct gg_error *err)
     return json_is_object(json) ? 0 : gg_refuse(err, 400, "M_BAD_JSON", "Content must be a JSON object.");
 }
 
+int gg_request_wait_more(struct gg_request *rq, struct gg_error *err)
+{
+    if (rq->refusal.code != 0) {
+        *err = rq->refusal;
+        return err->code;
+    }
+    if (rq->conn == NULL)
+        return gg_fail(err, GG_E_CLOSED, "the client hung up");
+    gg_reply_continue(rq);
+    int rc = gg_cond_wait(&rq->wake, GG_FOREVER);
+    return rc < 0 ? gg_fail(err, rc, "the request's body did not come") : 0;
+}
+
 static int wait_for_body(struct gg_request *rq, struct gg_error *err)
 {
-    while (rq->body_at == rq->body.n && !rq->complete) {
-        if (rq->refusal.code != 0) {
-            *err = rq->refusal;
-            return err->code;
-        }
-        if (rq->conn == NULL)
-            return gg_fail(err, GG_E_CLOSED, "the client hung up");
-        gg_reply_continue(rq);
-        int rc = gg_cond_wait(&rq->wake, GG_FOREVER);
-        if (rc < 0)
-            return gg_fail(err, rc, "the request's body did not come");
-    }
-    return 0;
+    int rc = 0;
+    while (rc == 0 && rq->body_at == rq->body.n && !rq->complete)
+        rc = gg_request_wait_more(rq, err);
+    return rc;
 }
 
 int gg_request_read(struct gg_request *rq, char *out, size_t size, size_t *n_out, struct gg_error *err)

@@ -3,6 +3,7 @@
 
 #include "sync/changes.h"
 #include "sync/sync.h"
+#include "userdata/streams.h"
 
 #include <ganglion/matrix/json.h>
 #include <ganglion/matrix/notifier.h>
@@ -10,16 +11,6 @@
 struct mx_changes *mx_sync_room_changes(struct mx_server *server)
 {
     return server->room_changes;
-}
-
-/* The i-th item of a row's JSON array as text; s NULL if it is none. Ids hold no escapes, so nothing is copied. */
-static struct gg_str item(struct gg_str array, size_t i)
-{
-    struct mx_json_iter it = mx_json_iter(array);
-    for (size_t k = 0; mx_json_next(&it); k++)
-        if (k == i)
-            return mx_json_is_string(it.value) ? gg_strn(it.value.s + 1, it.value.n - 2) : (struct gg_str){0};
-    return (struct gg_str){0};
 }
 
 static struct gg_str fields_of(struct gg_str row)
@@ -34,9 +25,9 @@ static void follow_events(void *self, struct gg_stream *stream, const char *inst
 {
     struct mx_server *server = self;
     for (size_t i = 0; i < n; i++) {
-        struct gg_str kind = item(rows[i].row, 0), fields = fields_of(rows[i].row);
+        struct gg_str kind = mx_row_text(rows[i].row, 0), fields = fields_of(rows[i].row);
         bool event = gg_str_is(kind, "ev");
-        struct gg_str room_id = item(fields, event ? 1 : 0);
+        struct gg_str room_id = mx_row_text(fields, event ? 1 : 0);
         if (room_id.s == NULL)
             continue;
         if (!moved) {
@@ -44,8 +35,8 @@ static void follow_events(void *self, struct gg_stream *stream, const char *inst
             continue;
         }
         mx_notify_room(server, room_id);
-        if (event && gg_str_is(item(fields, 2), "m.room.member") && item(fields, 3).s != NULL)
-            mx_notify_user(server, item(fields, 3)); /* an invited user does not wait for the room yet */
+        if (event && gg_str_is(mx_row_text(fields, 2), "m.room.member") && mx_row_text(fields, 3).s != NULL)
+            mx_notify_user(server, mx_row_text(fields, 3)); /* an invited user does not wait for the room yet */
     }
 }
 
