@@ -128,6 +128,8 @@ int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
     const struct mx_event *event;
     struct gg_str key = mx_api_param(rq, "state_key");
     const char *style = gg_request_query(rq, "format");
+    if (style != NULL && strcmp(style, "event") != 0 && strcmp(style, "content") != 0)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter 'format' must be one of ['content', 'event']");
     int rc = access_of(rq, &access, err);
     if (rc != 0)
         return rc;
@@ -166,7 +168,16 @@ static int state_at(struct gg_request *rq, const char *at, struct mx_access *acc
         rc = gg_db_read(server->db, &last_before, GG_PARAMS(gg_p_text(gg_request_param(rq, "room_id")), gg_p_i64(stream)), arena, &rows, err);
     if (rc == 0 && gg_rows_count(rows) == 0)
         return gg_refuse(err, 404, "M_NOT_FOUND", "No event of the room at that position");
-    return rc != 0 ? rc : mx_store_state_after(server, gg_rows_str(rows, 0, 0), arena, &access->state, err);
+    const struct mx_event *last;
+    bool visible;
+    if (rc == 0)
+        rc = mx_store_event(server, gg_rows_str(rows, 0, 0), arena, &last, err);
+    if (rc == 0)
+        rc = mx_events_visible(server, gg_str(mx_requester_of(rq)->user_id), access, &last, 1, arena, &visible, err);
+    if (rc == 0 && !visible)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "User %s not allowed to view events in room %s at token %s",
+                         mx_requester_of(rq)->user_id, gg_request_param(rq, "room_id"), at);
+    return rc != 0 ? rc : mx_store_state_after(server, last->event_id, arena, &access->state, err);
 }
 
 int mx_api_members(void *self, struct gg_request *rq, struct gg_error *err)

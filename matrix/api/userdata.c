@@ -162,6 +162,8 @@ static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
     if (!known_receipt(receipt.type))
         return gg_refuse(err, 400, "M_UNKNOWN", "Receipt type must be m.read.private, m.read, m.fully_read");
     int rc = read_thread(rq, &receipt.thread_id, err);
+    if (rc == 0 && receipt.thread_id.s != NULL && gg_str_is(receipt.type, "m.fully_read"))
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "thread_id is not compatible with m.fully_read receipts.");
     if (rc == 0)
         rc = mx_room_access_joined(mx_server_of_request(rq), user_id, receipt.room_id, gg_request_arena(rq), &access, err);
     if (rc == 0)

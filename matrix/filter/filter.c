@@ -157,5 +157,7 @@ bool mx_filter_event(const struct mx_filter *filter, const struct mx_event *even
 {
     if (!mx_filter_type(filter, event->type) || !passes(&filter->senders, &filter->not_senders, event->sender, false))
         return false;
+    if (event->room_id.s != NULL && !mx_filter_room(filter, event->room_id))
+        return false;
     return filter->contains_url < 0 || filter->contains_url == mx_json_is_string(mx_json_get(event->content, "url"));
 }

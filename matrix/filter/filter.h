@@ -21,7 +21,7 @@ struct mx_filter {
 
 /* json: an object, or s NULL for MX_FILTER_ALL. 400 M_BAD_JSON where a member has the wrong type. Lists live in the arena. */
 GG_CHECKED int mx_filter_parse(struct gg_str json, struct gg_arena *arena, struct mx_filter *out, struct gg_error *err);
-/* Do type, sender and url pass? (rooms are mx_filter_room's) */
+/* Do type, sender, room and url pass? */
 bool mx_filter_event(const struct mx_filter *filter, const struct mx_event *event);
 bool mx_filter_type(const struct mx_filter *filter, struct gg_str type);
 bool mx_filter_room(const struct mx_filter *filter, struct gg_str room_id);

@@ -1,6 +1,8 @@
 /* matrix/rooms/access.c: who may read what of a room (client-server API, "Room History Visibility"). */
 #include "rooms/access.h"
 
+#include "userdata/ignored.h"
+
 /* ---- the room as a whole ---- */
 
 static int visibility_of(struct mx_server *server, const struct mx_state *state, struct gg_arena *arena, struct gg_str *out,
@@ -201,6 +203,26 @@ static int all_visible(struct mx_server *server, const struct mx_access *access,
     return rc;
 }
 
+/* Whom the user ignores says nothing to them; what such a user makes of the room's state is seen all the same. */
+static int drop_ignored(struct mx_server *server, struct gg_str user_id, const struct mx_event *const *events, size_t n,
+                        struct gg_arena *arena, bool *visible, struct gg_error *err)
+{
+    const struct gg_str *ignored;
+    size_t n_ignored;
+    int rc = mx_ignored_users(server, user_id, arena, &ignored, &n_ignored, err);
+    for (size_t k = 0; rc == 0 && k < n_ignored; k++)
+        for (size_t i = 0; i < n; i++)
+            if (visible[i] && !mx_event_is_state(events[i]) && gg_str_eq(events[i]->sender, ignored[k]))
+                visible[i] = false;
+    return rc;
+}
+
+/* What came after the user had left is not theirs to read, unless it is everybody's. */
+static bool in_time(const struct mx_access *access, const struct mx_event *event, const struct at_event *at)
+{
+    return event->meta.stream_ordering <= access->until || any_is(at->visibility, at->visibility_before, "world_readable");
+}
+
 int mx_events_visible(struct mx_server *server, struct gg_str user_id, const struct mx_access *access,
                       const struct mx_event *const *events, size_t n, struct gg_arena *arena, bool *visible,
                       struct gg_error *err)
@@ -213,7 +235,7 @@ int mx_events_visible(struct mx_server *server, struct gg_str user_id, const str
             continue;
         struct at_event at;
         rc = look_at(server, user_id, events[i], arena, &at, err);
-        visible[i] = rc == 0 && may_see(access, &at);
+        visible[i] = rc == 0 && in_time(access, events[i], &at) && may_see(access, &at);
     }
-    return rc;
+    return rc != 0 ? rc : drop_ignored(server, user_id, events, n, arena, visible, err);
 }

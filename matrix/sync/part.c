@@ -5,6 +5,7 @@
 #include "sync/follow.h"
 #include "sync/lazy.h"
 #include "sync/sync.h"
+#include "userdata/ignored.h"
 #include "userdata/streams.h"
 #include "userdata/typing.h"
 
@@ -20,6 +21,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     server->account_data_changes = mx_changes_new(MAX_CHANGES);
     server->lazy_members = mx_lazy_new();
     server->rooms = mx_rooms_new();
+    mx_ignored_make(server);
     server->typing = mx_typing_new(server);
     mx_sync_follow(server);
     mx_userdata_follow(server);

@@ -180,6 +180,7 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
         for (size_t i = 0; i < r->n_all; i++)
             visible[i] = candidates[i] != NULL && gg_str_eq(candidates[i]->event_id, r->room->event_id);
         r->full = r->limited = r->newly_joined = false;
+        r->alone = true;
     } else if (rc == 0) {
         rc = mx_events_visible(sync->server, gg_str(sync->query->requester->user_id), &access, candidates, r->n_all,
                                sync->arena, visible, err);
@@ -193,6 +194,23 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
 }
 
 /* ---- state ---- */
+
+static bool in_timeline(const struct mx_sync_room *r, struct gg_str event_id)
+{
+    for (size_t i = 0; i < r->n_timeline; i++)
+        if (gg_str_eq(r->timeline[i]->event_id, event_id))
+            return true;
+    return false;
+}
+
+/* State that a filter or the room's visibility keeps out of the timeline has to be told beside it. */
+static bool hides_state(const struct mx_sync_room *r)
+{
+    for (size_t i = 0; i < r->n_all; i++)
+        if (r->all[i] != NULL && mx_event_is_state(r->all[i]) && !in_timeline(r, r->all[i]->event_id))
+            return true;
+    return false;
+}
 
 /* State at the first event that is shown, with its own change, which the timeline tells anyway (as Synapse has it): what
  * stands now, with the events since then taken back. */
@@ -211,7 +229,8 @@ static int state_at_start(struct mx_sync *sync, struct mx_sync_room *r, struct m
         const struct mx_event *e = r->all[i];
         if (e == NULL || r->n_timeline == 0 || e->meta.stream_ordering <= r->timeline[0]->meta.stream_ordering)
             continue;
-        if (!mx_event_is_state(e) || !gg_str_eq(mx_state_get(state, e->type, e->state_key), e->event_id))
+        if (!mx_event_is_state(e) || !in_timeline(r, e->event_id) ||
+            !gg_str_eq(mx_state_get(state, e->type, e->state_key), e->event_id))
             continue;
         struct gg_str old = mx_json_string(mx_json_get(e->unsigned_, "replaces_state"), sync->arena);
         if (old.s != NULL)
@@ -274,18 +293,22 @@ static void add_full_state(struct mx_sync *sync, struct mx_sync_room *r, const s
     }
 }
 
-/* What changed between the client's token and the first event that is shown. */
+/* What changed since the client's token and is not shown in the timeline. */
 static const struct gg_stmt changed_state = {
     "SELECT DISTINCT ON (type, state_key) type, state_key, event_id FROM events WHERE room_id = $1 AND stream_ordering > $2"
     " AND stream_ordering <= $3 AND state_key IS NOT NULL AND NOT outlier AND rejection_reason IS NULL"
-    " ORDER BY type, state_key, stream_ordering DESC", GG_LANE_SCAN};
+    " AND NOT event_id = ANY ($4::text[]) ORDER BY type, state_key, stream_ordering DESC", GG_LANE_SCAN};
 
 static int add_gap_state(struct mx_sync *sync, struct mx_sync_room *r, const struct mx_state *state, struct id_list *ids,
                          struct gg_error *err)
 {
     struct gg_rows *rows;
+    struct gg_str *told = GG_NEW_ARRAY(sync->arena, struct gg_str, r->n_timeline + 1);
+    for (size_t i = 0; i < r->n_timeline; i++)
+        told[i] = r->timeline[i]->event_id;
     int rc = gg_db_read(sync->server->db, &changed_state,
-                        GG_PARAMS(gg_p_str(r->room->room_id), gg_p_i64(r->after), gg_p_i64(r->prev_stream)), sync->arena, &rows, err);
+                        GG_PARAMS(gg_p_str(r->room->room_id), gg_p_i64(r->after), gg_p_i64(r->upto), gg_p_texts(told, r->n_timeline)),
+                        sync->arena, &rows, err);
     for (size_t i = 0; rc == 0 && i < gg_rows_count(rows); i++) {
         struct mx_state_entry entry = {.type = gg_rows_str(rows, i, 0), .state_key = gg_rows_str(rows, i, 1)};
         entry.event_id = mx_state_get(state, entry.type, entry.state_key);
@@ -355,9 +378,9 @@ static int load_shown_state(struct mx_sync *sync, struct mx_sync_room *r, const 
 
 static int make_state(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
 {
-    bool gap = r->limited && !r->full;
     if (r->alone)
         return 0;
+    bool gap = !r->full && (r->limited || hides_state(r));
     if (!r->full && !gap && !(sync->query->state.lazy_members && r->n_timeline > 0))
         return 0;
     struct id_list ids = {0};

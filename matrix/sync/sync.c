@@ -3,6 +3,7 @@
 
 #include "rooms/access.h"
 #include "sync/changes.h"
+#include "userdata/ignored.h"
 #include "userdata/typing.h"
 
 static bool happened_since(const struct mx_sync *sync, int64_t stream_ordering)
@@ -38,8 +39,21 @@ static void add_room(struct mx_sync *sync, const struct mx_user_room *room, uint
     }
 }
 
-static void choose_rooms(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n)
+static bool among(const struct gg_str *users, size_t n, struct gg_str user_id)
 {
+    for (size_t i = 0; i < n; i++)
+        if (gg_str_eq(users[i], user_id))
+            return true;
+    return false;
+}
+
+static int choose_rooms(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err)
+{
+    const struct gg_str *ignored;
+    size_t n_ignored;
+    int rc = mx_ignored_users(sync->server, gg_str(sync->query->requester->user_id), sync->arena, &ignored, &n_ignored, err);
+    if (rc != 0)
+        return rc;
     sync->rooms = GG_NEW_ARRAY(sync->arena, struct mx_sync_room, n + 1);
     for (size_t i = 0; i < n; i++) {
         const struct mx_user_room *room = &rooms[i];
@@ -48,13 +62,14 @@ static void choose_rooms(struct mx_sync *sync, const struct mx_user_room *rooms,
             continue;
         if (gg_str_is(room->membership, "join"))
             add_room(sync, room, MX_SYNC_JOIN);
-        else if (gg_str_is(room->membership, "invite") && shown)
+        else if (gg_str_is(room->membership, "invite") && shown && !among(ignored, n_ignored, room->sender))
             add_room(sync, room, MX_SYNC_INVITE);
         else if (gg_str_is(room->membership, "knock") && shown)
             add_room(sync, room, MX_SYNC_KNOCK);
         else if ((gg_str_is(room->membership, "leave") || gg_str_is(room->membership, "ban")) && wanted_left(sync, room))
             add_room(sync, room, MX_SYNC_LEAVE);
     }
+    return 0;
 }
 
 /* ---- rooms that were joined since: the client knows nothing of them, however much it has seen of others ---- */
@@ -203,8 +218,9 @@ static void drop_silent_rooms(struct mx_sync *sync)
 
 int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err)
 {
-    choose_rooms(sync, rooms, n);
-    int rc = find_newly_joined(sync, err);
+    int rc = choose_rooms(sync, rooms, n, err);
+    if (rc == 0)
+        rc = find_newly_joined(sync, err);
     if (rc == 0)
         rc = mx_sync_fill_rooms(sync, err);
     if (rc == 0)

@@ -41,6 +41,7 @@ struct mx_server {
     struct mx_accounts *accounts;
     struct mx_rooms *rooms;
     struct mx_typing *typing;
+    struct mx_cache *ignored_users;          /* user id -> whom they ignore (userdata/ignored.h) */
     struct mx_changes *room_changes;         /* which rooms moved since when */
     struct mx_changes *receipt_changes;      /* which rooms got receipts */
     struct mx_changes *account_data_changes; /* whose account data changed */

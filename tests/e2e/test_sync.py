@@ -1,0 +1,218 @@
+"""/sync: what is told, where, and once."""
+
+import json
+import threading
+
+import pytest
+
+from lib.rooms import CLIENT, act, bodies, done, filtered, ids, invited, joined, left, refused, room_path, state_of
+
+
+def types(part, where="timeline"):
+    return [e["type"] for e in part[where]["events"]]
+
+
+def test_a_new_room_is_told_whole(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat", topic="t")
+    for i in range(12):
+        alice.send(room, f"m{i}")
+    since = bob.sync()["next_batch"]
+    bob.join(room)
+    part = joined(bob.sync(since), room)
+    assert part["timeline"]["limited"] is True and len(part["timeline"]["events"]) == 10
+    assert state_of(part, "m.room.create") and state_of(part, "m.room.topic")["topic"] == "t"
+    assert part["timeline"]["events"][-1]["state_key"] == bob.user_id
+    older = bob.messages(room, limit=3, **{"from": part["timeline"]["prev_batch"]})["chunk"]
+    assert bodies(older) == ["m2", "m1", "m0"]
+
+
+def test_a_new_name_is_no_new_join(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    since = bob.sync()["next_batch"]
+    bob.ok("PUT", room_path(room, "state", "m.room.member", bob.user_id), {"membership": "join", "displayname": "x"})
+    part = joined(bob.sync(since), room)
+    assert types(part) == ["m.room.member"] and types(part, "state") == [] and part["timeline"]["limited"] is False
+
+
+def test_state_of_a_gap(server):
+    alice = server.register()
+    room = alice.create_room(topic="old")
+    since = alice.sync()["next_batch"]
+    alice.put_state(room, "m.room.topic", {"topic": "new"})
+    for i in range(11):
+        alice.send(room, f"m{i}")
+    part = joined(alice.sync(since), room)
+    assert part["timeline"]["limited"] is True and len(part["timeline"]["events"]) == 10
+    assert [e["content"] for e in part["state"]["events"]] == [{"topic": "new"}]
+    part = joined(filtered(alice, since, {"timeline": {"limit": 12}}), room)
+    assert part["timeline"]["limited"] is False and types(part, "state") == []
+    part = joined(alice.sync(since, full_state="true"), room)
+    assert "m.room.create" in types(part, "state") and bodies(part["timeline"]["events"])[-1] == "m10"
+
+
+def test_state_that_the_filter_keeps_out_of_the_timeline(server):
+    alice = server.register()
+    room = alice.create_room()
+    since = alice.sync()["next_batch"]
+    alice.put_state(room, "m.room.topic", {"topic": "t"})
+    alice.send(room, "m")
+    for token in (since, None):
+        part = joined(filtered(alice, token, {"timeline": {"types": ["m.room.message"]}}), room)
+        assert types(part) == ["m.room.message"] and state_of(part, "m.room.topic") == {"topic": "t"}
+
+
+def test_filters_of_timelines(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    since = alice.sync()["next_batch"]
+    alice.send(room, "alice")
+    bob.send(room, "bob")
+    alice.ok("PUT", room_path(room, "send", "m.room.message", "u"), {"body": "url", "msgtype": "m.image", "url": "mxc://a/b"})
+
+    def told(**timeline):
+        part = joined(filtered(alice, since, {"timeline": timeline}), room)
+        return bodies(part["timeline"]["events"]) if part else []
+
+    assert told() == ["alice", "bob", "url"]
+    assert told(senders=[bob.user_id]) == ["bob"] and told(not_senders=[bob.user_id]) == ["alice", "url"]
+    assert told(types=["m.room.*"]) == ["alice", "bob", "url"] and told(not_types=["m.*"]) == [] and told(types=[]) == []
+    assert told(contains_url=True) == ["url"] and told(contains_url=False) == ["alice", "bob"]
+    assert told(rooms=[]) == [] and told(not_rooms=[room]) == [] and told(limit=1) == ["url"]
+    assert joined(filtered(alice, since, {"not_rooms": [room]}), room) is None
+    assert joined(filtered(alice, since, {"rooms": []}), room) is None
+
+
+def test_lazy_members(server):
+    alice, bob, carol = server.register(), server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room), carol.join(room)
+    for i in range(3):
+        bob.send(room, f"m{i}")
+    part = joined(filtered(alice, room_filter={"state": {"lazy_load_members": True}, "timeline": {"limit": 2}}), room)
+    assert {e["state_key"] for e in part["state"]["events"] if e["type"] == "m.room.member"} >= {alice.user_id, bob.user_id}
+
+
+def test_fields_and_format(server):
+    alice = server.register()
+    room = alice.create_room()
+    since = alice.sync()["next_batch"]
+    alice.send(room, "m")
+    some = alice.sync(since, filter=json.dumps({"event_fields": ["content.body", "type"]}))
+    assert joined(some, room)["timeline"]["events"] == [{"type": "m.room.message", "content": {"body": "m"}}]
+    whole = joined(alice.sync(since, filter=json.dumps({"event_format": "federation"})), room)["timeline"]["events"][0]
+    assert "hashes" in whole and "auth_events" in whole
+    plain = joined(alice.sync(since), room)["timeline"]["events"][0]
+    assert "hashes" not in plain and "room_id" not in plain and plain["unsigned"]["age"] >= 0
+
+
+def test_invites(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(name="n")
+    since = bob.sync()["next_batch"]
+    done(alice, room, "invite", bob)
+    answer = bob.sync(since)
+    events = invited(answer, room)["invite_state"]["events"]
+    assert all(set(e) == {"type", "state_key", "sender", "content"} for e in events)
+    assert {"m.room.create", "m.room.name", "m.room.join_rules", "m.room.member"} <= {e["type"] for e in events}
+    assert events[-1]["state_key"] == bob.user_id and events[-1]["content"]["membership"] == "invite"
+    assert invited(bob.sync(answer["next_batch"]), room) is None and invited(bob.sync(), room)
+    bob.join(room)
+    answer = bob.sync(answer["next_batch"])
+    assert joined(answer, room) and not invited(answer, room)
+
+
+def test_left_kicked_and_back(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    first = bob.sync()["next_batch"]
+    done(alice, room, "kick", bob, reason="r")
+    answer = bob.sync(first)
+    assert left(answer, room)["timeline"]["events"][-1]["content"] == {"membership": "leave", "reason": "r"}
+    assert left(bob.sync(answer["next_batch"]), room) is None
+    assert left(filtered(bob, room_filter={"include_leave": True}), room)
+    bob.join(room)
+    again = joined(bob.sync(first, full_state="true"), room)
+    assert [e["content"]["membership"] for e in again["timeline"]["events"]] == ["leave", "join"]
+    part = joined(bob.sync(answer["next_batch"]), room)
+    assert state_of(part, "m.room.create") and part["timeline"]["events"][-1]["state_key"] == bob.user_id
+    bob.leave(room)
+    done(bob, room, "forget")
+    assert left(filtered(bob, room_filter={"include_leave": True}), room) is None
+
+
+def test_in_and_out_within_one_window(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    since = bob.sync()["next_batch"]
+    bob.join(room), bob.leave(room)
+    part = left(bob.sync(since), room)
+    assert [e["content"]["membership"] for e in part["timeline"]["events"] if e.get("state_key") == bob.user_id] == ["join", "leave"]
+
+
+def test_nothing_new_waits_and_says_nothing(server):
+    alice = server.register()
+    alice.create_room()
+    since = alice.sync()["next_batch"]
+    answer = alice.sync(since, timeout=300)
+    assert "rooms" not in answer and answer["next_batch"] == since
+    assert alice.sync(answer["next_batch"])["next_batch"] == since
+
+
+@pytest.mark.parametrize("since", ["junk", "s", "t1-2", "m1~1.5.6", "s1_x"])
+def test_tokens_that_are_none(server, since):
+    refused(server.register().call("GET", CLIENT + "/sync", since=since), 400)
+
+
+@pytest.mark.parametrize("wrong", ["{", "77", '{"room":5}', '{"room":{"timeline":{"types":5}}}'])
+def test_filters_that_are_none(server, wrong):
+    refused(server.register().call("GET", CLIENT + "/sync", filter=wrong), 400)
+
+
+def test_a_token_of_one_process_is_good_for_another(server):
+    alice, bob = server.register(), server.register()
+    rooms = [alice.create_room(preset="public_chat") for _ in range(4)]
+    for room in rooms:
+        bob.join(room)
+    bases = [server.worker_url("generic_worker1"), server.worker_url("generic_worker2")]
+    since, seen = bob.sync(base=bases[0])["next_batch"], []
+    for i in range(12):  # rooms of both persisters, both processes in turn
+        sent = alice.send(rooms[i % 4], f"m{i}", base=bases[i % 2])
+        while sent not in seen:
+            answer = bob.sync(since, timeout=5000, base=bases[(i + 1) % 2])
+            since = answer["next_batch"]
+            for room in rooms:
+                seen += ids((joined(answer, room) or {"timeline": {"events": []}})["timeline"]["events"])
+    assert len(seen) == len(set(seen)) == 12
+
+
+def test_every_message_is_told_once_while_two_processes_write(server):
+    alice, bob = server.register(), server.register()
+    rooms = [alice.create_room(preset="public_chat") for _ in range(3)]
+    for room in rooms:
+        bob.join(room)
+    bases = [server.worker_url("generic_worker1"), server.worker_url("generic_worker2")]
+    since, sent = alice.sync(base=bases[0])["next_batch"], []
+
+    def talk(user, base):
+        for i in range(12):
+            sent.append(user.send(rooms[i % 3], f"{user.user_id} {i}", base=base))
+
+    threads = [threading.Thread(target=talk, args=pair) for pair in ((alice, bases[0]), (bob, bases[1]))]
+    for thread in threads:
+        thread.start()
+    seen, turn = [], 0
+    while any(thread.is_alive() for thread in threads) or set(sent) - set(seen):
+        turn += 1
+        assert turn < 100, set(sent) - set(seen)
+        answer = alice.sync(since, timeout=500, base=bases[turn % 2])
+        since = answer["next_batch"]
+        for room in rooms:
+            part = joined(answer, room)
+            assert not part or not part["timeline"]["limited"] or len(part["timeline"]["events"]) == 10
+            seen += ids(part["timeline"]["events"]) if part else []
+    assert sorted(e for e in seen if e in sent) == sorted(sent)
