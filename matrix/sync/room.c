@@ -212,8 +212,14 @@ static bool hides_state(const struct mx_sync_room *r)
     return false;
 }
 
+/* Does the event give what stands now, and does the timeline not tell of it? */
+static bool stands_unseen(const struct mx_sync_room *r, const struct mx_state *now, const struct mx_event *event)
+{
+    return gg_str_eq(mx_state_get(now, event->type, event->state_key), event->event_id) && !in_timeline(r, event->event_id);
+}
+
 /* State at the first event that is shown, with its own change, which the timeline tells anyway (as Synapse has it): what
- * stands now, with the events since then taken back. */
+ * stands now, with the events since then taken back but for those that only the state can tell. */
 static int state_at_start(struct mx_sync *sync, struct mx_sync_room *r, struct mx_state **out, struct gg_error *err)
 {
     const struct mx_state *after = NULL;
@@ -229,8 +235,7 @@ static int state_at_start(struct mx_sync *sync, struct mx_sync_room *r, struct m
         const struct mx_event *e = r->all[i];
         if (e == NULL || r->n_timeline == 0 || e->meta.stream_ordering <= r->timeline[0]->meta.stream_ordering)
             continue;
-        if (!mx_event_is_state(e) || !in_timeline(r, e->event_id) ||
-            !gg_str_eq(mx_state_get(state, e->type, e->state_key), e->event_id))
+        if (!mx_event_is_state(e) || !gg_str_eq(mx_state_get(state, e->type, e->state_key), e->event_id) || stands_unseen(r, after, e))
             continue;
         struct gg_str old = mx_json_string(mx_json_get(e->unsigned_, "replaces_state"), sync->arena);
         if (old.s != NULL)

@@ -62,9 +62,18 @@ def pages(user, room, **query):
     return found
 
 
+def until_left(user, answers):
+    """The events of all pages in one list; for who left, up to that: Synapse tells former members on, Ganglion does not."""
+    events = [event for answer in answers for event in answer["body"].get("chunk", [])]
+    own = [i for i, event in enumerate(events) if event["type"] == "m.room.member" and event.get("state_key") == user.user_id]
+    if own and events[own[-1]]["content"].get("membership") in ("leave", "ban"):
+        events = events[:own[-1] + 1]
+    return {"statuses": sorted({answer["status"] for answer in answers}), "events": events}
+
+
 def room_views(user, room, older):
     path = f"/rooms/{quote(room)}"
-    found = {"backwards": pages(user, room, dir="b", limit=7), "forwards": pages(user, room, dir="f", limit=9),
+    found = {"backwards": pages(user, room, dir="b", limit=7), "forwards": until_left(user, pages(user, room, dir="f", limit=9)),
              "lazy": ask(user, path + "/messages", dir="b", limit=5, filter='{"lazy_load_members":true}'),
              "only text": ask(user, path + "/messages", dir="b", limit=3, filter='{"types":["m.room.message"]}'),
              "state": ask(user, path + "/state"), "members": ask(user, path + "/members"),
