@@ -1,5 +1,5 @@
 /* matrix/api/sync.c: GET /sync: computes, and waits while there is nothing to say. */
-#include "sync/sync.h"
+#include "sync/parts.h"
 
 #include <ganglion/fiber.h>
 #include <ganglion/matrix/api.h>
@@ -15,7 +15,11 @@ static int catch_up(struct mx_server *server, const struct mx_token *since, stru
         int64_t position;
     } waits[] = {{server->events, since->room.at.min},
                  {server->receipts, since->receipts.min},
-                 {server->account_data, since->account_data}};
+                 {server->account_data, since->account_data},
+                 {server->presence, since->presence},
+                 {server->push_rules, since->push_rules},
+                 {server->to_device, since->to_device},
+                 {server->device_lists, since->device_lists.min}};
     int64_t deadline = gg_deadline(CATCH_UP_MS);
     for (size_t i = 0; i < GG_COUNT(waits); i++) {
         if (gg_stream_upto(waits[i].stream) >= waits[i].position)
@@ -42,6 +46,15 @@ static int look(struct mx_sync *sync, struct gg_error *err)
     sync->n = sync->n_data = 0;
     int rc = mx_heads_rooms_of(sync->server, gg_str(sync->query->requester->user_id), sync->arena, &rooms, &n, err);
     return rc != 0 ? rc : compute(sync, rooms, n, err);
+}
+
+/* What the token acknowledges, once, whatever the number of rounds. */
+static int begin_parts(struct mx_server *server, const struct mx_sync_query *query, struct gg_error *err)
+{
+    struct mx_sync sync = {.server = server, .query = query, .arena = gg_arena_new()};
+    int rc = mx_sync_begin_parts(&sync, err);
+    gg_arena_free(sync.arena);
+    return rc;
 }
 
 static struct mx_waiter *begin_wait(struct mx_sync *sync, int *rc, struct gg_error *err)
@@ -94,6 +107,8 @@ static int handle_sync(void *self, struct gg_request *rq, struct gg_error *err)
     int rc = mx_sync_read_query(rq, &query, err);
     if (rc == 0 && query.has_since)
         rc = catch_up(server, &query.since, err);
+    if (rc == 0 && query.has_since)
+        rc = begin_parts(server, &query, err);
     int64_t timeout = query.timeout_ms < 0 ? 0 : query.timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : query.timeout_ms;
     int64_t deadline = gg_deadline(timeout);
     while (rc == 0 && again)

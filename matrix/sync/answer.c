@@ -1,5 +1,5 @@
 /* matrix/sync/answer.c: the JSON of /sync, stored event bytes spliced into one buffer. Empty parts are left out. */
-#include "sync/sync.h"
+#include "sync/parts.h"
 
 #include "userdata/typing.h"
 
@@ -48,6 +48,24 @@ static void write_data(struct gg_buf *out, const struct mx_data_row *rows, size_
     }
     gg_buf_lit(out, "]}");
 }
+
+/* The rows of rooms come with the global ones (sync.c), which are read already. */
+static int gather_data(struct mx_sync *sync, void **out, struct gg_error *err)
+{
+    *out = sync->n_data > 0 ? sync : NULL;
+    return 0;
+}
+
+static void write_global_data(const struct mx_sync *sync, const void *gathered, struct gg_buf *out)
+{
+    if (gathered == NULL)
+        return;
+    gg_buf_lit(out, ",\"account_data\":");
+    write_data(out, sync->data, sync->n_data, &sync->query->global_data);
+}
+
+const struct mx_sync_part mx_sync_part_account_data = {.name = "account_data", .gather = gather_data,
+                                                       .write = write_global_data};
 
 /* ---- ephemeral ---- */
 
@@ -172,10 +190,7 @@ void mx_sync_write(struct mx_sync *sync, struct gg_buf *out)
     gg_buf_lit(out, "{\"next_batch\":\"");
     mx_token_write(out, &sync->now);
     gg_buf_char(out, '"');
-    if (sync->n_data > 0) {
-        gg_buf_lit(out, ",\"account_data\":");
-        write_data(out, sync->data, sync->n_data, &sync->query->global_data);
-    }
+    mx_sync_write_parts(sync, out);
     if (sync->n > 0) {
         gg_buf_lit(out, ",\"rooms\":{");
         write_rooms(sync, out);

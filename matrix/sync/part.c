@@ -1,5 +1,5 @@
 /* matrix/sync/part.c: notifier, changes, typing and the locks of rooms as parts of the process. */
-#include "parts.h"
+#include "../parts.h"
 #include "rooms/chain.h"
 #include "sync/changes.h"
 #include "sync/follow.h"

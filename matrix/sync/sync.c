@@ -1,5 +1,5 @@
 /* matrix/sync/sync.c: which rooms and which data an answer of /sync speaks of. */
-#include "sync/sync.h"
+#include "sync/parts.h"
 
 #include "rooms/access.h"
 #include "sync/changes.h"
@@ -105,9 +105,12 @@ static int find_newly_joined(struct mx_sync *sync, struct gg_error *err)
                         sync->arena, &rows, err);
     for (size_t i = 0; rc == 0 && i < sync->n; i++) {
         struct mx_sync_room *r = &sync->rooms[i];
-        if (r->kind == MX_SYNC_INVITE || r->kind == MX_SYNC_KNOCK || !happened_since(sync, r->room->stream_ordering) ||
-            was_in(rows, r->room->room_id))
+        if (r->kind == MX_SYNC_INVITE || r->kind == MX_SYNC_KNOCK || !happened_since(sync, r->room->stream_ordering))
             continue;
+        if (was_in(rows, r->room->room_id)) {
+            r->newly_left = r->kind == MX_SYNC_LEAVE;
+            continue;
+        }
         r->full = r->changed = r->newly_joined = true;
         r->after = INT64_MIN;
     }
@@ -230,11 +233,12 @@ int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size
     if (rc != 0)
         return rc;
     look_at_typing(sync);
+    mx_sync_find_people(sync);
     drop_silent_rooms(sync);
-    return 0;
+    return mx_sync_gather_parts(sync, err);
 }
 
 bool mx_sync_empty(const struct mx_sync *sync)
 {
-    return sync->n == 0 && sync->n_data == 0;
+    return sync->n == 0 && !mx_sync_parts_have_news(sync);
 }

@@ -38,6 +38,7 @@ struct mx_sync_room {
     bool full;                              /* the client knows nothing of the room: all state */
     bool changed;                           /* there may be events after since */
     bool newly_joined;                      /* since the client's token; its timeline is called limited, as Synapse does */
+    bool newly_left;                        /* joined at the client's token, not now */
     bool limited;
     bool alone;                             /* a leave outside the room's history, and nothing else */
     bool more;                              /* the range holds more events than were read */
@@ -60,6 +61,12 @@ struct mx_sync_room {
     const struct mx_event *membership;      /* invites and knocks: the user's own member event */
 };
 
+struct mx_sync_names { /* user or room ids; a name may stand in it more than once */
+    struct gg_str *v;
+    size_t n;
+};
+
+enum { MX_SYNC_MAX_PARTS = 16 };
 struct mx_sync {
     struct mx_server *server;
     const struct mx_sync_query *query;
@@ -71,6 +78,10 @@ struct mx_sync {
     struct mx_show show;                    /* of the events of all rooms */
     const struct mx_data_row *data;         /* global account data */
     size_t n_data;
+    /* Since the client's token (people.c); all empty without one: rooms that the user joined and left; those who joined
+     * or were invited to a room of the user's, and those who left one. */
+    struct mx_sync_names joined_rooms, left_rooms, came, went;
+    void *gathered[MX_SYNC_MAX_PARTS];                     /* of parts.h: one for each entry of the table */
 };
 
 /* Reads the query parameters of /sync (and the stored filter). */
@@ -82,6 +93,8 @@ GG_YIELDS GG_CHECKED int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_erro
 /* summary.c: whether the room gets a summary, and who is in it. */
 GG_YIELDS GG_CHECKED int mx_sync_summarise(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err);
 void mx_sync_write_summary(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out);
+/* people.c: after the rooms are filled. */
+void mx_sync_find_people(struct mx_sync *sync);
 bool mx_sync_empty(const struct mx_sync *sync);
 void mx_sync_write(struct mx_sync *sync, struct gg_buf *out);
 
