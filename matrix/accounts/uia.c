@@ -1,13 +1,10 @@
 /* uia.c: sessions of interactive authentication. Steps may come to any process: all of it is in the database. */
 #include "accounts/uia.h"
 
+#include <ganglion/config.h>
 #include <ganglion/http.h>
 #include <ganglion/log.h>
 #include <stdlib.h>
-
-#include "accounts/password.h"
-
-#define WRONG_USER "The password is not that of the user who asks"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -26,33 +23,32 @@ static json_t *kept(struct gg_request *rq, json_t *json)
 
 static struct gg_str dump(struct gg_request *rq, const json_t *json)
 {
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
     gg_arena_defer(gg_request_arena(rq), free, text);
     return gg_str(text);
 }
 
+/* Text of the database as an object; an empty one if it is none. */
+static json_t *read_object(struct gg_request *rq, struct gg_str text)
+{
+    json_t *json = text.s ? json_loadb(text.s, text.n, JSON_ALLOW_NUL, NULL) : NULL;
+    if (json_is_object(json))
+        return kept(rq, json);
+    json_decref(json);
+    return kept(rq, json_object());
+}
+
 /* The body without what is only for the moment. */
-static json_t *client_params(struct gg_request *rq, json_t *body, bool with_password)
+static json_t *client_params(struct gg_request *rq, json_t *body, const struct mx_uia *uia, bool with_secrets)
 {
     json_t *params = kept(rq, json_copy(body));
     json_object_del(params, "auth");
-    if (!with_password)
-        json_object_del(params, "password");
+    if (with_secrets)
+        return params;
+    json_object_del(params, "password");
+    if (uia->secret)
+        json_object_del(params, uia->secret);
     return params;
-}
-
-static struct gg_str note(const json_t *notes, const char *key, struct gg_arena *arena)
-{
-    struct gg_str text = mx_text(notes, key);
-    return text.s ? gg_arena_str(arena, text) : text;
-}
-
-static void read_notes(struct gg_request *rq, const struct mx_uia_row *row, struct mx_uia *uia)
-{
-    json_t *notes = json_loadb(row->server.s, row->server.n, 0, NULL);
-    uia->password_hash = note(notes, "password_hash", gg_request_arena(rq));
-    uia->registered_user_id = note(notes, "registered_user_id", gg_request_arena(rq));
-    json_decref(notes);
 }
 
 static struct gg_str named_session(json_t *body)
@@ -60,158 +56,158 @@ static struct gg_str named_session(json_t *body)
     return mx_text(json_object_get(body, "auth"), "session");
 }
 
+static void read_results(struct gg_request *rq, const struct mx_uia_row *row, struct mx_uia *uia)
+{
+    uia->results = kept(rq, json_object());
+    for (size_t i = 0; i < row->n_stages; i++) {
+        json_t *result = json_loadb(row->results[i].s, row->results[i].n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        json_object_set_new(uia->results, row->stages[i].s, result ? result : json_true());
+    }
+}
+
+static int changed(struct gg_error *err)
+{
+    return gg_refuse(err, 403, "M_FORBIDDEN", "Requested operation has changed during the UI authentication session.");
+}
+
 static int load_session(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia,
                         struct mx_uia_row *row, struct gg_error *err)
 {
     struct gg_arena *arena = gg_request_arena(rq);
     struct gg_str id = gg_arena_str(arena, named_session(body));
-    int status = mx_uia_read(server, id, arena, row, err);
+    int status = memchr(id.s, 0, id.n) ? 0 : mx_uia_read(server, id, arena, row, err);
     if (status)
         return status;
     if (!row->session_id.s)
-        return gg_refuse(err, 400, "M_UNKNOWN", "Unknown session ID: %.*s", GG_FMT(id));
-    if (!gg_str_is(row->uri, gg_request_path(rq)) || !gg_str_is(row->method, gg_request_method(rq)))
-        return gg_refuse(err, 403, "M_FORBIDDEN",
-                         "Requested operation has changed during the UI authentication session.");
+        return gg_refuse(err, 400, "M_UNKNOWN", "Unknown session ID: %.*s", (int)(id.n < 64 ? id.n : 64), id.s);
+    if (!gg_str_is(row->uri, gg_request_target(rq)) || !gg_str_is(row->method, gg_request_method(rq)))
+        return changed(err);
     uia->session_id = id;
-    read_notes(rq, row, uia);
-    return 0;
+    uia->notes = read_object(rq, row->server);
+    read_results(rq, row, uia);
+    struct gg_str whose = mx_uia_noted(uia, "request_user_id");
+    return uia->user_id.s && whose.s && !gg_str_eq(whose, uia->user_id) ? changed(err) : 0;
 }
 
 int mx_uia_peek(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia, struct gg_error *err)
 {
-    struct mx_uia_row row;
+    struct mx_uia_row row = {0};
     return named_session(body).s ? load_session(server, rq, body, uia, &row, err) : 0;
 }
 
-static int resume(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia,
-                  struct mx_uia_row *row, struct gg_error *err)
+/* A client that goes on may leave its request out; if it sends it, it must be the same, or what it is from now on. */
+static int resume(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia, struct gg_error *err)
 {
-    int status = load_session(server, rq, body, uia, row, err);
+    struct mx_uia_row row = {0};
+    int status = load_session(server, rq, body, uia, &row, err);
     if (!status)
         status = mx_uia_touch(server, uia->session_id, gg_request_address(rq), gg_request_user_agent(rq), err);
     if (status)
         return status;
-    json_t *now = client_params(rq, body, false);
-    json_t *before = kept(rq, json_loadb(row->client.s, row->client.n, 0, NULL));
-    uia->params = json_object_size(now) ? client_params(rq, body, true) : before;
+    json_t *now = client_params(rq, body, uia, false), *before = read_object(rq, row.client);
+    uia->params = json_object_size(now) ? client_params(rq, body, uia, true) : before;
     if (!json_object_size(now) || json_equal(now, before))
         return 0;
-    return mx_uia_set_client(server, uia->session_id, dump(rq, now), err);
+    return uia->may_change ? mx_uia_set_client(server, uia->session_id, dump(rq, now), err) : changed(err);
 }
 
-static int begin(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia,
-                 struct mx_uia_row *row, struct gg_error *err)
+static int begin(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia, struct gg_error *err)
 {
     char *id = gg_arena_alloc(gg_request_arena(rq), SESSION_LETTERS + 1);
     gg_random_text(id, SESSION_LETTERS, GG_LETTERS);
     uia->session_id = gg_str(id);
-    uia->params = client_params(rq, body, true);
-    *row = (struct mx_uia_row){.session_id = uia->session_id,
-                               .uri = gg_str(gg_request_path(rq)),
-                               .method = gg_str(gg_request_method(rq)),
-                               .description = gg_str(uia->description),
-                               .client = dump(rq, client_params(rq, body, false)),
-                               .server = GG_STR("{}")};
-    return mx_uia_create(server, row, gg_request_address(rq), gg_request_user_agent(rq), err);
+    uia->params = client_params(rq, body, uia, true);
+    uia->results = kept(rq, json_object());
+    uia->notes = kept(rq, json_object());
+    if (uia->user_id.s)
+        json_object_set_new(uia->notes, "request_user_id", json_stringn(uia->user_id.s, uia->user_id.n));
+    struct mx_uia_row row = {.session_id = uia->session_id,
+                             .uri = gg_str(gg_request_target(rq)),
+                             .method = gg_str(gg_request_method(rq)),
+                             .description = gg_str(uia->description),
+                             .client = dump(rq, client_params(rq, body, uia, false)),
+                             .server = dump(rq, uia->notes)};
+    return mx_uia_create(server, &row, gg_request_address(rq), gg_request_user_agent(rq), err);
 }
 
-/* ---- stages ---- */
+/* ---- a step ---- */
 
-static bool in_flow(const struct mx_uia *uia, struct gg_str stage)
+static bool in_flows(const struct mx_uia *uia, struct gg_str stage)
 {
-    for (const char *const *s = uia->stages; *s; s++)
-        if (gg_str_is(stage, *s))
-            return true;
+    for (size_t i = 0; i < uia->n_flows; i++)
+        for (const char *const *s = uia->flows[i].stages; *s; s++)
+            if (gg_str_is(stage, *s))
+                return true;
     return false;
 }
 
-static bool completed(const struct mx_uia_row *row, const char *stage)
+static int run_stage(struct mx_server *server, struct gg_request *rq, const json_t *auth, struct mx_uia *uia,
+                     bool *again_out, struct gg_error *err)
 {
-    for (size_t i = 0; i < row->n_stages; i++)
-        if (gg_str_is(row->stages[i], stage))
-            return true;
-    return false;
-}
-
-static int dummy_stage(struct mx_server *server, struct gg_request *rq, const json_t *auth, const struct mx_uia *uia,
-                       struct gg_str *result_out, struct gg_error *err)
-{
-    *result_out = GG_STR("true");
-    return 0;
-}
-
-/* The password must be that of who asks, not only of anybody. */
-static int password_stage(struct mx_server *server, struct gg_request *rq, const json_t *auth, const struct mx_uia *uia,
-                          struct gg_str *result_out, struct gg_error *err)
-{
-    struct gg_arena *arena = gg_request_arena(rq);
-    struct gg_str named, user_id, password = mx_text(auth, "password");
-    int status = mx_login_name(server, auth, arena, &named, err);
-    if (!status && (!password.s || password.n > MX_PASSWORD_MAX))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Bad parameter: password");
-    if (!status)
-        status = mx_login_password(server, rq, named, password, &user_id, err);
-    if (!status && !gg_str_eq(user_id, uia->user_id))
-        return gg_refuse(err, 403, "M_FORBIDDEN", WRONG_USER);
-    if (!status)
-        *result_out = gg_str(gg_arena_printf(arena, "\"%.*s\"", GG_FMT(user_id)));
-    return status;
-}
-
-static const struct stage {
-    const char *name;
-    int (*run)(struct mx_server *server, struct gg_request *rq, const json_t *auth, const struct mx_uia *uia,
-               struct gg_str *result_out, struct gg_error *err);
-} stages[] = {
-    {"m.login.dummy", dummy_stage},
-    {"m.login.password", password_stage},
-};
-
-static const struct stage *find_stage(const struct mx_uia *uia, struct gg_str name)
-{
-    for (size_t i = 0; i < GG_COUNT(stages); i++)
-        if (gg_str_is(name, stages[i].name) && in_flow(uia, name))
-            return &stages[i];
-    return NULL;
-}
-
-static void add_stage(struct gg_request *rq, struct mx_uia_row *row, const char *name)
-{
-    struct gg_str *more = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, row->n_stages + 1);
-    if (row->n_stages)
-        memcpy(more, row->stages, row->n_stages * sizeof *more);
-    more[row->n_stages++] = gg_str(name);
-    row->stages = more;
-}
-
-static int run_stage(struct mx_server *server, struct gg_request *rq, const json_t *auth, const struct mx_uia *uia,
-                     struct mx_uia_row *row, struct gg_error *err)
-{
-    const struct stage *stage = find_stage(uia, mx_text(auth, "type"));
-    struct gg_str result;
-    if (!stage)
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid login submission");
-    if (completed(row, stage->name))
+    struct mx_uia_try attempt = {server, rq, auth, uia->session_id, uia->user_id};
+    struct gg_str name = mx_text(auth, "type");
+    const struct mx_uia_stage *stage = in_flows(uia, name) ? mx_uia_stage_find(name) : NULL;
+    json_t *result = NULL;
+    *again_out = false;
+    if (!stage || !stage->run)
+        return gg_refuse(err, 400, "M_UNRECOGNIZED", "Unknown login type %.*s", (int)(name.n < 64 ? name.n : 64), name.s);
+    if (json_object_get(uia->results, stage->name))
         return 0;
-    int status = stage->run(server, rq, auth, uia, &result, err);
+    int status = stage->run(&attempt, &result, again_out, err);
     if (status)
         return status;
-    add_stage(rq, row, stage->name);
-    return mx_uia_complete(server, uia->session_id, gg_str(stage->name), result, err);
+    json_object_set_new(uia->results, stage->name, result);
+    return mx_uia_complete(server, uia->session_id, gg_str(stage->name), dump(rq, result), err);
+}
+
+static bool complete(const struct mx_uia *uia)
+{
+    for (size_t i = 0; i < uia->n_flows; i++) {
+        const char *const *s = uia->flows[i].stages;
+        while (*s && json_object_get(uia->results, *s))
+            s++;
+        if (!*s)
+            return true;
+    }
+    return false;
+}
+
+/* ---- the answer to a client that is not done ---- */
+
+static json_t *flows_json(const struct mx_uia *uia)
+{
+    json_t *flows = json_array();
+    for (size_t i = 0; i < uia->n_flows; i++) {
+        json_t *stages = json_array();
+        for (const char *const *s = uia->flows[i].stages; *s; s++)
+            json_array_append_new(stages, json_string(*s));
+        json_array_append_new(flows, json_pack("{so}", "stages", stages));
+    }
+    return flows;
+}
+
+static json_t *params_json(struct mx_server *server, const struct mx_uia *uia)
+{
+    json_t *params = json_object();
+    for (size_t i = 0; i < uia->n_flows; i++)
+        for (const char *const *s = uia->flows[i].stages; *s; s++) {
+            const struct mx_uia_stage *stage = mx_uia_stage_find(gg_str(*s));
+            if (stage && stage->params && !json_object_get(params, *s))
+                json_object_set_new(params, *s, stage->params(server));
+        }
+    return params;
 }
 
 /* failure: why the stage was not completed, or NULL. */
-static void make_answer(struct mx_uia *uia, const struct mx_uia_row *row, bool with_completed,
+static void make_answer(struct mx_server *server, struct mx_uia *uia, bool with_completed,
                         const struct gg_error *failure)
 {
-    json_t *flow = json_array(), *done = json_array();
-    for (const char *const *s = uia->stages; *s; s++)
-        json_array_append_new(flow, json_string(*s));
-    for (size_t i = 0; i < row->n_stages; i++)
-        json_array_append_new(done, json_stringn(row->stages[i].s, row->stages[i].n));
-    json_t *reply = json_pack("{ss# s[{so}] s{}}", "session", uia->session_id.s, (int)uia->session_id.n, "flows",
-                              "stages", flow, "params");
+    json_t *reply = json_pack("{ss# so so}", "session", uia->session_id.s, (int)uia->session_id.n, "flows",
+                              flows_json(uia), "params", params_json(server, uia));
+    json_t *done = json_array(), *result;
+    const char *name;
+    json_object_foreach(uia->results, name, result)
+        json_array_append_new(done, json_string(name));
     if (with_completed)
         json_object_set(reply, "completed", done);
     json_decref(done);
@@ -227,34 +223,94 @@ int mx_uia_answer(struct gg_request *rq, struct mx_uia *uia)
     return gg_reply_json(rq, 401, uia->answer);
 }
 
-/* A wrong password lets the client try again in the same session. */
-static bool may_try_again(const struct gg_error *err, struct gg_str stage)
-{
-    return gg_str_is(stage, "m.login.password") && err->http_status == 403 &&
-           strcmp(err->errcode, "M_FORBIDDEN") == 0 && strcmp(err->message, WRONG_USER) != 0;
-}
-
 int mx_uia_run(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia, struct gg_error *err)
 {
     json_t *auth = json_object_get(body, "auth");
-    struct gg_str stage = mx_text(auth, "type");
-    struct mx_uia_row row = {0};
-    int status =
-        named_session(body).s ? resume(server, rq, body, uia, &row, err) : begin(server, rq, body, uia, &row, err);
+    if (auth && !json_is_object(auth) && !json_is_null(auth))
+        return gg_refuse(err, 400, "M_BAD_JSON", "auth must be an object");
+    bool named = mx_text(auth, "type").s != NULL, again;
+    int status = named_session(body).s ? resume(server, rq, body, uia, err) : begin(server, rq, body, uia, err);
     if (status)
         return status;
-    if (stage.s && (status = run_stage(server, rq, auth, uia, &row, err))) {
-        if (!may_try_again(err, stage))
+    if (named && (status = run_stage(server, rq, auth, uia, &again, err))) {
+        if (!again)
             return status;
-        make_answer(uia, &row, true, err);
+        make_answer(server, uia, true, err);
+        *err = (struct gg_error){0};
         return 0;
     }
-    uia->done = true;
-    for (const char *const *s = uia->stages; *s; s++)
-        uia->done = uia->done && completed(&row, *s);
+    uia->done = complete(uia);
     if (!uia->done)
-        make_answer(uia, &row, json_is_object(auth), NULL);
+        make_answer(server, uia, json_is_object(auth), NULL);
     return 0;
+}
+
+int mx_uia_note_text(struct mx_server *server, struct mx_uia *uia, const char *key, struct gg_str value,
+                     struct gg_error *err)
+{
+    struct gg_buf json = GG_BUF_INIT;
+    gg_buf_json_string(&json, value);
+    int status = mx_uia_note(server, uia->session_id, key, gg_buf_view(&json), err);
+    gg_buf_done(&json);
+    if (!status)
+        json_object_set_new(uia->notes, key, json_stringn(value.s, value.n));
+    return status;
+}
+
+/* ---- who asks ---- */
+
+/* Was this token proved of late (configuration ui_auth.session_timeout)? */
+static int proved_of_late(struct mx_server *server, int64_t token_id, bool *out, struct gg_error *err)
+{
+    int64_t timeout = gg_config_int(server->config, "ui_auth.session_timeout"), at;
+    *out = false;
+    if (timeout <= 0)
+        return 0;
+    int status = mx_tokens_validated(server, token_id, &at, err);
+    *out = !status && at && gg_wall_ms() - at < timeout;
+    return status;
+}
+
+static bool passwords_prove(const struct gg_config *config)
+{
+    return strcmp(gg_config_text(config, "password_config.enabled"), "false") != 0 &&
+           gg_config_bool(config, "password_config.localdb_enabled");
+}
+
+/* The stage that proved it must have named the user who asks: another's password proves nothing. */
+static int check_prover(const struct mx_uia *uia, struct gg_error *err)
+{
+    struct gg_str who = mx_text(uia->results, "m.login.password");
+    return who.s && gg_str_eq(who, uia->user_id) ? 0 : gg_refuse(err, 403, "M_FORBIDDEN", "Invalid auth");
+}
+
+int mx_uia_confirm(struct mx_server *server, struct gg_request *rq, json_t *body, bool may_skip, struct mx_uia *uia,
+                   struct gg_error *err)
+{
+    static const struct mx_uia_flow by_password = {{"m.login.password", NULL}};
+    const struct mx_requester *who = mx_requester_of(rq);
+    struct mx_user user = {0};
+    uia->user_id = gg_str(who->user_id);
+    if (!who->access_token_id)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Without a session of your own this cannot be confirmed");
+    int status = may_skip ? proved_of_late(server, who->access_token_id, &uia->done, err) : 0;
+    if (!status && uia->done) {
+        uia->params = client_params(rq, body, uia, true);
+        return 0;
+    }
+    if (!status)
+        status = mx_limit(server, "rc_login.failed_attempts", uia->user_id, NULL, false, err);
+    if (!status)
+        status = mx_users_get(server, uia->user_id, gg_request_arena(rq), &user, err);
+    uia->flows = &by_password;
+    uia->n_flows = passwords_prove(server->config) && user.password_hash.n;
+    if (!status)
+        status = mx_uia_run(server, rq, body, uia, err);
+    if (!status && uia->done)
+        status = check_prover(uia, err);
+    if (!status && uia->done)
+        status = mx_tokens_set_validated(server, who->access_token_id, err);
+    return status;
 }
 
 static void sweep(void *arg)

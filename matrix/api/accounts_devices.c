@@ -66,15 +66,11 @@ int mx_api_rename_device(void *self, struct gg_request *rq, struct gg_error *err
 
 /* ---- deleting: asks for the password once more ---- */
 
-static const char *const flow[] = {"m.login.password", NULL};
-
 static int delete_devices(struct gg_request *rq, const struct gg_str *ids, size_t n, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
-    struct mx_uia uia = {.stages = flow,
-                         .description = "remove device(s) from your account",
-                         .user_id = gg_str(mx_requester_of(rq)->user_id)};
-    int status = mx_uia_run(server, rq, gg_request_json(rq, err), &uia, err);
+    struct mx_uia uia = {.description = "remove device(s) from your account"};
+    int status = mx_uia_confirm(server, rq, gg_request_json(rq, err), true, &uia, err);
     if (status || !uia.done)
         return status ? status : mx_uia_answer(rq, &uia);
     status = mx_logout(server, uia.user_id, ids, n, (struct gg_str){0}, err);

@@ -6,7 +6,7 @@
 #include "accounts/uia.h"
 #include "api/accounts.h"
 
-static const char *const flow[] = {"m.login.dummy", NULL};
+static const struct mx_uia_flow flows[] = {{{"m.login.dummy", NULL}}};
 
 static int check_open(const struct mx_server *server, struct gg_error *err)
 {
@@ -69,62 +69,55 @@ static int check_request(struct request *r, struct gg_error *err)
     if (!status)
         status = mx_uia_peek(r->server, r->rq, r->body, &r->uia, err);
     r->username = lower(r->username, r->arena);
-    if (!status && r->username.s && !r->uia.registered_user_id.s)
+    if (!status && r->username.s && !mx_uia_noted(&r->uia, "registered_user_id").s)
         status = mx_username_available(r->server, r->username,
                                        gg_config_bool(r->server->config, "inhibit_user_in_use_error"), r->arena, err);
     return status;
 }
 
 /* The client need not send its password again with the last stage: its hash waits with the session. */
-static int note_text(struct request *r, const char *key, struct gg_str value, struct gg_error *err)
-{
-    struct gg_buf json = GG_BUF_INIT;
-    gg_buf_json_string(&json, value);
-    int status = mx_uia_note(r->server, r->uia.session_id, key, gg_buf_view(&json), err);
-    gg_buf_done(&json);
-    return status;
-}
-
-static int hash_password(struct request *r, struct gg_error *err)
+static int hash_password(struct request *r, struct gg_str *hash_out, struct gg_error *err)
 {
     const char *hash;
     struct gg_str password = r->password.s ? r->password : mx_text(r->uia.params, "password");
-    if (!password.s || r->uia.password_hash.s)
+    *hash_out = mx_uia_noted(&r->uia, "password_hash");
+    if (!password.s || hash_out->s)
         return 0;
     int status = mx_password_hash(r->server->config, password, r->arena, &hash, err);
     if (!status)
-        r->uia.password_hash = gg_str(hash);
+        *hash_out = gg_str(hash);
     return status;
 }
 
 static int wait_for_stages(struct request *r, struct gg_error *err)
 {
-    bool before = r->uia.password_hash.s != NULL;
-    int status = hash_password(r, err);
-    if (!status && !before && r->uia.password_hash.s)
-        status = note_text(r, "password_hash", r->uia.password_hash, err);
+    struct gg_str hash, before = mx_uia_noted(&r->uia, "password_hash");
+    int status = hash_password(r, &hash, err);
+    if (!status && !before.s && hash.s)
+        status = mx_uia_note_text(r->server, &r->uia, "password_hash", hash, err);
     return status ? status : mx_uia_answer(r->rq, &r->uia);
 }
 
 static int create_account(struct request *r, struct gg_str *user_id_out, struct gg_error *err)
 {
-    int status = hash_password(r, err);
+    struct gg_str hash;
+    int status = hash_password(r, &hash, err);
     if (status)
         return status;
-    if (!r->uia.password_hash.s)
+    if (!hash.s)
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: password");
     struct mx_registration registration = {.localpart = lower(mx_text(r->uia.params, "username"), r->arena),
-                                           .password_hash = r->uia.password_hash};
+                                           .password_hash = hash};
     status = mx_limit(r->server, "rc_registration", gg_str(gg_request_address(r->rq)), NULL, true, err);
     if (!status)
         status = mx_register(r->server, &registration, r->arena, user_id_out, err);
-    return status ? status : note_text(r, "registered_user_id", *user_id_out, err);
+    return status ? status : mx_uia_note_text(r->server, &r->uia, "registered_user_id", *user_id_out, err);
 }
 
 /* Once more with a session that has registered already: a second session of the same user. */
 static int finish(struct request *r, struct gg_error *err)
 {
-    struct gg_str user_id = r->uia.registered_user_id;
+    struct gg_str user_id = mx_uia_noted(&r->uia, "registered_user_id");
     bool is_new = !user_id.s;
     struct mx_session session;
     const json_t *params = r->uia.params;
@@ -146,7 +139,10 @@ int mx_api_register(void *self, struct gg_request *rq, struct gg_error *err)
                         .rq = rq,
                         .arena = gg_request_arena(rq),
                         .body = gg_request_json(rq, err),
-                        .uia = {.stages = flow, .description = "register a new account"}};
+                        .uia = {.flows = flows,
+                                .n_flows = GG_COUNT(flows),
+                                .description = "register a new account",
+                                .may_change = true}};
     int status = check_kind(rq, err);
     if (!status)
         status = mx_limit(r.server, "rc_registration", gg_str(gg_request_address(rq)), NULL, false, err);

@@ -55,6 +55,9 @@ GG_YIELDS GG_CHECKED int mx_tokens_find(struct mx_server *server, struct gg_str 
                                         struct mx_token_row *out, struct gg_error *err);
 GG_YIELDS GG_CHECKED int mx_tokens_mark_used(struct mx_server *server, int64_t id, struct gg_error *err);
 GG_YIELDS GG_CHECKED int mx_tokens_max_id(struct mx_server *server, int64_t *out, struct gg_error *err);
+/* When the token's owner last proved who they are (ms; 0: never), and that they did just now. */
+GG_YIELDS GG_CHECKED int mx_tokens_validated(struct mx_server *server, int64_t id, int64_t *out, struct gg_error *err);
+GG_YIELDS GG_CHECKED int mx_tokens_set_validated(struct mx_server *server, int64_t id, struct gg_error *err);
 struct mx_new_token {
     int64_t id, valid_until_ms; /* valid_until_ms 0: for ever */
     struct gg_str token, user_id, device_id;
@@ -135,7 +138,7 @@ struct mx_uia_row {
     struct gg_str session_id; /* s NULL: no such session */
     struct gg_str uri, method, description;
     struct gg_str client, server; /* JSON object texts */
-    struct gg_str *stages;        /* completed ones */
+    struct gg_str *stages, *results; /* completed ones, and a JSON value for each */
     size_t n_stages;
 };
 GG_YIELDS GG_CHECKED int mx_uia_read(struct mx_server *server, struct gg_str session_id, struct gg_arena *arena,

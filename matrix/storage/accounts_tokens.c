@@ -46,6 +46,29 @@ int mx_tokens_mark_used(struct mx_server *server, int64_t id, struct gg_error *e
     return status;
 }
 
+int mx_tokens_validated(struct mx_server *server, int64_t id, int64_t *out, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {"SELECT last_validated FROM access_tokens WHERE id = $1::bigint",
+                                        GG_LANE_POINT};
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int status = gg_db_read(server->db, &stmt, GG_PARAMS(gg_p_i64(id)), arena, &rows, err);
+    *out = !status && gg_rows_count(rows) ? gg_rows_i64(rows, 0, 0) : 0;
+    gg_arena_free(arena);
+    return status;
+}
+
+int mx_tokens_set_validated(struct mx_server *server, int64_t id, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {"UPDATE access_tokens SET last_validated = $2::bigint WHERE id = $1::bigint",
+                                        0};
+    struct gg_arena *arena = gg_arena_new();
+    int status =
+        gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(id), gg_p_i64(gg_wall_ms())), arena, NULL, err);
+    gg_arena_free(arena);
+    return status;
+}
+
 int mx_tokens_max_id(struct mx_server *server, int64_t *out, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {"SELECT coalesce(max(id), 1) FROM access_tokens", GG_LANE_POINT};

@@ -6,7 +6,8 @@ int mx_uia_read(struct mx_server *server, struct gg_str session_id, struct gg_ar
 {
     static const struct gg_stmt stmt = {
         "SELECT uri, method, description, clientdict, serverdict, ARRAY(SELECT stage_type FROM "
-        "ui_auth_sessions_credentials WHERE session_id = $1) FROM ui_auth_sessions WHERE session_id = $1",
+        "ui_auth_sessions_credentials WHERE session_id = $1 ORDER BY stage_type), ARRAY(SELECT result FROM "
+        "ui_auth_sessions_credentials WHERE session_id = $1 ORDER BY stage_type) FROM ui_auth_sessions WHERE session_id = $1",
         GG_LANE_POINT};
     struct gg_rows *rows;
     *out = (struct mx_uia_row){0};
@@ -22,6 +23,7 @@ int mx_uia_read(struct mx_server *server, struct gg_str session_id, struct gg_ar
         .server = gg_rows_str(rows, 0, 4),
     };
     out->stages = gg_rows_texts(rows, 0, 5, arena, &out->n_stages);
+    out->results = gg_rows_texts(rows, 0, 6, arena, &out->n_stages);
     return 0;
 }
 
