@@ -129,7 +129,7 @@ void mx_payload_write(struct gg_buf *out, struct mx_server *server, const struct
     for (size_t i = 0; i < n; i++) {
         if (i)
             gg_buf_char(out, ',');
-        add_event(out, server, requester, &items[i]);
+        add_event(out, server, items[i].requester ? items[i].requester : requester, &items[i]);
     }
     gg_buf_char(out, ']');
     if (!requester) {

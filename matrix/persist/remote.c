@@ -19,47 +19,59 @@ static int pass_on(struct mx_server *server, const char *method, struct gg_str r
                              answer_out, err);
 }
 
-static int serve(struct mx_server *server, const char *method, const struct gg_call *call, int64_t *last,
-                 struct gg_str *last_id, json_t **answer_out, struct gg_error *err)
+/* What became of the events of a call: ids of all of them, the position of the last. */
+struct served {
+    struct gg_str *ids;
+    size_t n;
+    int64_t last;
+};
+
+static int serve(struct mx_server *server, const char *method, const struct gg_call *call, struct served *out,
+                 json_t **answer_out, struct gg_error *err)
 {
     struct mx_persist_item *items;
     struct gg_str room_id;
     size_t n;
+    *out = (struct served){.last = gg_stream_position(server->events, gg_host_instance(server->host))};
     int status = mx_payload_read(server, call->raw, call->arena, &room_id, &items, &n, err);
-    *last = gg_stream_position(server->events, gg_host_instance(server->host));
-    *last_id = gg_strn("", 0);
     if (status || !n)
         return status;
     if (!is_writer(server, room_id))
         return pass_on(server, method, room_id, call, answer_out, err);
     int64_t *orderings = GG_NEW_ARRAY(call->arena, int64_t, n);
-    struct gg_str *ids = GG_NEW_ARRAY(call->arena, struct gg_str, n);
-    if ((status = mx_persist(server, room_id, items, n, call->arena, orderings, ids, err)))
+    out->ids = GG_NEW_ARRAY(call->arena, struct gg_str, n);
+    if ((status = mx_persist(server, room_id, items, n, call->arena, orderings, out->ids, err)))
         return status;
-    *last_id = ids[n - 1];
+    out->n = n;
     for (size_t i = 0; i < n; i++)
-        if (orderings[i] > 0 && (i == n - 1 || orderings[i] > *last))
-            *last = orderings[i];
+        if (orderings[i] > 0 && (i == n - 1 || orderings[i] > out->last))
+            out->last = orderings[i];
     return 0;
 }
 
+/* Synapse reads the last event's position and id. `event_ids` is for callers of our own kind: with it they may send in
+ * runs (rooms/send.c). */
 static int send_events(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
 {
-    int64_t last;
-    struct gg_str id;
-    int status = serve(self, "send_events", call, &last, &id, answer_out, err);
-    if (!status && !*answer_out)
-        *answer_out = json_pack("{s:I, s:s%}", "stream_id", (json_int_t)last, "event_id", id.s, id.n);
-    return status;
+    struct served served;
+    int status = serve(self, "send_events", call, &served, answer_out, err);
+    if (status || *answer_out)
+        return status;
+    struct gg_str last = served.n ? served.ids[served.n - 1] : GG_STR("");
+    json_t *ids = json_array();
+    for (size_t i = 0; i < served.n; i++)
+        json_array_append_new(ids, json_stringn(served.ids[i].s, served.ids[i].n));
+    *answer_out = json_pack("{s:I, s:s%, s:o}", "stream_id", (json_int_t)served.last, "event_id", last.s, last.n,
+                            "event_ids", ids);
+    return 0;
 }
 
 static int fed_send_events(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
 {
-    int64_t last;
-    struct gg_str id;
-    int status = serve(self, "fed_send_events", call, &last, &id, answer_out, err);
+    struct served served;
+    int status = serve(self, "fed_send_events", call, &served, answer_out, err);
     if (!status && !*answer_out)
-        *answer_out = json_pack("{s:I}", "max_stream_id", (json_int_t)last);
+        *answer_out = json_pack("{s:I}", "max_stream_id", (json_int_t)served.last);
     return status;
 }
 
@@ -98,26 +110,48 @@ static void remember(struct mx_server *server, const struct mx_persist_item *ite
     }
 }
 
+bool mx_persist_tells_all(const struct mx_server *server, struct gg_str room_id)
+{
+    return is_writer(server, room_id) ||
+           gg_map_get(server->persister->tell_all, gg_str(mx_persist_writer(server, room_id))) != NULL;
+}
+
+/* What the writer says of the events: of each if it is one of ours, else of the last. */
+static void take_answer(struct mx_server *server, const char *writer, const json_t *answer, size_t n,
+                        struct gg_arena *arena, int64_t *orderings, struct gg_str *ids)
+{
+    const json_t *each = json_object_get(answer, "event_ids");
+    bool all = json_array_size(each) == n;
+    if (all && gg_map_get(server->persister->tell_all, gg_str(writer)) == NULL)
+        gg_map_put(server->persister->tell_all, gg_str(writer), server);
+    else if (!all)
+        gg_map_take(server->persister->tell_all, gg_str(writer));
+    for (size_t i = all ? 0 : n - 1; ids && i < n; i++) {
+        const char *id = json_string_value(all ? json_array_get(each, i) : json_object_get(answer, "event_id"));
+        if (id)
+            ids[i] = gg_str(gg_arena_strdup(arena, id));
+    }
+    if (orderings)
+        orderings[n - 1] = json_integer_value(json_object_get(answer, "stream_id"));
+}
+
 static int send_client(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
                        const struct mx_persist_item *items, size_t n, struct gg_arena *arena, int64_t *orderings,
                        struct gg_str *ids, struct gg_error *err)
 {
     struct gg_buf body = GG_BUF_INIT;
     json_t *answer = NULL;
+    const char *writer = mx_persist_writer(server, room_id);
     remember(server, items, n);
     mx_payload_write(&body, server, requester, room_id, items, n);
-    int status = gg_repl_call_text(server->host, mx_persist_writer(server, room_id), "send_events",
-                                   (const char *const[]){NULL}, gg_buf_view(&body), &answer, err);
+    int status = gg_repl_call_text(server->host, writer, "send_events", (const char *const[]){NULL},
+                                   gg_buf_view(&body), &answer, err);
     gg_buf_done(&body);
     if (status) {
         mx_persist_forget(server, items, n);
         return status;
     }
-    const char *id = json_string_value(json_object_get(answer, "event_id"));
-    if (orderings)
-        orderings[n - 1] = json_integer_value(json_object_get(answer, "stream_id"));
-    if (ids && id)
-        ids[n - 1] = gg_str(gg_arena_strdup(arena, id));
+    take_answer(server, writer, answer, n, arena, orderings, ids);
     json_decref(answer);
     return 0;
 }

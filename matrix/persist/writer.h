@@ -28,6 +28,7 @@ struct mx_persister {
     struct gg_list plans; /* waiting for a committer */
     unsigned n_committers;
     bool search; /* enable_search */
+    struct gg_map *tell_all; /* writers that answer send_events with each event's id: name -> itself */
     struct gg_map *participants; /* member events that are marked already: their users have sent a message since */
 };
 

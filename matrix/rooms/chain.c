@@ -242,6 +242,7 @@ int mx_chain_add(struct mx_chain *chain, const struct mx_chain_event *event, str
         mx_event_unref(made);
         return rc;
     }
+    chain->makers[chain->n] = event->requester;
     append(chain, made);
     return 0;
 }
@@ -276,13 +277,22 @@ static bool writes_here(const struct mx_chain *chain)
     return strcmp(mx_persist_writer(chain->server, chain->room_id), gg_host_instance(chain->server->host)) == 0;
 }
 
+static bool has_state(const struct mx_chain *chain)
+{
+    for (size_t i = 0; i < chain->n; i++)
+        if (mx_event_is_state(chain->events[i]))
+            return true;
+    return false;
+}
+
 static int place(struct mx_chain *chain, bool draft, struct placed *out, struct gg_error *err)
 {
     size_t n = chain->n;
     *out = (struct placed){.befores = GG_NEW_ARRAY(chain->arena, int64_t, n),
                            .groups = GG_NEW_ARRAY(chain->arena, int64_t, n)};
-    if (n == 1 && !mx_event_is_state(chain->events[0]) && chain->base_group != 0) {
-        out->befores[0] = out->groups[0] = chain->base_group; /* a message: the group before it is its own */
+    if (!has_state(chain) && chain->base_group != 0) {
+        for (size_t i = 0; i < n; i++)
+            out->befores[i] = out->groups[i] = chain->base_group; /* messages: the group before them is their own */
         return 0;
     }
     if (draft) {
@@ -313,7 +323,8 @@ static int commit_once(struct mx_chain *chain, bool draft, bool *drafted, struct
         items[i] = (struct mx_persist_item){.event = chain->events[i],
                                             .group = at.groups[i],
                                             .group_before = at.befores[i],
-                                            .delta = delta_of(chain, chain->events[i])};
+                                            .delta = delta_of(chain, chain->events[i]),
+                                            .requester = chain->makers[i]};
         if (at.news != NULL) {
             items[i].new_groups = at.news + at.firsts[i];
             items[i].n_new_groups = at.firsts[i + 1] - at.firsts[i];

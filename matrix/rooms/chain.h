@@ -24,6 +24,7 @@ struct mx_chain {
     int64_t depth;                      /* of the last event */
     int64_t now_ms;
     const struct mx_event *events[MX_CHAIN_MAX];
+    const struct mx_requester *makers[MX_CHAIN_MAX]; /* of each event; NULL: requester */
     size_t n;
 };
 
@@ -35,6 +36,7 @@ struct mx_chain_event {
     const char *txn_id, *device_id;
     int64_t origin_server_ts;           /* 0: now */
     struct gg_str invite_state;         /* JSON array for unsigned.invite_room_state, or s NULL */
+    const struct mx_requester *requester; /* NULL: the chain's */
 };
 
 /* Starts at nothing: the first event must be m.room.create. room_id s NULL for version 12. */

@@ -104,7 +104,8 @@ static size_t add_sends(struct mx_chain *chain, struct mx_room_send **sends, siz
         struct mx_chain_event e = {.type = event->type, .sender = gg_str(sends[i]->requester->user_id),
                                    .content = event->content, .redacts = event->redacts, .txn_id = event->txn_id,
                                    .device_id = sends[i]->requester->device_id,
-                                   .origin_server_ts = event->origin_server_ts};
+                                   .origin_server_ts = event->origin_server_ts,
+                                   .requester = sends[i]->requester};
         struct gg_error err = GG_ERROR_INIT;
         int rc = mx_check_new_event(chain, sends[i]->requester, event, &err);
         if (rc == 0)
@@ -161,11 +162,10 @@ static void send_all(struct mx_server *server, struct mx_room_send **sends, size
     }
 }
 
-/* Only here a used transaction id is told for each event of a run (another writer tells of the last one alone). */
+/* A transaction id that was used before must be answered with its event, so the writer has to tell of each. */
 static bool goes_with_others(const struct mx_server *server, const struct mx_new_event *event)
 {
-    return event->state_key.s == NULL && event->txn_id != NULL &&
-           strcmp(mx_persist_writer(server, event->room_id), gg_host_instance(server->host)) == 0;
+    return event->state_key.s == NULL && event->txn_id != NULL && mx_persist_tells_all(server, event->room_id);
 }
 
 static int send_message(struct mx_server *server, struct mx_room_send *send, struct gg_error *err)

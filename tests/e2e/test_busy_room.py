@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from lib.server import quote
 
 
-def send(user, room, txn, text):
-    return user.call("PUT", f"/_matrix/client/v3/rooms/{quote(room)}/send/m.room.message/{txn}", {"msgtype": "m.text", "body": text})
+def send(user, room, txn, text, base=None):
+    return user.call("PUT", f"/_matrix/client/v3/rooms/{quote(room)}/send/m.room.message/{txn}", {"msgtype": "m.text", "body": text},
+                     base=base)
 
 
 def everything(user, room):
@@ -62,3 +63,23 @@ def test_repeated_transactions_among_others_leave_no_hole(server):
     postgres = server.deployment.postgres
     holes = postgres.sql(f"SELECT event_id FROM event_backward_extremities WHERE room_id = '{room}'", server.deployment.database)
     assert holes == []
+
+
+def test_two_workers_repeat_each_other_and_leave_no_hole(server):
+    """Both hand runs of messages to the room's writer; each transaction goes to both, in the middle of their runs."""
+    alice = server.register()
+    room = alice.create_room(preset="public_chat")
+    bases = [server.worker_url("generic_worker1"), server.worker_url("generic_worker2")]
+    for base in bases:
+        assert send(alice, room, f"first{bases.index(base)}", "first", base).status == 200
+    jobs = [(base, f"both{i}") for i in range(40) for base in bases]
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda job: (job[1], send(alice, room, job[1], job[1], job[0])), jobs))
+    ids = {}
+    for name, answer in answers:
+        assert answer.status == 200, answer
+        assert ids.setdefault(name, answer.json["event_id"]) == answer.json["event_id"]
+    events = everything(alice, room)
+    texts = [e["content"]["body"] for e in events if e["type"] == "m.room.message" and e["content"]["body"] != "first"]
+    assert sorted(texts) == sorted(ids)
+    assert {e["event_id"] for e in events} >= set(ids.values())

@@ -25,6 +25,7 @@ struct mx_persist_item {
     bool backfilled;                     /* history: takes a negative stream ordering */
     const struct mx_new_group *new_groups; /* in order; only where we are the writer, else they must be stored before */
     size_t n_new_groups;
+    const struct mx_requester *requester; /* who made it, if not who calls; for what other processes are told */
 };
 
 /* Writes events of one room, in order. Only on the process that mx_persist_writer names. On success
@@ -36,11 +37,15 @@ GG_API GG_YIELDS GG_CHECKED int mx_persist(struct mx_server *server, struct gg_s
                                            int64_t *stream_orderings, struct gg_str *event_ids_out, struct gg_error *err);
 /* The same from any process: hands the items to the room's writer (send_events of this requester; requester NULL:
  * fed_send_events) and returns when this process has seen them, or is mx_persist when we are the writer. After a
- * remote send_events only the last event's id and position are known: the other stream_orderings are 0. */
+ * remote send_events only the last event's position is known: the other stream_orderings are 0. The ids of the others
+ * are known if mx_persist_tells_all, else they are taken to be the events' own. */
 GG_API GG_YIELDS GG_CHECKED int mx_persist_remote(struct mx_server *server, const struct mx_requester *requester,
                                                   struct gg_str room_id, const struct mx_persist_item *items, size_t n,
                                                   struct gg_arena *arena, int64_t *stream_orderings,
                                                   struct gg_str *event_ids_out, struct gg_error *err);
+/* Does the room's writer tell of each event of a run whether its transaction id was used before? We do; a process of
+ * Ganglion elsewhere does, and is known for it once it has answered; Synapse tells of the last event only. */
+GG_API bool mx_persist_tells_all(const struct mx_server *server, struct gg_str room_id);
 /* Current state of the room from its forward extremities anew, on the writer (update_current_state). */
 GG_API GG_YIELDS GG_CHECKED int mx_persist_current_state(struct mx_server *server, struct gg_str room_id,
                                                          struct gg_error *err);
