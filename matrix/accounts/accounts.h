@@ -20,7 +20,6 @@ struct mx_accounts {
     struct mx_seen *seen;       /* seen.c */
     struct mx_nonces *nonces;   /* shared_secret.c; used on the main process only */
     int64_t last_token_id;      /* access_tokens.id: main process only */
-    bool tasks_run;             /* tasks.c: the runner is at work */
     struct gg_scope *scope;     /* fibers in the background */
 };
 

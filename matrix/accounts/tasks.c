@@ -1,17 +1,20 @@
 /* tasks.c: telling the rooms of a changed profile, as a task in the database (facts replication 10.2): it survives a
  * restart, and the background process of either implementation can carry it out. */
+#include "tasks/tasks.h"
+
 #include <ganglion/log.h>
 #include <ganglion/matrix/heads.h>
 #include <ganglion/matrix/id.h>
+#include <ganglion/matrix/json.h>
 #include <ganglion/matrix/rooms.h>
 #include <stdlib.h>
 
 #include "accounts/accounts.h"
-#include "storage/accounts_tasks.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
-enum { SCAN_MS = 60000, ID_LETTERS = 16 };
+#define ACTION "update_join_states"
+#define LOCK "update_join_states_lock"
 
 static int by_room_id(const void *a, const void *b)
 {
@@ -48,79 +51,61 @@ static int renew_join(struct mx_server *server, struct gg_str user_id, struct gg
     return mx_room_membership(server, &requester, &change, arena, &event_id, err);
 }
 
-static int run_task(struct mx_server *server, const struct mx_task *task, struct gg_arena *arena, struct gg_error *err)
+static int note_progress(struct mx_server *server, struct gg_str id, struct gg_str room_id, struct gg_error *err)
 {
-    struct mx_user_room *rooms;
-    size_t n;
-    int status = joined_rooms(server, task->user_id, arena, &rooms, &n, err);
-    for (size_t i = 0; !status && i < n && !gg_cancelled(); i++) {
-        if (task->last_room_id.s && gg_str_cmp(rooms[i].room_id, task->last_room_id) <= 0)
-            continue;
-        struct gg_error one = GG_ERROR_INIT;
-        if (renew_join(server, task->user_id, rooms[i].room_id, arena, &one))
-            gg_info(&logger, "the new profile of %.*s was not told in %.*s: %s", GG_FMT(task->user_id),
-                    GG_FMT(rooms[i].room_id), one.message);
-        status = mx_tasks_progress(server, task->id, rooms[i].room_id, err);
-    }
-    if (!status && gg_cancelled())
-        return gg_fail(err, GG_E_CANCELLED, "the process ends");
+    struct gg_buf json = GG_BUF_INIT;
+    gg_buf_lit(&json, "{\"last_room_id\":");
+    gg_buf_json_string(&json, room_id);
+    gg_buf_char(&json, '}');
+    int status = mx_task_progress(server, id, gg_buf_view(&json), err);
+    gg_buf_done(&json);
     return status;
 }
 
-/* One after the other, until none is due. */
-static void run_due(void *arg)
+static int run_task(struct mx_server *server, const struct mx_task *task, struct gg_arena *arena,
+                    struct gg_str *result_out, struct gg_error *err)
 {
-    struct mx_server *server = arg;
-    struct gg_error err = GG_ERROR_INIT;
-    for (bool more = true; more && !gg_cancelled();) {
-        struct gg_arena *arena = gg_arena_new();
-        struct mx_task task;
-        int status = mx_tasks_claim(server, arena, &task, &err);
-        more = !status && task.id.s;
-        if (more && !(status = run_task(server, &task, arena, &err)))
-            status = mx_tasks_end(server, task.id, NULL, &err);
-        else if (more && status != GG_E_CANCELLED)
-            status = mx_tasks_end(server, task.id, err.message, &err);
-        if (status && status != GG_E_CANCELLED)
-            gg_warn(&logger, "telling rooms of a profile: %s", err.message);
-        gg_arena_free(arena);
+    struct gg_str last = task->result.s ? mx_json_string(mx_json_get(task->result, "last_room_id"), arena) : task->result;
+    struct mx_user_room *rooms;
+    size_t n;
+    if (!task->resource_id.s)
+        return gg_fail(err, GG_E_INVALID, "the task names no user");
+    int status = joined_rooms(server, task->resource_id, arena, &rooms, &n, err);
+    for (size_t i = 0; !status && i < n; i++) {
+        if (last.s && gg_str_cmp(rooms[i].room_id, last) <= 0)
+            continue;
+        struct gg_error one = GG_ERROR_INIT;
+        if (renew_join(server, task->resource_id, rooms[i].room_id, arena, &one))
+            gg_info(&logger, "the new profile of %.*s was not told in %.*s: %s", GG_FMT(task->resource_id),
+                    GG_FMT(rooms[i].room_id), one.message);
+        if (gg_cancelled())
+            return gg_fail(err, GG_E_CANCELLED, "stopped");
+        status = note_progress(server, task->id, rooms[i].room_id, err);
     }
-    server->accounts->tasks_run = false;
-}
-
-static void wake(struct mx_server *server)
-{
-    struct mx_accounts *a = server->accounts;
-    if (a->scope && !a->tasks_run && gg_host_runs_background(server->host))
-        a->tasks_run = gg_spawn(a->scope, "profile tasks", run_due, server) != NULL;
-}
-
-static void on_new_task(void *self, const char *command, struct gg_str rest)
-{
-    wake(self);
-}
-
-static void scan_job(void *arg)
-{
-    wake(arg);
+    return status;
 }
 
 int mx_tasks_add_profile(struct mx_server *server, struct gg_str user_id, struct gg_error *err)
 {
-    char id[ID_LETTERS + 1];
-    gg_random_text(id, ID_LETTERS, GG_LETTERS);
-    int status = mx_tasks_insert(server, id, user_id, err);
-    if (status)
-        return status;
-    if (gg_host_runs_background(server->host))
-        wake(server);
-    else
-        gg_repl_send(server->host, "NEW_ACTIVE_TASK", gg_str(id));
-    return 0;
+    struct gg_lock *lock = NULL;
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_buf params = GG_BUF_INIT;
+    gg_buf_lit(&params, "{\"requester_authenticated_entity\":");
+    gg_buf_json_string(&params, user_id);
+    gg_buf_char(&params, '}');
+    /* At most one task of a user lives: a newer profile makes an older task pointless. */
+    int status = gg_lock_acquire(server->host, LOCK, gg_arena_strndup(arena, user_id.s, user_id.n), &lock, err);
+    if (!status)
+        status = mx_task_cancel_all(server, ACTION, user_id, err);
+    if (!status)
+        status = mx_task_schedule(server, ACTION, user_id, gg_buf_view(&params), 0, NULL, err);
+    gg_lock_release(lock);
+    gg_buf_done(&params);
+    gg_arena_free(arena);
+    return status;
 }
 
 void mx_tasks_make(struct mx_server *server)
 {
-    gg_repl_on_command(server->host, "NEW_ACTIVE_TASK", on_new_task, server);
-    gg_host_every(server->host, "profile_tasks", SCAN_MS, true, scan_job, server);
+    mx_task_on(server, ACTION, run_task);
 }

@@ -490,8 +490,7 @@ const struct gg_config_key mx_config_keys[] = {
      .why = NOT_BUILT("background schema work")},
     {"background_updates.sleep_enabled", GG_C_BOOL, GG_IGNORED, "true", .doc = "Pauses between its steps.",
      .why = NOT_BUILT("background schema work")},
-    {"task_scheduler.max_concurrent_tasks", GG_C_INT, GG_IGNORED, "5", .doc = "Parallel long jobs.",
-     .why = NOT_BUILT("such jobs")},
+    {"task_scheduler.max_concurrent_tasks", GG_C_INT, GG_HONOURED, "5", .doc = "Parallel long jobs."},
     /* who writes which stream */
     {"stream_writers.events", GG_C_NAMES, GG_HONOURED, "master",
      .doc = "Events, sharded by room; also backfill, sticky events, profile updates.", .flags = GG_KEY_INSTANCES},

@@ -111,6 +111,10 @@ class Server:
         self.name = deployment.server_name
         self.monolith = not deployment.workers
 
+    def sql(self, statement):
+        """Rows of the deployment's own database, as lists of text."""
+        return self.deployment.postgres.sql(statement, self.deployment.database)
+
     def worker_url(self, name):
         """The client port of a process, past the proxy; the monolith has only one."""
         if self.monolith or name == "main":

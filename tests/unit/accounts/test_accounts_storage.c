@@ -11,7 +11,7 @@
 #include "../schema_db.h"
 #include "storage/accounts.h"
 #include "storage/accounts_directory.h"
-#include "storage/accounts_tasks.h"
+#include "storage/tasks.h"
 
 static struct schema_db test;
 static struct mx_server server = {.name = "example.org"};
@@ -230,24 +230,40 @@ static void seen_body(void)
     VALUE("SELECT ip || ' ' || user_agent || ' ' || last_seen FROM devices", "2.2.2.2 new 400");
 }
 
+/* One task of profiles, as any process stores it and the runner takes it. */
 static void tasks_body(void)
 {
-    struct mx_task task;
-    OK(mx_tasks_insert(&server, "first", ALICE, &err));
-    OK(mx_tasks_insert(&server, "second", ALICE, &err)); /* replaces the one that waits */
-    VALUE("SELECT status FROM scheduled_tasks WHERE id = 'first'", "cancelled");
-    VALUE("SELECT params FROM scheduled_tasks WHERE id = 'second'",
-          "{\"requester_authenticated_entity\":\"@alice:example.org\"}");
-    OK(mx_tasks_claim(&server, arena, &task, &err));
-    assert_true(gg_str_is(task.id, "second") && gg_str_eq(task.user_id, ALICE));
-    assert_null(task.last_room_id.s);
-    OK(mx_tasks_progress(&server, task.id, GG_STR("!r:x"), &err));
-    OK(mx_tasks_claim(&server, arena, &task, &err)); /* after a restart: goes on where it stopped */
-    assert_true(gg_str_is(task.last_room_id, "!r:x"));
-    OK(mx_tasks_end(&server, task.id, NULL, &err));
-    VALUE("SELECT status FROM scheduled_tasks WHERE id = 'second'", "complete");
-    OK(mx_tasks_claim(&server, arena, &task, &err)); /* other kinds of tasks are not ours */
-    assert_null(task.id.s);
+    const struct gg_str actions[] = {GG_STR("update_join_states")};
+    struct mx_task task = {.id = GG_STR("first"), .action = actions[0], .timestamp = 1, .resource_id = ALICE,
+                           .params = GG_STR("{}")};
+    struct mx_task later = {.id = GG_STR("later"), .action = actions[0], .timestamp = INT64_MAX / 2};
+    struct mx_task other = {.id = GG_STR("other"), .action = GG_STR("of_others"), .timestamp = 1};
+    struct mx_task *due;
+    struct gg_rows *ids;
+    size_t n;
+    bool begun;
+    OK(mx_tasks_insert(&server, &task, &err));
+    OK(mx_tasks_insert(&server, &later, &err));
+    OK(mx_tasks_insert(&server, &other, &err)); /* other kinds of tasks are not ours */
+    OK(mx_tasks_due(&server, actions, 1, 10, arena, &due, &n, &err));
+    assert_int_equal(n, 1);
+    assert_true(gg_str_is(due[0].id, "first") && gg_str_eq(due[0].resource_id, ALICE) && !due[0].result.s);
+    OK(mx_tasks_begin(&server, due[0].id, &begun, &err));
+    assert_true(begun);
+    OK(mx_task_progress(&server, due[0].id, GG_STR("{\"last_room_id\":\"!r:x\"}"), &err));
+    OK(mx_tasks_due(&server, actions, 1, 10, arena, &due, &n, &err)); /* after a restart: goes on where it stopped */
+    assert_int_equal(n, 1);
+    assert_true(gg_str_is(due[0].status, "active") && gg_str_is(due[0].result, "{\"last_room_id\":\"!r:x\"}"));
+    OK(mx_tasks_end(&server, due[0].id, (struct gg_str){0}, NULL, &err));
+    VALUE("SELECT status || result FROM scheduled_tasks WHERE id = 'first'", "complete{\"last_room_id\":\"!r:x\"}");
+    task.id = GG_STR("second");
+    OK(mx_tasks_insert(&server, &task, &err));
+    OK(mx_tasks_cancel(&server, "update_join_states", ALICE, arena, &ids, &err));
+    assert_int_equal(gg_rows_count(ids), 1);
+    OK(mx_tasks_begin(&server, task.id, &begun, &err)); /* too late */
+    assert_false(begun);
+    OK(mx_tasks_end(&server, task.id, (struct gg_str){0}, "failed", &err));
+    VALUE("SELECT status FROM scheduled_tasks WHERE id = 'second'", "cancelled");
 }
 
 #define TEST(name_)                                                                                                    \

@@ -15,6 +15,7 @@ struct mx_persister;
 struct mx_caches;
 struct mx_accounts;
 struct mx_rooms;
+struct mx_tasks;
 struct mx_typing;
 struct mx_changes;
 struct mx_lazy;
@@ -41,6 +42,7 @@ struct mx_server {
     struct mx_accounts *accounts;
     struct mx_rooms *rooms;
     struct mx_typing *typing;
+    struct mx_tasks *tasks;                  /* tasks/tasks.h */
     struct mx_cache *ignored_users;          /* user id -> whom they ignore (userdata/ignored.h) */
     struct mx_changes *room_changes;         /* which rooms moved since when */
     struct mx_changes *receipt_changes;      /* which rooms got receipts */
