@@ -20,11 +20,12 @@ struct mx_part {
 
 extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_part_persister, mx_part_sync,
     mx_part_tasks, mx_part_accounts;
+extern const struct mx_part mx_part_stats;
 
 /* Registers every stream of the deployment and fills the members of server (matrix/streams/streams.c). */
 void mx_streams_register(struct mx_server *server);
 
-/* What the store, the heads and the persister hang into server->parts. */
-enum { MX_PART_STORE = 0 };
+/* What parts hang into server->parts. */
+enum { MX_PART_STORE = 0, MX_PART_STATS = 1 };
 
 #endif

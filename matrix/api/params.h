@@ -1,4 +1,4 @@
-/* matrix/api/params.h: path parameters as the domain folders take them. */
+/* matrix/api/params.h: path parameters and bodies as the domain folders take them. */
 #ifndef MX_API_PARAMS_H
 #define MX_API_PARAMS_H
 
@@ -10,5 +10,9 @@ static inline struct gg_str mx_api_param(const struct gg_request *rq, const char
     const char *value = gg_request_param(rq, name);
     return value != NULL ? gg_str(value) : (struct gg_str){0};
 }
+
+/* The body as the text of a JSON object, for content that must not be changed on its way; none is "{}". 0, or 400
+ * M_NOT_JSON, M_BAD_JSON. */
+GG_CHECKED int mx_api_object_body(struct gg_request *rq, struct gg_str *out, struct gg_error *err);
 
 #endif

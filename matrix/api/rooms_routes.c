@@ -8,6 +8,9 @@
 #define CLIENT_NEW "/_matrix/client/(r0|v3)"
 #define ROOM CLIENT "/rooms/{room_id}"
 
+#define LISTED CLIENT "/directory/list/room/{room_id}"
+#define NETWORK CLIENT "/directory/list/appservice/{network_id}/{room_id}"
+
 #define READ(path_, handler_, ...) \
     {.method = "GET", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
      .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
@@ -63,6 +66,18 @@ const struct gg_route mx_routes_rooms[] = {
      .auth = GG_AUTH_USER, .flags = GG_ROUTE_JSON, .doc = "name a room"},
     {.method = "DELETE", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_delete_alias, .resource = "client",
      .auth = GG_AUTH_USER, .doc = "take a room's alias away"},
+    {.method = "GET", .path = CLIENT "/publicRooms", .handler = mx_api_public_rooms, .resource = "client",
+     .auth = GG_AUTH_OPTIONAL, .flags = GG_ROUTE_CANCELLABLE, .doc = "the public list of rooms"},
+    {.method = "POST", .path = CLIENT "/publicRooms", .handler = mx_api_search_public_rooms, .resource = "client",
+     .auth = GG_AUTH_GUEST, .doc = "search in the public list"},
+    {.method = "GET", .path = LISTED, .handler = mx_api_get_listed, .resource = "client", .writer = GG_WRITER_MAIN,
+     .doc = "is a room on the public list?"},
+    {.method = "PUT", .path = LISTED, .handler = mx_api_put_listed, .resource = "client", .auth = GG_AUTH_USER,
+     .writer = GG_WRITER_MAIN, .doc = "put a room on the public list"},
+    {.method = "PUT", .path = NETWORK, .handler = mx_api_put_network_listed, .resource = "client", .auth = GG_AUTH_USER,
+     .writer = GG_WRITER_MAIN, .doc = "put a room on an appservice's list"},
+    {.method = "DELETE", .path = NETWORK, .handler = mx_api_delete_network_listed, .resource = "client", .auth = GG_AUTH_USER,
+     .writer = GG_WRITER_MAIN, .doc = "take a room off an appservice's list"},
     READ(CLIENT "/joined_rooms", mx_api_joined_rooms, .doc = "rooms that the caller is joined to"),
     {0},
 };

@@ -9,23 +9,7 @@
 
 #include <ganglion/matrix/id.h>
 
-/* ---- bodies and answers ---- */
-
-/* The body as the text of a JSON object, for content that must not be changed on its way. */
-static int object_body(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
-{
-    *out = gg_request_body(rq);
-    while (out->n > 0 && strchr(" \t\r\n", out->s[0]) != NULL) {
-        out->s++;
-        out->n--;
-    }
-    if (out->n == 0)
-        *out = GG_STR("{}");
-    int rc = mx_json_check(*out, 200, err);
-    if (rc == 0 && !mx_json_is_object(*out))
-        rc = gg_refuse(err, 400, "M_BAD_JSON", "Content must be a JSON object.");
-    return rc;
-}
+/* ---- answers ---- */
 
 static int reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 {
@@ -41,7 +25,7 @@ static int reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str body, room_id, alias;
-    int rc = gg_request_body(rq).n > 0 ? object_body(rq, &body, err) : gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
+    int rc = gg_request_body(rq).n > 0 ? mx_api_object_body(rq, &body, err) : gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
     if (rc == 0)
         rc = mx_room_create(mx_server_of_request(rq), mx_requester_of(rq), body, gg_request_arena(rq), &room_id, &alias, err);
     if (rc != 0)
@@ -58,7 +42,7 @@ int mx_api_send(void *self, struct gg_request *rq, struct gg_error *err)
     struct gg_str event_id;
     if (gg_str_is(e.type, "m.room.redaction"))
         e.redacts = mx_json_string(mx_json_get(gg_request_body(rq), "redacts"), gg_request_arena(rq));
-    int rc = object_body(rq, &e.content, err);
+    int rc = mx_api_object_body(rq, &e.content, err);
     if (rc == 0)
         rc = mx_room_send(mx_server_of_request(rq), mx_requester_of(rq), &e, gg_request_arena(rq), &event_id, NULL, err);
     return rc != 0 ? rc : reply_id(rq, "event_id", event_id);
@@ -84,7 +68,7 @@ int mx_api_put_state(void *self, struct gg_request *rq, struct gg_error *err)
     struct gg_str event_id;
     if (e.state_key.s == NULL)
         e.state_key = GG_STR("");
-    int rc = object_body(rq, &e.content, err);
+    int rc = mx_api_object_body(rq, &e.content, err);
     if (rc == 0 && gg_str_is(e.type, "m.room.member"))
         rc = put_member(rq, e.room_id, e.state_key, e.content, &event_id, err);
     else if (rc == 0)
@@ -100,7 +84,7 @@ int mx_api_redact(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = GG_STR("m.room.redaction"),
                              .redacts = mx_api_param(rq, "event_id"), .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
     struct gg_str event_id;
-    int rc = object_body(rq, &e.content, err);
+    int rc = mx_api_object_body(rq, &e.content, err);
     if (rc == 0)
         rc = mx_room_send(server, mx_requester_of(rq), &e, arena, &event_id, NULL, err);
     return rc != 0 ? rc : reply_id(rq, "event_id", event_id);
@@ -128,7 +112,7 @@ static int change_membership(struct gg_request *rq, const char *action, struct g
 {
     struct mx_membership_change change = {.room_id = room_id, .target = gg_str(mx_requester_of(rq)->user_id), .action = action};
     struct gg_str body, event_id;
-    int rc = object_body(rq, &body, err);
+    int rc = mx_api_object_body(rq, &body, err);
     for (size_t i = 0; rc == 0 && i < GG_COUNT(actions); i++) {
         if (strcmp(actions[i].action, action) != 0)
             continue;

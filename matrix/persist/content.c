@@ -33,10 +33,9 @@ void mx_content_relation(const struct mx_event *event, struct gg_arena *arena, s
         out->rel_key = mx_storable(mx_json_string(mx_json_get(relation, "key"), arena));
 }
 
-/* The plain text of m.topic's m.text (MSC3765), else topic. */
-static struct gg_str topic_text(const struct mx_event *event, struct gg_arena *arena)
+struct gg_str mx_content_topic(struct gg_str content, struct gg_arena *arena)
 {
-    struct gg_str blocks = mx_json_path(event->content, (const char *const[]){"m.topic", "m.text", NULL});
+    struct gg_str blocks = mx_json_path(content, (const char *const[]){"m.topic", "m.text", NULL});
     struct mx_json_iter it = mx_json_iter(blocks);
     while (mx_json_is_array(blocks) && mx_json_next(&it)) {
         struct gg_str mime = mx_json_string(mx_json_get(it.value, "mimetype"), arena);
@@ -44,7 +43,7 @@ static struct gg_str topic_text(const struct mx_event *event, struct gg_arena *a
         if ((!mime.s || gg_str_is(mime, "text/plain")) && body.s)
             return body;
     }
-    return mx_content_text(event, "topic", arena);
+    return mx_json_string(mx_json_get(content, "topic"), arena);
 }
 
 static struct gg_str nul_to_space(struct gg_str text, struct gg_arena *arena)
@@ -73,7 +72,7 @@ bool mx_content_search(const struct mx_event *event, struct gg_arena *arena, con
         if (!value.s)
             return false;
         if (i == 2)
-            value = topic_text(event, arena);
+            value = mx_content_topic(event->content, arena);
         *key = searched[i].key;
         *text = nul_to_space(value, arena);
         return true;

@@ -172,6 +172,8 @@ void mx_content_fact(const struct mx_event *event, struct gg_arena *arena, struc
 bool mx_is_bump(const struct mx_event *event);
 /* s NULL where the database cannot hold the text: a NUL, a lone surrogate. */
 struct gg_str mx_storable(struct gg_str text);
+/* The plain text of m.topic's m.text (MSC3765), else topic; s NULL: none. */
+struct gg_str mx_content_topic(struct gg_str content, struct gg_arena *arena);
 /* The event that a redaction names; s NULL: it is none, or names what no event is called. */
 struct gg_str mx_content_redacts(const struct mx_event *event);
 

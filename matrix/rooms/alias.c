@@ -1,6 +1,8 @@
 /* matrix/rooms/alias.c: names of rooms, made and taken away by users. */
 #include "rooms/alias.h"
 
+#include "directory/publish.h"
+#include "directory/rules.h"
 #include "rooms/access.h"
 #include "storage/directory.h"
 
@@ -49,6 +51,8 @@ int mx_alias_add(struct mx_server *server, const struct mx_requester *requester,
         rc = gg_refuse(err, 403, "M_FORBIDDEN", "You must be in the room to create an alias for it");
     if (rc == 0)
         rc = check_name(server, alias, err);
+    if (rc == 0 && !mx_may_create_alias(server, gg_str(requester->user_id), room_id, alias))
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "Not allowed to create alias");
     if (rc == 0)
         rc = mx_directory_find_alias(server, alias, arena, &taken, err);
     if (rc == 0 && taken.s != NULL)
@@ -57,26 +61,6 @@ int mx_alias_add(struct mx_server *server, const struct mx_requester *requester,
 }
 
 /* ---- taking away ---- */
-
-static int may_change_directory(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
-                                struct gg_arena *arena, struct gg_error *err)
-{
-    struct mx_access access;
-    const struct mx_event *levels, *create;
-    if (requester->admin)
-        return 0;
-    int rc = mx_room_access_joined(server, gg_str(requester->user_id), room_id, arena, &access, err);
-    if (rc == 0)
-        rc = mx_heads_state_event(server, access.head, "m.room.power_levels", GG_STR(""), arena, &levels, err);
-    if (rc == 0)
-        rc = mx_heads_state_event(server, access.head, "m.room.create", GG_STR(""), arena, &create, err);
-    if (rc != 0)
-        return rc;
-    struct mx_power power = mx_power_read(levels, create, arena);
-    if (mx_power_of_user(&power, gg_str(requester->user_id)) < mx_power_for_event(&power, GG_STR("m.room.canonical_alias"), true))
-        return gg_refuse(err, 403, "M_FORBIDDEN", "You don't have permission to delete the alias.");
-    return 0;
-}
 
 /* The content of m.room.canonical_alias without the alias; NULL: it does not name it. */
 static struct mx_json *without_alias(const struct mx_json *content, struct gg_str alias, struct gg_arena *arena)
@@ -133,7 +117,7 @@ int mx_alias_remove(struct mx_server *server, const struct mx_requester *request
     if (rc == 0 && room_id.s == NULL)
         rc = gg_refuse(err, 404, "M_NOT_FOUND", "Unknown room alias");
     if (rc == 0 && !gg_str_is(creator, requester->user_id))
-        rc = may_change_directory(server, requester, room_id, arena, err);
+        rc = mx_may_change_directory(server, requester, room_id, "You don't have permission to delete the alias.", arena, err);
     if (rc == 0)
         rc = mx_directory_remove_alias(server, alias, room_id, err);
     if (rc != 0)

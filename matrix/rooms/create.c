@@ -4,6 +4,7 @@
  * written as one run. */
 #include "rooms/create.h"
 
+#include "directory/rules.h"
 #include "rooms/alias.h"
 #include "rooms/membership.h"
 #include "storage/directory.h"
@@ -388,7 +389,12 @@ enum { MAX_TRIES = 5 };
 static int write_all(struct plan *p, bool *taken, struct gg_error *err)
 {
     struct mx_chain *chain = p->chain;
-    int rc = mx_directory_add_room(chain->server, chain->room_id, p->creator, p->version, p->is_public, err);
+    size_t n_aliases = p->alias.s != NULL;
+    if (n_aliases > 0 && !mx_may_create_alias(chain->server, p->creator, chain->room_id, p->alias))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Not allowed to create alias");
+    /* Who may not publish it has the room all the same. */
+    bool listed = p->is_public && mx_may_publish_room(chain->server, p->creator, chain->room_id, &p->alias, n_aliases);
+    int rc = mx_directory_add_room(chain->server, chain->room_id, p->creator, p->version, listed, err);
     *taken = rc == GG_E_CONFLICT && strcmp(gg_db_sqlstate(), "23505") == 0;
     if (rc == 0 && p->alias.s != NULL)
         rc = mx_directory_add_alias(chain->server, p->alias, chain->room_id, p->creator, err);

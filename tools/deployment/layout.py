@@ -85,6 +85,7 @@ def shared_file(deployment):
         "bcrypt_rounds": d.bcrypt_rounds,
         "trusted_key_servers": [],
         "suppress_key_server_warning": True,
+        "room_list_publication_rules": [{"action": "allow"}],
         **RATE_LIMITS,
     }
     if d.workers:
