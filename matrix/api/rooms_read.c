@@ -1,95 +1,12 @@
 /* matrix/api/rooms_read.c: the client-server endpoints that read rooms (routes are in rooms_routes.c). */
+#include "api/events_out.h"
 #include "api/params.h"
 #include "api/rooms.h"
 
 #include "rooms/access.h"
 #include "rooms/history.h"
-#include "rooms/show.h"
 
 #include <ganglion/config.h>
-
-static struct mx_client_format format_for(struct gg_request *rq)
-{
-    const struct mx_requester *requester = mx_requester_of(rq);
-    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id), .old_copies = true};
-    if (requester->device_id != NULL)
-        format.device_id = gg_str(requester->device_id);
-    return format;
-}
-
-static int access_of(struct gg_request *rq, struct mx_access *access, struct gg_error *err)
-{
-    return mx_room_access(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"),
-                          gg_request_arena(rq), access, err);
-}
-
-/* What the reader is in the room now, and since which event: spares reading what they were before. */
-static int now_in(struct gg_request *rq, const struct mx_access *access, struct mx_show_room *out, struct gg_error *err)
-{
-    const struct mx_event *member = NULL;
-    int rc = access->membership.s == NULL ? 0 :
-        mx_heads_state_event(mx_server_of_request(rq), access->head, "m.room.member", gg_str(mx_requester_of(rq)->user_id),
-                             gg_request_arena(rq), &member, err);
-    out->room_id = access->head->room_id;
-    if (rc == 0 && member != NULL) {
-        out->membership = member->membership;
-        out->since = member->meta.stream_ordering;
-    }
-    return rc;
-}
-
-/* access: of those who read history, whose membership is told with each event; NULL: not told (state). */
-static int write_one_or_all(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n, bool list,
-                            const struct mx_access *access, const struct mx_client_format *format, struct gg_error *err)
-{
-    struct mx_server *server = mx_server_of_request(rq);
-    struct gg_arena *arena = gg_request_arena(rq);
-    struct mx_show_room room = {.n = n};
-    struct mx_show show;
-    int rc = mx_show_read(server, events, n, arena, &show, err);
-    if (rc == 0 && access != NULL && n > 0)
-        rc = now_in(rq, access, &room, err);
-    if (rc == 0 && access != NULL && n > 0)
-        rc = mx_show_memberships(server, format->user_id, &room, 1, &show, arena, err);
-    if (rc != 0)
-        return rc;
-    bool first = true;
-    gg_buf_text(buf, list ? "[" : "");
-    for (size_t i = 0; i < n; i++) {
-        if (events[i] == NULL)
-            continue;
-        gg_buf_text(buf, first ? "" : ",");
-        first = false;
-        mx_show_write(buf, &show, i, format);
-    }
-    gg_buf_text(buf, list ? "]" : "");
-    return 0;
-}
-
-static int write_events(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n,
-                        const struct mx_access *access, struct gg_error *err)
-{
-    struct mx_client_format format = format_for(rq);
-    return write_one_or_all(rq, buf, events, n, true, access, &format, err);
-}
-
-/* One event by itself; `format=event` of a state event has never had the old copies. */
-static int write_event(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *event, const struct mx_access *access,
-                       bool old_copies, struct gg_error *err)
-{
-    struct mx_client_format format = format_for(rq);
-    format.old_copies = old_copies;
-    return write_one_or_all(rq, buf, &event, 1, false, access, &format, err);
-}
-
-/* Sends what was written, or gives it up. */
-static int answer(struct gg_request *rq, struct gg_buf *buf, int rc)
-{
-    if (rc == 0)
-        return gg_reply_buf(rq, 200, buf);
-    gg_buf_done(buf);
-    return rc;
-}
 
 /* ---- state ---- */
 
@@ -113,13 +30,13 @@ int mx_api_get_state_all(void *self, struct gg_request *rq, struct gg_error *err
     struct mx_access access;
     const struct mx_event **events;
     size_t n;
-    int rc = access_of(rq, &access, err);
+    int rc = mx_api_access(rq, &access, err);
     if (rc == 0)
         rc = load_state(rq, access.state, NULL, &events, &n, err);
     if (rc != 0)
         return rc;
     struct gg_buf buf = GG_BUF_INIT;
-    return answer(rq, &buf, write_events(rq, &buf, events, n, NULL, err));
+    return mx_api_answer(rq, &buf, mx_api_write_events(rq, &buf, events, n, NULL, err));
 }
 
 int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
@@ -130,7 +47,7 @@ int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
     const char *style = gg_request_query(rq, "format");
     if (style != NULL && strcmp(style, "event") != 0 && strcmp(style, "content") != 0)
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter 'format' must be one of ['content', 'event']");
-    int rc = access_of(rq, &access, err);
+    int rc = mx_api_access(rq, &access, err);
     if (rc != 0)
         return rc;
     struct gg_str id = mx_state_get(access.state, mx_api_param(rq, "event_type"), key.s != NULL ? key : GG_STR(""));
@@ -141,10 +58,10 @@ int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
         return rc;
     struct gg_buf buf = GG_BUF_INIT;
     if (style != NULL && strcmp(style, "event") == 0)
-        rc = write_event(rq, &buf, event, NULL, false, err);
+        rc = mx_api_write_event(rq, &buf, event, NULL, false, err);
     else
         gg_buf_str(&buf, event->content);
-    return answer(rq, &buf, rc);
+    return mx_api_answer(rq, &buf, rc);
 }
 
 /* ---- members ---- */
@@ -187,7 +104,7 @@ int mx_api_members(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_access access;
     const struct mx_event **events;
     size_t n;
-    int rc = access_of(rq, &access, err);
+    int rc = mx_api_access(rq, &access, err);
     if (rc == 0 && at != NULL)
         rc = state_at(rq, at, &access, err);
     if (rc == 0)
@@ -200,9 +117,9 @@ int mx_api_members(void *self, struct gg_request *rq, struct gg_error *err)
             events[i] = NULL;
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_lit(&buf, "{\"chunk\":");
-    rc = write_events(rq, &buf, events, n, NULL, err);
+    rc = mx_api_write_events(rq, &buf, events, n, NULL, err);
     gg_buf_char(&buf, '}');
-    return answer(rq, &buf, rc);
+    return mx_api_answer(rq, &buf, rc);
 }
 
 static void write_text_or_null(struct gg_buf *buf, struct gg_str json)
@@ -269,15 +186,6 @@ int mx_api_joined_rooms(void *self, struct gg_request *rq, struct gg_error *err)
 /* ---- history ---- */
 
 /* Another place in a room; of the other streams a token keeps what `base` says (clients may sync from it). */
-static void write_room_token(struct gg_buf *buf, const char *key, const struct mx_token *base, const struct mx_room_token *at)
-{
-    struct mx_token token = *base;
-    token.room = *at;
-    gg_buf_printf(buf, "\"%s\":\"", key);
-    mx_token_write(buf, &token);
-    gg_buf_char(buf, '"');
-}
-
 static const struct gg_stmt newest_depth = {
     "SELECT topological_ordering FROM events WHERE room_id = $1 AND stream_ordering <= $2 AND NOT outlier "
     "ORDER BY stream_ordering DESC LIMIT 1", GG_LANE_POINT};
@@ -384,7 +292,7 @@ int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_page page;
     const struct mx_event **members = NULL;
     size_t n_members = 0;
-    int rc = access_of(rq, &access, err);
+    int rc = mx_api_access(rq, &access, err);
     if (rc == 0)
         rc = read_page_query(rq, &access, &q, &filter, &base, &to, err);
     if (rc == 0)
@@ -395,19 +303,19 @@ int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
         return rc;
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_lit(&buf, "{\"chunk\":");
-    rc = write_events(rq, &buf, page.events, page.n, &access, err);
+    rc = mx_api_write_events(rq, &buf, page.events, page.n, &access, err);
     gg_buf_char(&buf, ',');
-    write_room_token(&buf, "start", &base, &q.from);
+    mx_api_write_room_token(&buf, "start", &base, &q.from);
     if (page.n_matched > 0 || page.more) {
         gg_buf_char(&buf, ',');
-        write_room_token(&buf, "end", &base, &page.end);
+        mx_api_write_room_token(&buf, "end", &base, &page.end);
     }
     if (filter.lazy_members && page.n > 0) {
         gg_buf_lit(&buf, ",\"state\":");
-        rc = rc == 0 ? write_events(rq, &buf, members, n_members, NULL, err) : rc;
+        rc = rc == 0 ? mx_api_write_events(rq, &buf, members, n_members, NULL, err) : rc;
     }
     gg_buf_char(&buf, '}');
-    return answer(rq, &buf, rc);
+    return mx_api_answer(rq, &buf, rc);
 }
 
 /* ---- one event and what is around it ---- */
@@ -420,7 +328,7 @@ static int visible_event(struct gg_request *rq, struct mx_access *access, const 
     if (rc == GG_E_NOT_FOUND)
         return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
     if (rc == 0)
-        rc = access_of(rq, access, err);
+        rc = mx_api_access(rq, access, err);
     if (rc == 0 && gg_str_eq((*out)->room_id, mx_api_param(rq, "room_id")) && (*out)->meta.rejected.s == NULL &&
         !(*out)->meta.outlier && !(*out)->meta.soft_failed)
         rc = mx_events_visible(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), access, out, 1,
@@ -440,7 +348,7 @@ int mx_api_event(void *self, struct gg_request *rq, struct gg_error *err)
     if (rc != 0)
         return rc;
     struct gg_buf buf = GG_BUF_INIT;
-    return answer(rq, &buf, write_event(rq, &buf, event, &access, true, err));
+    return mx_api_answer(rq, &buf, mx_api_write_event(rq, &buf, event, &access, true, err));
 }
 
 struct around {
@@ -512,17 +420,17 @@ int mx_api_context(void *self, struct gg_request *rq, struct gg_error *err)
         drop_members(&a, event);
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_lit(&buf, "{\"event\":");
-    rc = write_event(rq, &buf, event, &access, true, err);
+    rc = mx_api_write_event(rq, &buf, event, &access, true, err);
     gg_buf_lit(&buf, ",\"events_before\":");
-    rc = rc == 0 ? write_events(rq, &buf, a.before.events, a.before.n, &access, err) : rc;
+    rc = rc == 0 ? mx_api_write_events(rq, &buf, a.before.events, a.before.n, &access, err) : rc;
     gg_buf_lit(&buf, ",\"events_after\":");
-    rc = rc == 0 ? write_events(rq, &buf, a.after.events, a.after.n, &access, err) : rc;
+    rc = rc == 0 ? mx_api_write_events(rq, &buf, a.after.events, a.after.n, &access, err) : rc;
     gg_buf_lit(&buf, ",\"state\":");
-    rc = rc == 0 ? write_events(rq, &buf, a.state, a.n_state, NULL, err) : rc;
+    rc = rc == 0 ? mx_api_write_events(rq, &buf, a.state, a.n_state, NULL, err) : rc;
     gg_buf_char(&buf, ',');
-    write_room_token(&buf, "start", &(struct mx_token){0}, &a.before.end);
+    mx_api_write_room_token(&buf, "start", &(struct mx_token){0}, &a.before.end);
     gg_buf_char(&buf, ',');
-    write_room_token(&buf, "end", &(struct mx_token){0}, &a.after.end);
+    mx_api_write_room_token(&buf, "end", &(struct mx_token){0}, &a.after.end);
     gg_buf_char(&buf, '}');
-    return answer(rq, &buf, rc);
+    return mx_api_answer(rq, &buf, rc);
 }

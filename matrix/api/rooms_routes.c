@@ -7,6 +7,7 @@
 #define CLIENT "/_matrix/client/(api/v1|r0|v3|unstable)"
 #define CLIENT_NEW "/_matrix/client/(r0|v3)"
 #define ROOM CLIENT "/rooms/{room_id}"
+#define RELATIONS "/_matrix/client/(v1|unstable)/rooms/{room_id}/relations/{parent_id}"
 
 #define LISTED CLIENT "/directory/list/room/{room_id}"
 #define NETWORK CLIENT "/directory/list/appservice/{network_id}/{room_id}"
@@ -58,6 +59,11 @@ const struct gg_route mx_routes_rooms[] = {
     READ(ROOM "/messages", mx_api_messages, .pool = "events", .balance = "room", .doc = "pages of history"),
     READ(ROOM "/context/{event_id}", mx_api_context, .doc = "an event and what is around it"),
     READ(ROOM "/event/{event_id}", mx_api_event, .doc = "one event"),
+    READ(RELATIONS, mx_api_relations, .doc = "events that relate to one"),
+    READ(RELATIONS "/{relation_type}", mx_api_relations, .doc = "of one kind"),
+    READ(RELATIONS "/{relation_type}/{event_type}", mx_api_relations, .doc = "of one kind and type"),
+    {.method = "GET", .path = "/_matrix/client/v1/rooms/{room_id}/threads", .handler = mx_api_threads, .resource = "client",
+     .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "threads of a room"},
     READ(CLIENT_NEW "/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases of a room"),
     READ("/_matrix/client/unstable/org.matrix.msc2432/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases (MSC2432)"),
     {.method = "GET", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_get_alias, .resource = "client",

@@ -103,7 +103,25 @@ int mx_show_memberships(struct mx_server *server, struct gg_str user_id, const s
     return rc;
 }
 
+int mx_show_relations(struct mx_server *server, struct gg_str user_id, struct mx_show *show, struct gg_arena *arena,
+                      struct gg_error *err)
+{
+    show->bundles = GG_NEW_ARRAY(arena, const struct mx_bundle *, show->n + 1);
+    return mx_relations_bundle(server, user_id, show->events, show->n, arena, show->bundles, err);
+}
+
 /* ---- writing ---- */
+
+static void write_with_bundle(struct gg_buf *out, const struct mx_show *show, size_t i, struct mx_client_format *format)
+{
+    struct gg_buf extra = GG_BUF_INIT;
+    gg_buf_str(&extra, format->extra_unsigned);
+    gg_buf_text(&extra, format->extra_unsigned.n > 0 ? "," : "");
+    mx_bundle_write(&extra, show->bundles[i], format);
+    format->extra_unsigned = gg_buf_view(&extra);
+    mx_event_write_client(out, show->events[i], format);
+    gg_buf_done(&extra);
+}
 
 void mx_show_write(struct gg_buf *out, const struct mx_show *show, size_t i, const struct mx_client_format *format)
 {
@@ -111,5 +129,8 @@ void mx_show_write(struct gg_buf *out, const struct mx_show *show, size_t i, con
     one.replaced = show->replaced[i];
     one.redaction = show->redactions[i];
     one.membership = show->memberships[i];
-    mx_event_write_client(out, show->events[i], &one);
+    if (show->bundles != NULL && show->bundles[i] != NULL)
+        write_with_bundle(out, show, i, &one);
+    else
+        mx_event_write_client(out, show->events[i], &one);
 }

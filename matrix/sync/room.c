@@ -462,8 +462,9 @@ static int read_beside(struct mx_sync *sync, struct gg_error *err)
             events[at++] = r->state[k];
     }
     int rc = mx_show_read(sync->server, events, n, sync->arena, &sync->show, err);
-    return rc != 0 ? rc : mx_show_memberships(sync->server, gg_str(sync->query->requester->user_id), rooms, sync->n, &sync->show,
-                                              sync->arena, err);
+    if (rc == 0)
+        rc = mx_show_memberships(sync->server, gg_str(sync->query->requester->user_id), rooms, sync->n, &sync->show, sync->arena, err);
+    return rc != 0 ? rc : mx_show_relations(sync->server, gg_str(sync->query->requester->user_id), &sync->show, sync->arena, err);
 }
 
 static int make_timelines(struct mx_sync *sync, const struct range_job *job, struct gg_error *err)
