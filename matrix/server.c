@@ -15,7 +15,8 @@ static struct gg_logger logger = {"ganglion.matrix"};
 static const struct mx_part *const parts[] = {&mx_part_caches,    &mx_part_store, &mx_part_heads,
                                               &mx_part_persister, &mx_part_sync,
                                               &mx_part_tasks,     &mx_part_accounts,
-                                              &mx_part_stats};
+                                              &mx_part_stats,
+                                              &mx_part_e2ee};
 
 struct attached {
     struct mx_server server; /* first: the service's self is the server */

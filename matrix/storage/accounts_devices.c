@@ -173,6 +173,21 @@ static int change_body(struct gg_txn *txn, void *arg, struct gg_error *err)
     return status;
 }
 
+/* The ids of the last try stand for the devices, one each: [user, no signature, no destinations]. */
+static void finish(struct change *c, struct gg_arena *arena)
+{
+    const int64_t *ids = c->spent + (c->n_spent - c->n);
+    struct gg_fetched *rows = GG_NEW_ARRAY(arena, struct gg_fetched, c->n);
+    struct gg_buf row = GG_BUF_INIT;
+    gg_buf_char(&row, '[');
+    gg_buf_json_string(&row, c->user_id);
+    gg_buf_lit(&row, ",false,false]");
+    for (size_t i = 0; i < c->n; i++)
+        rows[i] = (struct gg_fetched){ids[i], gg_buf_view(&row)};
+    gg_stream_finish_rows(c->server->device_lists, c->spent, c->n_spent, rows, c->n);
+    gg_buf_done(&row);
+}
+
 int mx_devices_write_change(struct mx_server *server, struct gg_str user_id, const struct gg_str *device_ids, size_t n,
                             struct gg_error *err)
 {
@@ -186,7 +201,10 @@ int mx_devices_write_change(struct mx_server *server, struct gg_str user_id, con
                        .n = n,
                        .spent = GG_NEW_ARRAY(arena, int64_t, n * TRIES)};
     int status = gg_db_txn(server->db, "add_device_change_to_streams", 0, change_body, &c, err);
-    gg_stream_finish(server->device_lists, c.spent, c.n_spent);
+    if (status)
+        gg_stream_finish(server->device_lists, c.spent, c.n_spent); /* COMMIT may be in doubt: the announcer looks */
+    else
+        finish(&c, arena);
     gg_arena_free(arena);
     return status;
 }

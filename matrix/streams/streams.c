@@ -5,6 +5,7 @@
 #include "streams.h"
 
 #include "../parts.h"
+#include "e2ee/streams.h"
 #include "userdata/streams.h"
 
 #define NO_TABLES {{NULL, NULL, NULL}}
@@ -52,7 +53,7 @@ static const struct entry streams[] = {
      MEMBER(caches_stream),
      {{"cache_invalidation_stream_by_instance", "stream_id", "instance_name"}}},
     {{.name = "device_lists", .position_name = "device_lists_stream", .sequence = "device_lists_sequence",
-      .writers_key = "device_lists"},
+      .writers_key = "device_lists", .fetch = mx_device_lists_fetch},
      MEMBER(device_lists),
      {{"device_lists_stream", "stream_id", "instance_name"},
       {"user_signature_stream", "stream_id", "instance_name"},
@@ -61,7 +62,7 @@ static const struct entry streams[] = {
       {"device_lists_remote_pending", "stream_id", "instance_name"},
       {"device_lists_changes_converted_stream_position", "stream_id", "instance_name"}}},
     {{.name = "to_device", .position_name = "to_device", .sequence = "device_inbox_sequence",
-      .writers_key = "to_device"},
+      .writers_key = "to_device", .fetch = mx_to_device_fetch},
      MEMBER(to_device),
      {{"device_inbox", "stream_id", "instance_name"}, {"device_federation_outbox", "stream_id", "instance_name"}}},
     {{.name = "account_data", .position_name = "account_data", .sequence = "account_data_sequence",

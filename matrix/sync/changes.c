@@ -71,9 +71,14 @@ void mx_changes_note(struct mx_changes *changes, struct gg_str key, int64_t posi
     gg_map_put(changes->newest, key, (void *)(intptr_t)position);
 }
 
+int64_t mx_changes_position(const struct mx_changes *changes, struct gg_str key)
+{
+    return (int64_t)(intptr_t)gg_map_get(changes->newest, key);
+}
+
 bool mx_changes_after(const struct mx_changes *changes, struct gg_str key, int64_t position)
 {
     if (position < changes->horizon)
         return true;
-    return (int64_t)(intptr_t)gg_map_get(changes->newest, key) > position;
+    return mx_changes_position(changes, key) > position;
 }

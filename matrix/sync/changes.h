@@ -13,6 +13,8 @@ void mx_changes_free(struct mx_changes *changes);
 /* What happened at or before position is not known from here on. */
 void mx_changes_start(struct mx_changes *changes, int64_t position);
 void mx_changes_note(struct mx_changes *changes, struct gg_str key, int64_t position);
+/* The newest position that was noted for key; 0: none is known. */
+int64_t mx_changes_position(const struct mx_changes *changes, struct gg_str key);
 bool mx_changes_after(const struct mx_changes *changes, struct gg_str key, int64_t position);
 
 #endif

@@ -1,9 +1,14 @@
 /* matrix/sync/parts.c: the table of the members of /sync outside rooms, and the walk over it. */
 #include "sync/parts.h"
 
+#include "e2ee/sync_parts.h"
+
 /* One line for each: global account data (answer.c), and what other folders add. */
 const struct mx_sync_part *const mx_sync_parts[] = {
     &mx_sync_part_account_data,
+    &mx_sync_part_to_device,
+    &mx_sync_part_device_lists,
+    &mx_sync_part_key_counts,
     NULL,
 };
 

@@ -10,11 +10,13 @@ const struct gg_route *const generic_worker_routes[] = {
     mx_routes_rooms,
     mx_routes_sync,
     mx_routes_userdata,
+    mx_routes_e2ee,
     NULL,
 };
 const struct gg_method *const generic_worker_methods[] = {
     mx_methods_accounts,
     mx_methods_userdata,
+    mx_methods_e2ee,
     mx_methods_peers,
     NULL,
 };

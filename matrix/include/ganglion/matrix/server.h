@@ -19,6 +19,7 @@ struct mx_tasks;
 struct mx_typing;
 struct mx_changes;
 struct mx_lazy;
+struct mx_e2ee;
 
 /* One for each process; made by mx_server_attach (called from every Matrix role's load()). Each part is made by the
  * file that owns it and is private to its folder but for its header. */
@@ -48,6 +49,7 @@ struct mx_server {
     struct mx_changes *receipt_changes;      /* which rooms got receipts */
     struct mx_changes *account_data_changes; /* whose account data changed */
     struct mx_lazy *lazy_members;            /* member events that devices were sent of late */
+    struct mx_e2ee *e2ee;                    /* devices and their keys (e2ee/e2ee.h) */
     void *parts[16];                         /* of later issues */
 };
 

@@ -1,0 +1,53 @@
+/* matrix/api/e2ee_routes.c: routes of devices and their keys in all their spellings (facts http-api 1), and what other
+ * processes ask of us about them (facts replication 8.4). */
+#include "api/e2ee.h"
+#include "e2ee/device_lists.h"
+
+enum { LARGE = 200 * 65536 }; /* a message for each of many devices, the keys of many sessions: Synapse's bound */
+
+#define CLIENT "/_matrix/client/(r0|v3|unstable)"
+
+int mx_api_own_device(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
+{
+    *out = gg_str(mx_requester_of(rq)->device_id);
+    return out->s != NULL ? 0 : gg_refuse(err, 400, "M_MISSING_PARAM", "The access token belongs to no device");
+}
+
+const struct gg_route mx_routes_e2ee[] = {
+    {.method = "PUT", .path = CLIENT "/sendToDevice/{type}/{txn_id}", .handler = mx_api_send_to_device, .resource = "client",
+     .auth = GG_AUTH_GUEST, .flags = GG_ROUTE_JSON, .max_body = LARGE, .writer = "to_device",
+     .doc = "messages to devices"},
+    {0},
+};
+
+/* ---- methods ---- */
+
+static int signature_update(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    const json_t *list = json_object_get(call->body, "user_ids");
+    size_t n = json_array_size(list);
+    struct gg_str *ids = GG_NEW_ARRAY(call->arena, struct gg_str, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *id = json_array_get(list, i);
+        if (!json_is_string(id))
+            return gg_refuse(err, 400, "M_BAD_JSON", "user_ids must hold strings");
+        ids[i] = gg_strn(json_string_value(id), json_string_length(id));
+    }
+    int rc = mx_signatures_changed(self, gg_str(call->args[0]), ids, n, err);
+    if (rc == 0)
+        *answer_out = json_object();
+    return rc;
+}
+
+/* Whoever wrote a change of a device list says so, that it may be told to other servers. */
+static int new_update(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    *answer_out = json_object();
+    return 0;
+}
+
+const struct gg_method mx_methods_e2ee[] = {
+    {"notify_user_signature_update", 1, 0, signature_update, "device_lists", "a user signed keys of others"},
+    {"handle_new_device_update", 0, 0, new_update, "device_lists", "a device list has changed"},
+    {0},
+};

@@ -1,0 +1,31 @@
+/* matrix/e2ee/e2ee.h: what a process remembers about devices and their keys. Private to this folder. */
+#ifndef MX_E2EE_E2EE_H
+#define MX_E2EE_E2EE_H
+
+#include "sync/changes.h"
+
+#include <ganglion/fiber.h>
+#include <ganglion/map.h>
+#include <ganglion/matrix/cache.h>
+#include <ganglion/matrix/server.h>
+
+struct mx_e2ee {
+    struct mx_server *server;
+    struct mx_changes *inboxes;    /* user id -> newest to_device position with a message for them */
+    struct mx_changes *emptied;    /* user and device -> up to where their inbox was emptied */
+    struct mx_changes *list_users; /* user id -> newest device_lists position: their devices, or whom they signed */
+    struct mx_changes *list_rooms; /* room id -> the same of its members' devices */
+    int64_t list_seen;             /* device_lists position up to which something was announced */
+    int64_t rooms_known;           /* up to where list_rooms is complete: the rooms are read after the announcement */
+    bool reading;                  /* a fiber reads them */
+    struct gg_scope *scope;
+    struct mx_cache *counts;       /* user, device -> struct mx_key_counts */
+    struct mx_cache *fallbacks;
+    struct gg_map *sent;           /* requests that were answered (sent.c) */
+};
+
+gg_stream_apply_fn mx_to_device_apply, mx_device_lists_apply;
+
+void mx_sent_free(void *entry);
+
+#endif

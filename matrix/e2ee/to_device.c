@@ -1,0 +1,220 @@
+/* matrix/e2ee/to_device.c: inboxes of devices (facts database 3.9, 4.14; replication 5.11). */
+#include "e2ee/to_device.h"
+
+#include "e2ee/e2ee.h"
+#include "e2ee/streams.h"
+#include "userdata/streams.h"
+
+#include <ganglion/matrix/id.h>
+#include <ganglion/matrix/json.h>
+#include <ganglion/matrix/notifier.h>
+
+/* ---- reading ---- */
+
+int mx_to_device_after(struct mx_server *server, struct gg_str user_id, struct gg_str device_id, int64_t after,
+                       int64_t upto, size_t limit, struct gg_arena *arena, struct gg_str **out, size_t *n_out,
+                       int64_t *reached, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "SELECT stream_id, message_json FROM device_inbox WHERE user_id = $1 AND device_id = $2 AND stream_id > $3"
+        " AND stream_id <= $4 ORDER BY stream_id LIMIT $5", GG_LANE_POINT};
+    struct gg_rows *rows;
+    *n_out = 0;
+    *reached = upto > after ? upto : after;
+    if (upto <= after || !mx_changes_after(server->e2ee->inboxes, user_id, after))
+        return 0;
+    int rc = gg_db_read(server->db, &stmt,
+                        GG_PARAMS(gg_p_str(user_id), gg_p_str(device_id), gg_p_i64(after), gg_p_i64(upto),
+                                  gg_p_i64((int64_t)limit)), arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    *n_out = gg_rows_count(rows);
+    *out = GG_NEW_ARRAY(arena, struct gg_str, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++)
+        (*out)[i] = gg_rows_str(rows, i, 1);
+    if (*n_out == limit && *n_out > 0)
+        *reached = gg_rows_i64(rows, *n_out - 1, 0);
+    return 0;
+}
+
+int mx_to_device_acknowledge(struct mx_server *server, struct gg_str user_id, struct gg_str device_id, int64_t upto,
+                             struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "DELETE FROM device_inbox WHERE user_id = $1 AND device_id = $2 AND stream_id <= $3", 0};
+    struct mx_e2ee *e = server->e2ee;
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_str key = gg_str(gg_arena_printf(arena, "%.*s%c%.*s", GG_FMT(user_id), MX_KEY_SEP, GG_FMT(device_id)));
+    int64_t emptied = mx_changes_position(e->emptied, key), here = gg_stream_upto(server->to_device);
+    int rc = 0;
+    upto = upto < here ? upto : here; /* what a token says may be forged, or from a process that is ahead */
+    if (upto > emptied && mx_changes_after(e->inboxes, user_id, emptied)) {
+        rc = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(device_id), gg_p_i64(upto)), arena, NULL, err);
+        if (rc == 0)
+            mx_changes_note(e->emptied, key, upto);
+    }
+    gg_arena_free(arena);
+    return rc;
+}
+
+/* ---- what a request asks for ---- */
+
+static struct gg_str key_text(struct gg_str raw_key, struct gg_arena *arena)
+{
+    struct gg_str text = mx_json_string(gg_strn(raw_key.s - 1, raw_key.n + 2), arena);
+    return text.s != NULL && memchr(text.s, '\0', text.n) == NULL ? text : (struct gg_str){0};
+}
+
+static int read_devices(struct gg_str user_id, struct gg_str devices, struct gg_arena *arena,
+                        struct mx_to_device_message *out, size_t *n, struct gg_error *err)
+{
+    bool every = mx_json_length(devices) == 1;
+    for (struct mx_json_iter it = mx_json_iter(devices); mx_json_next(&it);) {
+        struct gg_str device_id = key_text(it.key, arena);
+        if (!mx_json_is_object(it.value))
+            return gg_refuse(err, 400, "M_BAD_JSON", "A message must be an object");
+        if (it.value.n > MX_TO_DEVICE_MAX_BYTES)
+            return gg_refuse(err, 413, "M_TOO_LARGE", "To-device message is too large to send (%zu > %d)", it.value.n,
+                             MX_TO_DEVICE_MAX_BYTES);
+        if (device_id.s == NULL)
+            continue; /* no device is called so */
+        out[(*n)++] = (struct mx_to_device_message){user_id, device_id, it.value, every && gg_str_is(device_id, "*")};
+    }
+    return 0;
+}
+
+int mx_to_device_read(struct gg_str messages, struct gg_arena *arena, struct mx_to_device_message **out, size_t *n_out,
+                      struct gg_error *err)
+{
+    size_t total = 0;
+    if (!mx_json_is_object(messages))
+        return gg_refuse(err, 400, "M_BAD_JSON", "messages must be an object");
+    for (struct mx_json_iter it = mx_json_iter(messages); mx_json_next(&it);) {
+        if (!mx_json_is_object(it.value))
+            return gg_refuse(err, 400, "M_BAD_JSON", "messages must hold objects of messages by device");
+        total += mx_json_length(it.value);
+    }
+    *out = GG_NEW_ARRAY(arena, struct mx_to_device_message, total + 1);
+    *n_out = 0;
+    for (struct mx_json_iter it = mx_json_iter(messages); mx_json_next(&it);) {
+        struct gg_str user_id = key_text(it.key, arena);
+        size_t before = *n_out;
+        int rc = read_devices(user_id, it.value, arena, *out, n_out, err);
+        if (rc != 0)
+            return rc;
+        if (user_id.s == NULL || !mx_user_id_valid(user_id))
+            *n_out = before;
+    }
+    return 0;
+}
+
+/* ---- sending ---- */
+
+/* Messages of one request to one user's devices share an id; a device gets one of them at most. */
+static const struct gg_stmt insert = {
+    "WITH m AS (SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[]) AS m (user_id, device_id, every, json)),"
+    " added AS (INSERT INTO device_inbox (user_id, device_id, stream_id, message_json, instance_name)"
+    " SELECT DISTINCT ON (d.user_id, d.device_id) d.user_id, d.device_id, $5, m.json, $6 FROM m JOIN devices d"
+    " ON d.user_id = m.user_id AND (m.every OR d.device_id = m.device_id) WHERE NOT coalesce(d.hidden, false)"
+    " RETURNING user_id) SELECT DISTINCT user_id FROM added", 0};
+
+static struct gg_str message_json(const struct mx_to_device_message *m, struct gg_str sender, struct gg_str type,
+                                  struct gg_arena *arena)
+{
+    struct gg_buf out = GG_BUF_INIT;
+    gg_buf_lit(&out, "{\"content\":");
+    gg_buf_str(&out, m->content);
+    gg_buf_lit(&out, ",\"type\":");
+    gg_buf_json_string(&out, type);
+    gg_buf_lit(&out, ",\"sender\":");
+    gg_buf_json_string(&out, sender);
+    gg_buf_char(&out, '}');
+    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
+    gg_buf_done(&out);
+    return text;
+}
+
+static struct gg_str entity_row(struct gg_str entity, struct gg_arena *arena)
+{
+    struct gg_buf out = GG_BUF_INIT;
+    gg_buf_char(&out, '[');
+    gg_buf_json_string(&out, entity);
+    gg_buf_char(&out, ']');
+    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
+    gg_buf_done(&out);
+    return text;
+}
+
+static void announce(struct mx_server *server, int64_t id, const struct gg_rows *rows, struct gg_arena *arena)
+{
+    size_t n = gg_rows_count(rows);
+    struct gg_fetched *told = GG_NEW_ARRAY(arena, struct gg_fetched, n + 1);
+    for (size_t i = 0; i < n; i++)
+        told[i] = (struct gg_fetched){id, entity_row(gg_rows_str(rows, i, 0), arena)};
+    gg_stream_finish_rows(server->to_device, &id, 1, told, n);
+}
+
+int mx_to_device_send(struct mx_server *server, struct gg_str sender, struct gg_str type,
+                      const struct mx_to_device_message *messages, size_t n, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_str *users = GG_NEW_ARRAY(arena, struct gg_str, n + 1), *devices = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    struct gg_str *texts = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    bool *every = GG_NEW_ARRAY(arena, bool, n + 1);
+    size_t mine = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!mx_is_mine(server, messages[i].user_id))
+            continue;
+        users[mine] = messages[i].user_id;
+        devices[mine] = messages[i].device_id;
+        every[mine] = messages[i].every;
+        texts[mine++] = message_json(&messages[i], sender, type, arena);
+    }
+    int64_t id;
+    struct gg_rows *rows;
+    int rc = gg_stream_allocate(server->to_device, NULL, 1, &id, err);
+    if (rc == 0) {
+        rc = gg_db_write(server->db, &insert,
+                         GG_PARAMS(gg_p_texts(users, mine), gg_p_texts(devices, mine), gg_p_bools(every, mine),
+                                   gg_p_texts(texts, mine), gg_p_i64(id), gg_p_text(gg_host_instance(server->host))),
+                         arena, &rows, err);
+        if (rc == 0)
+            announce(server, id, rows, arena);
+        else
+            gg_stream_finish(server->to_device, &id, 1); /* it may have been written: the announcer looks */
+    }
+    gg_arena_free(arena);
+    return rc;
+}
+
+/* ---- the stream: a row for each user who got something, or server that is to get something ---- */
+
+static const struct gg_stmt fetch_rows = {
+    "SELECT max(stream_id) AS id, user_id FROM device_inbox WHERE stream_id > $1 AND stream_id <= $2 GROUP BY user_id"
+    " UNION ALL SELECT max(stream_id), destination FROM device_federation_outbox WHERE stream_id > $1 AND stream_id <= $2"
+    " GROUP BY destination ORDER BY 1", GG_LANE_SCAN};
+
+int mx_to_device_fetch(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to, size_t limit,
+                       struct gg_arena *arena, struct gg_fetched **out, size_t *n_out, int64_t *reached, struct gg_error *err)
+{
+    struct mx_server *server = self;
+    struct gg_rows *rows;
+    int64_t end = to - from > (int64_t)limit ? from + (int64_t)limit : to;
+    int rc = gg_db_read(server->db, &fetch_rows, GG_PARAMS(gg_p_i64(from), gg_p_i64(end)), arena, &rows, err);
+    return rc != 0 ? rc : mx_rows_to_fetched(rows, "t", SIZE_MAX, end, arena, out, n_out, reached);
+}
+
+void mx_to_device_apply(void *self, struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows,
+                        size_t n, bool moved)
+{
+    struct mx_server *server = self;
+    for (size_t i = 0; i < n; i++) {
+        struct gg_str entity = mx_row_text(rows[i].row, 0);
+        if (entity.n == 0 || entity.s[0] != '@')
+            continue; /* a server: for who sends to others */
+        if (moved)
+            mx_notify_user(server, entity);
+        else
+            mx_changes_note(server->e2ee->inboxes, entity, token);
+    }
+}
