@@ -4,6 +4,7 @@
 #include <ganglion/matrix/id.h>
 
 #include "accounts/accounts.h"
+#include "accounts/user_type.h"
 #include "accounts/username.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
@@ -62,7 +63,8 @@ int mx_register(struct mx_server *server, const struct mx_registration *registra
     struct mx_new_user user = {.user_id = *user_id_out,
                                .password_hash = registration->password_hash,
                                .display_name = registration->display_name.s ? registration->display_name : localpart,
-                               .user_type = registration->user_type,
+                               .user_type = registration->user_type.s ? registration->user_type
+                                                                      : mx_user_type_default(server->config),
                                .admin = registration->admin,
                                .approved = true};
     status = mx_users_create(server, &user, err);

@@ -8,6 +8,7 @@
 
 #include "accounts/access_token.h"
 #include "accounts/accounts.h"
+#include "accounts/session.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -74,6 +75,15 @@ static int session_here(struct mx_server *server, struct gg_str user_id, struct 
                                  .token = out->access_token,
                                  .user_id = user_id,
                                  .device_id = out->device_id};
+    return insert_token(server, &token, err);
+}
+
+int mx_session_puppet(struct mx_server *server, struct gg_str admin_id, struct gg_str user_id, int64_t valid_until_ms,
+                      struct gg_arena *arena, struct gg_str *token_out, struct gg_error *err)
+{
+    *token_out = gg_str(mx_access_token_new(arena, mx_id_localpart(user_id)));
+    struct mx_new_token token = {
+        .valid_until_ms = valid_until_ms, .token = *token_out, .user_id = admin_id, .puppets = user_id};
     return insert_token(server, &token, err);
 }
 

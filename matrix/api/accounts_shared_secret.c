@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "accounts/password.h"
+#include "accounts/user_type.h"
 #include "api/accounts.h"
 
 static int check_enabled(const struct mx_server *server, struct gg_error *err)
@@ -70,6 +71,8 @@ static int read_request(struct mx_server *server, const json_t *body, struct sec
         status = read_text(body, "mac", true, &r->mac, err);
     if (!status)
         status = read_text(body, "user_type", false, &r->user_type, err);
+    if (!status && r->user_type.s && !mx_user_type_known(server->config, r->user_type))
+        status = gg_refuse(err, 400, "M_UNKNOWN", "Invalid user type");
     if (!status)
         status = read_text(body, "displayname", false, &r->display_name, err);
     r->admin = json_is_true(json_object_get(body, "admin"));

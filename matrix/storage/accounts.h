@@ -61,6 +61,7 @@ GG_YIELDS GG_CHECKED int mx_tokens_set_validated(struct mx_server *server, int64
 struct mx_new_token {
     int64_t id, valid_until_ms; /* valid_until_ms 0: for ever */
     struct gg_str token, user_id, device_id;
+    struct gg_str puppets; /* the user that an administrator (user_id) acts as; s NULL: none */
 };
 /* GG_E_CONFLICT: the id is taken (somebody else inserts into the table). */
 GG_YIELDS GG_CHECKED int mx_tokens_insert(struct mx_server *server, const struct mx_new_token *token,

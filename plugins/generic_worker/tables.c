@@ -7,6 +7,7 @@
 const struct gg_route *const generic_worker_routes[] = {
     mx_routes_accounts,
     mx_routes_accounts_main,
+    mx_routes_admin,
     mx_routes_rooms,
     mx_routes_sync,
     mx_routes_userdata,

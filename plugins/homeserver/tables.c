@@ -6,6 +6,7 @@
 
 const struct gg_route *const homeserver_routes[] = {
     mx_routes_accounts_main,
+    mx_routes_admin,
     NULL,
 };
 const struct gg_method *const homeserver_methods[] = {

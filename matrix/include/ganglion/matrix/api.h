@@ -14,6 +14,7 @@ GG_API extern const struct gg_route mx_routes_accounts[];
 GG_API extern const struct gg_route mx_routes_e2ee[];
 /* Those that only the main process serves. */
 GG_API extern const struct gg_route mx_routes_accounts_main[];
+GG_API extern const struct gg_route mx_routes_admin[];
 
 /* Replication methods that every Matrix process serves. */
 GG_API extern const struct gg_method mx_methods_userdata[];

@@ -1,0 +1,63 @@
+/* admin_routes.c: the routes of the admin API (facts http-api 5). All are served by the main process, as in Synapse. */
+#include <ganglion/matrix/api.h>
+
+#include "api/admin.h"
+
+#define V1 "/_synapse/admin/v1"
+#define V2 "/_synapse/admin/v2"
+#define USER V1 "/users/{user_id}"
+#define USER2 V2 "/users/{user_id}"
+#define ROUTE(method_, path_, handler_, ...)                                                                           \
+    {                                                                                                                  \
+        .method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_ADMIN,            \
+        .writer = GG_WRITER_MAIN, __VA_ARGS__                                                                          \
+    }
+#define READ(path_, handler_, doc_) ROUTE("GET", path_, handler_, .flags = GG_ROUTE_CANCELLABLE, .doc = doc_)
+#define WRITE(method_, path_, handler_, doc_) ROUTE(method_, path_, handler_, .flags = GG_ROUTE_JSON, .doc = doc_)
+
+const struct gg_route mx_routes_admin[] = {
+    READ("/_synapse/admin/(v2|v3)/users", mx_admin_api_users, "list accounts"),
+    READ(USER2, mx_admin_api_user, "an account"),
+    WRITE("PUT", USER2, mx_admin_api_put_user, "create or modify an account"),
+    READ(USER "/admin", mx_admin_api_get_admin, "is a user a server administrator?"),
+    WRITE("PUT", USER "/admin", mx_admin_api_put_admin, "make or unmake a server administrator"),
+    READ(USER "/joined_rooms", mx_admin_api_user_rooms, "rooms of a user"),
+    READ(USER "/memberships", mx_admin_api_user_memberships, "memberships of a user"),
+    READ(USER "/pushers", mx_admin_api_user_pushers, "pushers of a user"),
+    READ(USER "/accountdata", mx_admin_api_user_data, "account data of a user"),
+    READ(USER "/sent_invite_count", mx_admin_api_invites_sent, "invitations that a user sent"),
+    READ(USER "/cumulative_joined_room_count", mx_admin_api_rooms_joined, "rooms that a user has joined"),
+    WRITE("POST", USER "/login", mx_admin_api_login_as, "a token to act as a user"),
+    WRITE("POST", USER "/shadow_ban", mx_admin_api_shadow_ban, "shadow-ban a user"),
+    ROUTE("DELETE", USER "/shadow_ban", mx_admin_api_shadow_unban, .doc = "end a shadow ban"),
+    READ(USER "/override_ratelimit", mx_admin_api_get_rate, "rate limits of a user"),
+    WRITE("POST", USER "/override_ratelimit", mx_admin_api_set_rate, "set rate limits of a user"),
+    ROUTE("DELETE", USER "/override_ratelimit", mx_admin_api_delete_rate, .doc = "the usual rate limits again"),
+    READ(USER2 "/devices", mx_admin_api_devices, "devices of a user"),
+    WRITE("POST", USER2 "/devices", mx_admin_api_add_device, "add a device"),
+    READ(USER2 "/devices/{device_id}", mx_admin_api_device, "a device of a user"),
+    WRITE("PUT", USER2 "/devices/{device_id}", mx_admin_api_put_device, "rename a device"),
+    WRITE("DELETE", USER2 "/devices/{device_id}", mx_admin_api_delete_device, "delete a device"),
+    WRITE("POST", USER2 "/delete_devices", mx_admin_api_delete_devices, "delete devices"),
+    WRITE("POST", V1 "/reset_password/{user_id}", mx_admin_api_reset_password, "set a password"),
+    WRITE("PUT", V1 "/suspend/{user_id}", mx_admin_api_suspend, "suspend an account"),
+    READ(V1 "/search_users/{user_id}", mx_admin_api_search_users, "accounts by a part of their id"),
+    READ(V1 "/threepid/{medium}/users/{address}", mx_admin_api_by_address, "the account of an address"),
+    READ(V1 "/auth_providers/{provider}/users/{external_id}", mx_admin_api_by_external_id, "the account of another provider's id"),
+    READ(V1 "/username_available", mx_admin_api_username_available, "is a name free?"),
+    READ(V1 "/experimental_features/{user_id}", mx_admin_api_get_features, "features switched for a user"),
+    WRITE("PUT", V1 "/experimental_features/{user_id}", mx_admin_api_put_features, "switch features for a user"),
+    READ(V1 "/statistics/users/media", mx_admin_api_users_media, "media by user"),
+    {.method = "GET", .path = V1 "/whois/{user_id}", .handler = mx_admin_api_whois, .resource = "client",
+     .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .writer = GG_WRITER_MAIN, .doc = "connections of a user"},
+    {.method = "GET", .path = "/_matrix/client/(api/v1|r0|v3|unstable)/admin/whois/{user_id}",
+     .handler = mx_admin_api_whois, .resource = "client", .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE,
+     .writer = GG_WRITER_MAIN, .doc = "connections of a user"},
+
+    READ(V1 "/registration_tokens", mx_admin_api_tokens, "registration tokens"),
+    WRITE("POST", V1 "/registration_tokens/new", mx_admin_api_new_token, "make a registration token"),
+    READ(V1 "/registration_tokens/{token}", mx_admin_api_token, "a registration token"),
+    WRITE("PUT", V1 "/registration_tokens/{token}", mx_admin_api_put_token, "change a registration token"),
+    ROUTE("DELETE", V1 "/registration_tokens/{token}", mx_admin_api_delete_token, .doc = "delete a registration token"),
+    {0},
+};

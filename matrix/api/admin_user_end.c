@@ -1,0 +1,65 @@
+/* admin_user_end.c: passwords that administrators set, accounts that they end or bring back. */
+#include <ganglion/matrix/id.h>
+
+#include "accounts/password.h"
+#include "api/admin.h"
+#include "storage/admin/users.h"
+
+#define UNKNOWN "User not found"
+
+/* Administrators who change their own password stay logged in with the device that asked. */
+static int logout_others(struct gg_request *rq, struct gg_str user_id, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const struct mx_requester *who = mx_requester_of(rq);
+    struct mx_device *devices;
+    size_t n, kept = 0;
+    if (!gg_str_is(user_id, who->user_id) || !who->device_id)
+        return mx_logout(server, user_id, NULL, 0, (struct gg_str){0}, err);
+    int status = mx_devices_list(server, user_id, gg_request_arena(rq), &devices, &n, err);
+    if (status)
+        return status;
+    struct gg_str *ids = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (!gg_str_is(devices[i].device_id, who->device_id))
+            ids[kept++] = devices[i].device_id;
+    return kept ? mx_logout(server, user_id, ids, kept, (struct gg_str){0}, err) : 0;
+}
+
+int mx_admin_set_password(struct gg_request *rq, struct gg_str user_id, struct gg_str password, bool logout,
+                          struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const char *hash;
+    int64_t n;
+    int status = mx_password_hash(server->config, password, gg_request_arena(rq), &hash, err);
+    if (!status)
+        status = mx_admin_user_set_hash(server, user_id, gg_str(hash), &n, err);
+    if (!status && !n)
+        return gg_refuse(err, 404, "M_NOT_FOUND", UNKNOWN);
+    return status || !logout ? status : logout_others(rq, user_id, err);
+}
+
+int mx_admin_api_reset_password(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const json_t *body = gg_request_json(rq, err);
+    struct gg_str user_id, password = mx_text(body, "new_password");
+    bool logout;
+    if (!json_object_get(body, "new_password"))
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: ['new_password']");
+    if (!password.s || password.n > MX_PASSWORD_MAX || memchr(password.s, 0, password.n))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid password");
+    int status = mx_admin_target(rq, "user_id", "Can only reset passwords of local users", UNKNOWN, &user_id, err);
+    if (!status)
+        status = mx_admin_bool(body, "logout_devices", true, &logout, err);
+    if (!status)
+        status = mx_admin_set_password(rq, user_id, password, logout, err);
+    return status ? status : gg_reply_empty_object(rq);
+}
+
+int mx_admin_set_deactivated(struct gg_request *rq, struct gg_str user_id, bool deactivated, struct gg_error *err)
+{
+    if (!deactivated)
+        return mx_admin_user_revive(mx_server_of_request(rq), user_id, err);
+    return gg_refuse(err, 400, "M_UNRECOGNIZED", "Accounts cannot be deactivated by this server yet");
+}
