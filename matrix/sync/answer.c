@@ -116,6 +116,7 @@ static void write_room(struct mx_sync *sync, const struct mx_sync_room *r, struc
     write_data(out, r->data, r->n_data, &sync->query->room_data);
     if (r->kind == MX_SYNC_JOIN) {
         write_ephemeral(sync, r, out);
+        mx_push_write_counts(sync->server, &r->unread, sync->query->timeline.unread_threads, out);
         mx_sync_write_summary(sync, r, out);
     }
     gg_buf_char(out, '}');

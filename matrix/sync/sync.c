@@ -235,7 +235,8 @@ int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size
     look_at_typing(sync);
     mx_sync_find_people(sync);
     drop_silent_rooms(sync);
-    return mx_sync_gather_parts(sync, err);
+    rc = mx_sync_count_unread(sync, err);
+    return rc != 0 ? rc : mx_sync_gather_parts(sync, err);
 }
 
 bool mx_sync_empty(const struct mx_sync *sync)

@@ -3,6 +3,7 @@
 #define MX_SYNC_SYNC_H
 
 #include "filter/filter.h"
+#include "push/counts.h"
 #include "rooms/show.h"
 #include "userdata/account_data.h"
 #include "userdata/receipts.h"
@@ -58,6 +59,7 @@ struct mx_sync_room {
     bool summed;                            /* with a summary */
     const struct gg_str *heroes;            /* of the summary: who gives an unnamed room its name */
     size_t n_heroes;
+    struct mx_push_room unread;             /* of joined rooms */
     const struct mx_event *membership;      /* invites and knocks: the user's own member event */
 };
 
@@ -95,6 +97,8 @@ GG_YIELDS GG_CHECKED int mx_sync_summarise(struct mx_sync *sync, struct mx_sync_
 void mx_sync_write_summary(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out);
 /* people.c: after the rooms are filled. */
 void mx_sync_find_people(struct mx_sync *sync);
+/* unread.c: how much of the joined rooms is unread. */
+GG_YIELDS GG_CHECKED int mx_sync_count_unread(struct mx_sync *sync, struct gg_error *err);
 bool mx_sync_empty(const struct mx_sync *sync);
 void mx_sync_write(struct mx_sync *sync, struct gg_buf *out);
 

@@ -10,6 +10,7 @@
 #include <ganglion/repl.h>
 
 struct mx_heads;
+struct mx_push;
 struct mx_notifier;
 struct mx_persister;
 struct mx_caches;
@@ -40,6 +41,7 @@ struct mx_server {
     struct mx_heads *heads;
     struct mx_notifier *notifier;
     struct mx_persister *persister;
+    struct mx_push *push;                    /* push rules and counts (push/push.h) */
     struct mx_accounts *accounts;
     struct mx_rooms *rooms;
     struct mx_typing *typing;
