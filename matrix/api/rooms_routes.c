@@ -18,6 +18,9 @@
 #define WRITE(method_, path_, handler_, ...) \
     {.method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
      .max_body = 128 * 1024, .pool = "events", .balance = "room", __VA_ARGS__}
+#define REPORT(path_, handler_, ...) \
+    {.method = "POST", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_USER, \
+     .writer = GG_WRITER_MAIN, __VA_ARGS__}
 
 const struct gg_route mx_routes_rooms[] = {
     {.method = "POST", .path = CLIENT "/createRoom", .handler = mx_api_create_room, .resource = "client",
@@ -64,6 +67,11 @@ const struct gg_route mx_routes_rooms[] = {
     READ(RELATIONS "/{relation_type}/{event_type}", mx_api_relations, .doc = "of one kind and type"),
     {.method = "GET", .path = "/_matrix/client/v1/rooms/{room_id}/threads", .handler = mx_api_threads, .resource = "client",
      .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "threads of a room"},
+    {.method = "GET", .path = "/_matrix/client/v1/rooms/{room_id}/timestamp_to_event", .handler = mx_api_timestamp_to_event,
+     .resource = "client", .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "the event nearest to a moment"},
+    REPORT("/_matrix/client/(r0|v3|unstable)/rooms/{room_id}/report/{event_id}", mx_api_report_event, .doc = "report an event"),
+    REPORT("/_matrix/client/v3/rooms/{room_id}/report", mx_api_report_room, .limiter = "rc_reports", .doc = "report a room"),
+    REPORT("/_matrix/client/v3/users/{target_user_id}/report", mx_api_report_user, .limiter = "rc_reports", .doc = "report a user"),
     READ(CLIENT_NEW "/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases of a room"),
     READ("/_matrix/client/unstable/org.matrix.msc2432/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases (MSC2432)"),
     {.method = "GET", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_get_alias, .resource = "client",
