@@ -19,7 +19,7 @@
 
 static struct gg_logger logger = {"ganglion.http"};
 
-enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, SWEEP_MS = 1000, NEW_MS = 500, SPARE_FILES = 128, UNIX_NAME = 64 };
+enum { BACKLOG = 4096, ACCEPTS_A_TURN = 64, SWEEP_MS = 1000, NEW_MS = 500, KEPT_MS = 100, SPARE_FILES = 128, UNIX_NAME = 64 };
 
 const struct gg_http_limits gg_http_default_limits = {
     .max_connections = 16384,
@@ -364,18 +364,22 @@ int gg_http_reload(struct gg_server *server, struct gg_error *err)
 
 /* ---- ending ---- */
 
-/* Whoever has just connected has a request on its way: to close on it would lose that, unlike on a kept connection. */
+/* Whoever has just connected has a request on its way: to close on it would lose that. */
 static bool is_new(const struct gg_http_conn *conn)
 {
     return conn->rq == NULL && !conn->served && !conn->lingering;
+}
+
+static bool is_idle(const struct gg_http_conn *conn)
+{
+    return conn->rq == NULL && gg_http_conn_unsent(conn) == 0 && !conn->lingering;
 }
 
 static void close_idle(struct gg_server *server, bool new_too)
 {
     GG_LIST_EACH (link, &server->conns) {
         struct gg_http_conn *conn = GG_CONTAINER(link, struct gg_http_conn, link);
-        bool idle = conn->rq == NULL && gg_http_conn_unsent(conn) == 0 && !conn->lingering;
-        if (idle && (new_too || !is_new(conn)))
+        if (is_idle(conn) && (new_too || !is_new(conn)))
             gg_http_conn_close(conn);
         else
             conn->last = true;
@@ -392,12 +396,20 @@ static void accept_waiting(struct gg_server *server)
     }
 }
 
-static bool any_new(const struct gg_server *server)
+static bool any(const struct gg_server *server, bool (*is)(const struct gg_http_conn *conn))
 {
     for (const struct gg_list *link = server->conns.next; link != &server->conns; link = link->next)
-        if (is_new(GG_CONTAINER(link, struct gg_http_conn, link)))
+        if (is(GG_CONTAINER(link, struct gg_http_conn, link)))
             return true;
     return false;
+}
+
+/* Looks on while connections of a kind are there, at most for so long. */
+static void wait_for_last(const struct gg_server *server, bool (*is)(const struct gg_http_conn *conn), int64_t ms, int64_t deadline)
+{
+    int64_t grace = gg_deadline(ms) < deadline ? gg_deadline(ms) : deadline;
+    while (any(server, is) && gg_now_ms() < grace && gg_sleep(5) == 0)
+        continue;
 }
 
 static void close_ports(struct gg_server *server)
@@ -412,10 +424,11 @@ void gg_http_drain(struct gg_server *server, int64_t deadline)
     server->draining = true;
     accept_waiting(server);
     close_ports(server);
+    /* On a kept connection, too, the next request may be on its way: whoever sends at once still gets an answer, and with
+     * it the word that it was the last. */
+    wait_for_last(server, is_idle, KEPT_MS, deadline);
     close_idle(server, false);
-    int64_t grace = gg_deadline(NEW_MS) < deadline ? gg_deadline(NEW_MS) : deadline;
-    while (any_new(server) && gg_now_ms() < grace && gg_sleep(5) == 0)
-        continue;
+    wait_for_last(server, is_new, NEW_MS, deadline);
     close_idle(server, true);
     while (server->n_requests > 0) {
         int rc = gg_cond_wait(&server->idle, deadline);
