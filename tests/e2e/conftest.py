@@ -1,19 +1,29 @@
-"""The same tests on a monolith and on a split: `server` is either, with all its users and helpers."""
+"""The same tests on each kind of deployment: `server` is one of them, with all its users and helpers."""
 
 import os
 
 import pytest
 
+from deployment import layout
 from deployment.deployment import Deployment
 from lib.server import Server
 
 
+# "spread": as the split, and each stream that can have a writer of its own has one.
+KINDS = ("monolith", "split", "spread")
+
+
 def _deploy(kind, build, folder, postgres):
-    return Deployment(os.path.join(folder, kind), build, postgres, database=f"e2e_{kind}", monolith=kind == "monolith",
-                      front_port=None, bcrypt_rounds=4)
+    deployment = Deployment(os.path.join(folder, kind), build, postgres, database=f"e2e_{kind}", monolith=kind == "monolith",
+                            front_port=None, bcrypt_rounds=4)
+    if kind == "spread":
+        roles = {name[:-3] for name in os.listdir(deployment.plugin_path) if name.endswith(".so")}
+        deployment.workers, deployment.stream_writers = layout.spread(roles), layout.SPREAD_WRITERS
+        deployment.extra_config.update(layout.SPREAD_CONFIG)
+    return deployment
 
 
-@pytest.fixture(scope="session", params=["monolith", "split"])
+@pytest.fixture(scope="session", params=KINDS)
 def server(request, build, folder, postgres):
     postgres.sql(f"DROP DATABASE IF EXISTS e2e_{request.param}")
     deployment = _deploy(request.param, build, folder, postgres)

@@ -38,9 +38,9 @@ def test_a_killed_process_s_task_goes_on_where_it_stood(server):
                f" ('killedkilled', 'update_join_states', 'active', 1, '{user.user_id}', '{{}}', '{{\"last_room_id\":\"{rooms[0]}\"}}')")
     server.sql("INSERT INTO scheduled_tasks (id, action, status, timestamp, resource_id, params) VALUES"
                f" ('unknownunknown', 'some_action_of_later', 'scheduled', 1, '{user.user_id}', '{{}}')")
-    main = server.deployment.processes["main"]
-    main.kill()
-    server.deployment.start_process()
+    worker = server.background()
+    server.deployment.processes[worker.name if worker else "main"].kill()
+    server.deployment.start_process(worker)
     wait_until("the second room heard", lambda: member_name(user, rooms[1]) == "Twice")
     wait_until("the task has ended", lambda: ["killedkilled", "complete"] in [list(t) for t in tasks(server, user, "complete")])
     assert member_name(user, rooms[0]) == "Once"

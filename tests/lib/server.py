@@ -121,6 +121,11 @@ class Server:
             return f"http://127.0.0.1:{self.deployment.main.port}"
         return next(f"http://127.0.0.1:{w.port}" for w in self.deployment.workers if w.name == name)
 
+    def background(self):
+        """The worker that does what runs in the background; None: main."""
+        name = self.deployment.extra_config.get("run_background_tasks_on")
+        return next((w for w in self.deployment.workers if w.name == name), None)
+
     def register(self, name=None, password="a good password", **body):
         name = name or f"user{next(_counter)}"
         answer = request("POST", self.base_url + "/_matrix/client/v3/register",

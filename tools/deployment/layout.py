@@ -64,6 +64,20 @@ def split(roles):
     return workers
 
 
+# Streams besides events that can have a process of their own.
+OWN_WRITERS = ("typing", "to_device", "account_data", "receipts", "presence", "push_rules", "device_lists")
+
+
+def spread(roles):
+    """As split(), with a worker for each of OWN_WRITERS and one for what runs in the background."""
+    own = [Worker(f"{stream}_writer", "synapse.app.generic_worker", ["client"]) for stream in OWN_WRITERS]
+    return split(roles) + own + [Worker("background_worker", "synapse.app.generic_worker", [])]
+
+
+SPREAD_WRITERS = {"events": ["event_persister1", "event_persister2"], **{stream: f"{stream}_writer" for stream in OWN_WRITERS}}
+SPREAD_CONFIG = {"run_background_tasks_on": "background_worker"}
+
+
 def shared_file(deployment):
     """homeserver.yaml as a dict."""
     d = deployment
