@@ -8,6 +8,7 @@
 #include <ganglion/matrix/server.h>
 
 gg_handler_fn mx_api_send_to_device; /* to_device.c */
+gg_handler_fn mx_api_keys_upload, mx_api_keys_query, mx_api_keys_claim, mx_api_keys_changes; /* e2ee_keys.c */
 
 /* Device of who asks; 400 M_MISSING_PARAM if their token has none. */
 GG_CHECKED int mx_api_own_device(struct gg_request *rq, struct gg_str *out, struct gg_error *err);

@@ -6,6 +6,12 @@
 enum { LARGE = 200 * 65536 }; /* a message for each of many devices, the keys of many sessions: Synapse's bound */
 
 #define CLIENT "/_matrix/client/(r0|v3|unstable)"
+#define KEYS "/_matrix/client/(api/v1|r0|v3|unstable)/keys"
+#define WRITE(method_, path_, handler_, max_, auth_, doc_)                                                            \
+    {                                                                                                                 \
+        .method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = auth_,                   \
+        .flags = GG_ROUTE_JSON, .max_body = max_, .doc = doc_                                                         \
+    }
 
 int mx_api_own_device(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
 {
@@ -17,6 +23,12 @@ const struct gg_route mx_routes_e2ee[] = {
     {.method = "PUT", .path = CLIENT "/sendToDevice/{type}/{txn_id}", .handler = mx_api_send_to_device, .resource = "client",
      .auth = GG_AUTH_GUEST, .flags = GG_ROUTE_JSON, .max_body = LARGE, .writer = "to_device",
      .doc = "messages to devices"},
+    WRITE("POST", KEYS "/upload", mx_api_keys_upload, LARGE, GG_AUTH_GUEST, "publish the device's keys"),
+    WRITE("POST", KEYS "/upload/{device_id}", mx_api_keys_upload, LARGE, GG_AUTH_GUEST, "publish the device's keys"),
+    WRITE("POST", KEYS "/query", mx_api_keys_query, LARGE, GG_AUTH_GUEST, "keys of devices and users"),
+    WRITE("POST", KEYS "/claim", mx_api_keys_claim, LARGE, GG_AUTH_GUEST, "take a one-time key of each device"),
+    {.method = "GET", .path = KEYS "/changes", .handler = mx_api_keys_changes, .resource = "client", .auth = GG_AUTH_GUEST,
+     .flags = GG_ROUTE_CANCELLABLE, .doc = "whose devices changed between two tokens"},
     {0},
 };
 

@@ -18,7 +18,7 @@ from lib.server import Server, quote, request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # How many rows each later issue still owes. Lower it when rows are built; it is never raised.
-OWED = {"4": 8, "5": 26, "6": 9}
+OWED = {"4": 6, "5": 26, "6": 9}
 
 
 def rows():
@@ -85,6 +85,8 @@ def body_for(method, path, guest):
         return {"topic": path}
     if last == "displayname":
         return {"displayname": "Owner"}
+    if last == "query":
+        return {"device_keys": {guest.user_id: []}}
     return {"msgtype": "m.text", "body": "x"} if "/send/" in path else {}
 
 
@@ -101,6 +103,8 @@ def test_the_worker_answers_itself(split, people, app, method, path):
         owner.ok("POST", f"/_matrix/client/v3/rooms/{quote(room)}/ban", {"user_id": guest.user_id})
     asking = guest if path.endswith(f"/join/{{room}}") or path.endswith("/join") else owner
     target = path.format(room=quote(room), event=quote(event), user=quote(owner.user_id), txn="seed")
+    if path.endswith("/keys/changes"):
+        target += f"?from={owner.sync()['next_batch']}"
     before = forwarded(url)
     answer = asking.call(method, target, body_for(method, path, guest), base=url)
     assert answer.status == 200, (target, answer)
