@@ -4,14 +4,13 @@
 
 #include "rooms/access.h"
 #include "rooms/create.h"
-#include "rooms/forget.h"
-#include "storage/directory.h"
+#include "rooms/upgrade.h"
 
 #include <ganglion/matrix/id.h>
 
 /* ---- answers ---- */
 
-static int reply_id(struct gg_request *rq, const char *key, struct gg_str id)
+int mx_api_reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 {
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_printf(&buf, "{\"%s\":", key);
@@ -30,7 +29,7 @@ int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
         rc = mx_room_create(mx_server_of_request(rq), mx_requester_of(rq), body, gg_request_arena(rq), &room_id, &alias, err);
     if (rc != 0)
         return rc;
-    return reply_id(rq, "room_id", room_id);
+    return mx_api_reply_id(rq, "room_id", room_id);
 }
 
 /* ---- sending ---- */
@@ -45,20 +44,7 @@ int mx_api_send(void *self, struct gg_request *rq, struct gg_error *err)
     int rc = mx_api_object_body(rq, &e.content, err);
     if (rc == 0)
         rc = mx_room_send(mx_server_of_request(rq), mx_requester_of(rq), &e, gg_request_arena(rq), &event_id, NULL, err);
-    return rc != 0 ? rc : reply_id(rq, "event_id", event_id);
-}
-
-/* A member event takes the same way whichever endpoint it came by. */
-static int put_member(struct gg_request *rq, struct gg_str room_id, struct gg_str target, struct gg_str content,
-                      struct gg_str *event_id, struct gg_error *err)
-{
-    struct gg_str membership = mx_json_string(mx_json_get(content, "membership"), gg_request_arena(rq));
-    if (membership.s == NULL)
-        return gg_refuse(err, 400, "M_BAD_JSON", "Content of m.room.member needs a membership");
-    struct mx_membership_change change = {.room_id = room_id, .target = target, .membership = membership,
-                                          .content = content,
-                                          .action = gg_arena_strndup(gg_request_arena(rq), membership.s, membership.n)};
-    return mx_room_membership(mx_server_of_request(rq), mx_requester_of(rq), &change, gg_request_arena(rq), event_id, err);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);
 }
 
 int mx_api_put_state(void *self, struct gg_request *rq, struct gg_error *err)
@@ -70,10 +56,10 @@ int mx_api_put_state(void *self, struct gg_request *rq, struct gg_error *err)
         e.state_key = GG_STR("");
     int rc = mx_api_object_body(rq, &e.content, err);
     if (rc == 0 && gg_str_is(e.type, "m.room.member"))
-        rc = put_member(rq, e.room_id, e.state_key, e.content, &event_id, err);
+        rc = mx_api_put_member(rq, e.room_id, e.state_key, e.content, &event_id, err);
     else if (rc == 0)
         rc = mx_room_send(mx_server_of_request(rq), mx_requester_of(rq), &e, gg_request_arena(rq), &event_id, NULL, err);
-    return rc != 0 ? rc : reply_id(rq, "event_id", event_id);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);
 }
 
 /* Version 11 moved redacts into the content; both places are filled in where the version wants them (mx_event_build). */
@@ -87,84 +73,42 @@ int mx_api_redact(void *self, struct gg_request *rq, struct gg_error *err)
     int rc = mx_api_object_body(rq, &e.content, err);
     if (rc == 0)
         rc = mx_room_send(server, mx_requester_of(rq), &e, arena, &event_id, NULL, err);
-    return rc != 0 ? rc : reply_id(rq, "event_id", event_id);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);
 }
 
-/* ---- membership ---- */
+/* ---- upgrade ---- */
 
-static const struct {
-    const char *action, *membership;
-    bool names_target;
-} actions[] = {{"join", "join", false}, {"leave", "leave", false}, {"invite", "invite", true},
-               {"kick", "leave", true}, {"ban", "ban", true},      {"unban", "leave", true}};
-
-static int read_target(struct gg_request *rq, struct gg_str body, struct gg_str *target, struct gg_error *err)
+static int read_creators(struct gg_request *rq, struct gg_str body, struct mx_room_upgrade *upgrade, struct gg_error *err)
 {
-    *target = mx_json_string(mx_json_get(body, "user_id"), gg_request_arena(rq));
-    if (target->s == NULL && mx_json_get(body, "medium").s != NULL)
-        return gg_refuse(err, 403, "M_FORBIDDEN", "Invites by third-party identifier are not offered by this server");
-    return target->s != NULL ? 0 : gg_refuse(err, 400, "M_MISSING_PARAM", "Missing required key: user_id");
+    struct gg_str list = mx_json_get(body, "additional_creators");
+    struct mx_json *creators;
+    if (list.s == NULL || gg_str_is(list, "null"))
+        return 0;
+    int rc = mx_json_parse(list, 4, gg_request_arena(rq), &creators, err);
+    bool good = rc == 0 && creators->kind == MX_JSON_ARRAY;
+    for (uint32_t i = 0; good && i < creators->n; i++)
+        good = mx_json_text(creators->items[i]).s != NULL && mx_user_id_valid(creators->items[i]->text);
+    if (rc == 0 && !good)
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "additional_creators must be a list of user ids");
+    upgrade->additional_creators = creators;
+    return rc;
 }
 
-/* whole_body: all of the body goes into the event, as it does with POST /join/{room}; else only the reason. */
-static int change_membership(struct gg_request *rq, const char *action, struct gg_str room_id, bool whole_body,
-                             struct gg_error *err)
+int mx_api_upgrade(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct mx_membership_change change = {.room_id = room_id, .target = gg_str(mx_requester_of(rq)->user_id), .action = action};
-    struct gg_str body, event_id;
+    struct mx_room_upgrade upgrade = {.room_id = mx_api_param(rq, "room_id")};
+    struct gg_str body, new_room;
     int rc = mx_api_object_body(rq, &body, err);
-    for (size_t i = 0; rc == 0 && i < GG_COUNT(actions); i++) {
-        if (strcmp(actions[i].action, action) != 0)
-            continue;
-        change.membership = gg_str(actions[i].membership);
-        if (actions[i].names_target)
-            rc = read_target(rq, body, &change.target, err);
-    }
     if (rc != 0)
         return rc;
-    if (whole_body)
-        change.content = body;
-    change.reason = mx_json_string(mx_json_get(body, "reason"), gg_request_arena(rq));
-    return mx_room_membership(mx_server_of_request(rq), mx_requester_of(rq), &change, gg_request_arena(rq), &event_id, err);
-}
-
-#define ACTION(name_)                                                                        \
-    int mx_api_##name_(void *self, struct gg_request *rq, struct gg_error *err)              \
-    {                                                                                        \
-        int rc = change_membership(rq, #name_, mx_api_param(rq, "room_id"), false, err);            \
-        return rc != 0 ? rc : gg_reply_empty_object(rq);                                     \
-    }
-ACTION(leave)
-ACTION(invite)
-ACTION(kick)
-ACTION(ban)
-ACTION(unban)
-
-int mx_api_join_room(void *self, struct gg_request *rq, struct gg_error *err)
-{
-    int rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), false, err);
-    return rc != 0 ? rc : reply_id(rq, "room_id", mx_api_param(rq, "room_id"));
-}
-
-int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
-{
-    struct gg_str name = mx_api_param(rq, "room_identifier"), room_id = name;
-    struct gg_arena *arena = gg_request_arena(rq);
-    int rc = 0;
-    if (mx_room_alias_valid(name)) {
-        rc = mx_directory_find_alias(mx_server_of_request(rq), name, arena, &room_id, err);
-        if (rc == 0 && room_id.s == NULL)
-            rc = gg_refuse(err, 404, "M_NOT_FOUND", "Room alias %.*s not found", GG_FMT(name));
-    } else if (!mx_room_id_valid(name)) {
-        rc = gg_refuse(err, 400, "M_UNKNOWN", "%.*s was not legal room ID or room alias", GG_FMT(name));
-    }
+    struct gg_str version = mx_json_get(body, "new_version");
+    if (version.s == NULL)
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: ['new_version']");
+    upgrade.version = mx_room_version_find(mx_json_string(version, gg_request_arena(rq)));
+    if (upgrade.version == NULL)
+        return gg_refuse(err, 400, "M_UNSUPPORTED_ROOM_VERSION", "Your homeserver does not support this room version");
+    rc = read_creators(rq, body, &upgrade, err);
     if (rc == 0)
-        rc = change_membership(rq, "join", room_id, true, err);
-    return rc != 0 ? rc : reply_id(rq, "room_id", room_id);
-}
-
-int mx_api_forget(void *self, struct gg_request *rq, struct gg_error *err)
-{
-    int rc = mx_room_forget(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"), err);
-    return rc != 0 ? rc : gg_reply_empty_object(rq);
+        rc = mx_room_upgrade(mx_server_of_request(rq), mx_requester_of(rq), &upgrade, gg_request_arena(rq), &new_room, err);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "replacement_room", new_room);
 }

@@ -2,6 +2,7 @@
 #include "api/params.h"
 #include "api/userdata.h"
 
+#include "userdata/route.h"
 #include "userdata/tags.h"
 
 #include <ganglion/matrix/id.h>
@@ -33,19 +34,8 @@ int mx_api_get_tags(void *self, struct gg_request *rq, struct gg_error *err)
 /* content NULL: takes the tag away. */
 static int set_here_or_there(struct gg_request *rq, json_t *content, struct gg_error *err)
 {
-    struct mx_server *server = mx_server_of_request(rq);
-    int64_t stream_id;
-    if (gg_stream_is_writer(server->account_data))
-        return mx_tag_set(server, mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "tag"),
-                          content != NULL ? gg_request_body(rq) : (struct gg_str){0}, &stream_id, err);
-    size_t n;
-    const char *const *writers = gg_stream_writers(server->account_data, &n);
-    const char *const args[] = {gg_request_param(rq, "user_id"), gg_request_param(rq, "room_id"), gg_request_param(rq, "tag"), NULL};
-    json_t *body = content != NULL ? json_pack("{s:O}", "content", content) : json_object(), *answer = NULL;
-    int rc = gg_repl_call(server->host, writers[0], content != NULL ? "add_tag" : "remove_tag", args, body, &answer, err);
-    json_decref(body);
-    json_decref(answer);
-    return rc;
+    return mx_tag_put(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "tag"),
+                      content != NULL ? gg_request_body(rq) : (struct gg_str){0}, err);
 }
 
 int mx_api_put_tag(void *self, struct gg_request *rq, struct gg_error *err)

@@ -161,9 +161,10 @@ static int write_unsigned(struct mx_chain *chain, const struct mx_chain_event *e
                           struct gg_error *err)
 {
     gg_buf_printf(out, "{\"age_ts\":%lld", (long long)chain->now_ms);
-    if (event->invite_state.s != NULL) {
-        gg_buf_lit(out, ",\"invite_room_state\":");
-        gg_buf_str(out, event->invite_state);
+    if (event->stripped.s != NULL) {
+        struct gg_str membership = mx_json_string(mx_json_get(event->content, "membership"), chain->arena);
+        gg_buf_printf(out, ",\"%s_room_state\":", gg_str_is(membership, "knock") ? "knock" : "invite");
+        gg_buf_str(out, event->stripped);
     }
     const struct mx_event *old = NULL;
     int rc = 0;

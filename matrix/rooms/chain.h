@@ -35,7 +35,7 @@ struct mx_chain_event {
     struct gg_str redacts;
     const char *txn_id, *device_id;
     int64_t origin_server_ts;           /* 0: now */
-    struct gg_str invite_state;         /* JSON array for unsigned.invite_room_state, or s NULL */
+    struct gg_str stripped;             /* JSON array for unsigned.invite_room_state (of a knock: knock_room_state), or s NULL */
     const struct mx_requester *requester; /* NULL: the chain's */
 };
 

@@ -1,10 +1,18 @@
 /* matrix/rooms/membership.c: join, invite, leave, kick, ban, unban and knock, each one member event. */
 #include "rooms/membership.h"
+
+#include "rooms/forget.h"
+#include "rooms/inherit.h"
 #include "rooms/reject.h"
+#include "rooms/restricted.h"
 
 #include <ganglion/buf.h>
+#include <ganglion/config.h>
+#include <ganglion/log.h>
 #include <ganglion/matrix/accounts.h>
 #include <ganglion/matrix/id.h>
+
+static struct gg_logger logger = {"ganglion.rooms"};
 
 /* ---- contents ---- */
 
@@ -14,10 +22,12 @@ static void add_text(struct mx_json *object, struct gg_arena *arena, const char 
         mx_json_set(object, arena, key, mx_json_new_string(arena, gg_str(value)));
 }
 
-static int add_profile(struct mx_server *server, struct gg_str target, struct gg_arena *arena, struct mx_json *content,
-                       struct gg_error *err)
+static int add_profile(struct mx_server *server, struct gg_str target, struct gg_str membership, struct gg_arena *arena,
+                       struct mx_json *content, struct gg_error *err)
 {
     if (!mx_is_mine(server, target))
+        return 0;
+    if (gg_str_is(membership, "invite") && !gg_config_bool(server->config, "include_profile_data_on_invite"))
         return 0;
     const char *display_name = NULL, *avatar_url = NULL;
     int rc = mx_profile_get(server, target, arena, &display_name, &avatar_url, err);
@@ -46,7 +56,7 @@ int mx_member_content(struct mx_server *server, struct gg_str target, struct gg_
     if (is_direct)
         mx_json_set(content, arena, "is_direct", mx_json_new_bool(arena, true));
     if (gg_str_is(membership, "join") || gg_str_is(membership, "invite") || gg_str_is(membership, "knock")) {
-        int rc = add_profile(server, target, arena, content, err);
+        int rc = add_profile(server, target, membership, arena, content, err);
         if (rc != 0)
             return rc;
     }
@@ -55,48 +65,6 @@ int mx_member_content(struct mx_server *server, struct gg_str target, struct gg_
     *out = gg_arena_str(arena, gg_buf_view(&buf));
     gg_buf_done(&buf);
     return 0;
-}
-
-/* facts config.md: room_prejoin_state's default types. */
-static const char *const prejoin_types[] = {"m.room.create",      "m.room.join_rules", "m.room.canonical_alias",
-                                            "m.room.avatar",      "m.room.encryption", "m.room.name",
-                                            "m.room.topic"};
-
-static void write_stripped(struct gg_buf *out, const struct mx_event *event)
-{
-    gg_buf_lit(out, "{\"type\":");
-    gg_buf_json_string(out, event->type);
-    gg_buf_lit(out, ",\"state_key\":");
-    gg_buf_json_string(out, event->state_key);
-    gg_buf_lit(out, ",\"sender\":");
-    gg_buf_json_string(out, event->sender);
-    gg_buf_lit(out, ",\"content\":");
-    gg_buf_str(out, event->content);
-    gg_buf_char(out, '}');
-}
-
-int mx_stripped_state(struct mx_chain *chain, struct gg_str *out, struct gg_error *err)
-{
-    struct gg_buf buf = GG_BUF_INIT;
-    const struct mx_event *event;
-    int rc = 0;
-    gg_buf_char(&buf, '[');
-    for (size_t i = 0; i <= GG_COUNT(prejoin_types); i++) {
-        bool inviter = i == GG_COUNT(prejoin_types); /* last: who invites, with their name and picture */
-        rc = inviter ? mx_chain_state_event(chain, GG_STR("m.room.member"), gg_str(chain->requester->user_id), &event, err)
-                     : mx_chain_state_event(chain, gg_str(prejoin_types[i]), GG_STR(""), &event, err);
-        if (rc != 0)
-            break;
-        if (event == NULL)
-            continue;
-        if (buf.n > 1)
-            gg_buf_char(&buf, ',');
-        write_stripped(&buf, event);
-    }
-    gg_buf_char(&buf, ']');
-    *out = gg_arena_str(chain->arena, gg_buf_view(&buf));
-    gg_buf_done(&buf);
-    return rc;
 }
 
 /* ---- what each action asks of the target's present membership ---- */
@@ -125,126 +93,43 @@ static int check_action(const struct mx_membership_change *change, struct gg_str
     return 0;
 }
 
-/* ---- restricted rooms (room versions 8 and later) ---- */
-
-static int joined_in(struct mx_server *server, struct gg_str room_id, struct gg_str user_id, struct gg_arena *arena,
-                     bool *joined, struct gg_error *err)
-{
-    const struct mx_head *head;
-    *joined = false;
-    int rc = mx_heads_get(server, room_id, arena, &head, err);
-    if (rc == GG_E_NOT_FOUND)
-        return 0;
-    struct gg_str membership;
-    if (rc == 0)
-        rc = mx_heads_membership(server, head, user_id, arena, &membership, err);
-    if (rc == 0)
-        *joined = gg_str_is(membership, "join");
-    return rc;
-}
-
-/* Does the user belong to one of the rooms that the join rule allows? */
-static int allowed_by_rule(struct mx_chain *chain, const struct mx_event *join_rules, struct gg_str user_id, bool *allowed,
-                           struct gg_error *err)
-{
-    *allowed = false;
-    struct mx_json_iter it = mx_json_iter(mx_json_get(join_rules->content, "allow"));
-    while (!*allowed && mx_json_next(&it)) {
-        struct gg_str type = mx_json_string(mx_json_get(it.value, "type"), chain->arena);
-        struct gg_str room_id = mx_json_string(mx_json_get(it.value, "room_id"), chain->arena);
-        if (!gg_str_is(type, "m.room_membership") || room_id.s == NULL)
-            continue;
-        int rc = joined_in(chain->server, gg_arena_str(chain->arena, room_id), user_id, chain->arena, allowed, err);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
-/* A local member who may invite: their name in the join is what other servers check. */
-static int find_inviter(struct mx_chain *chain, struct gg_str *out, struct gg_error *err)
-{
-    const struct mx_event *levels;
-    const struct mx_head *head;
-    out->s = NULL;
-    int rc = mx_chain_state_event(chain, GG_STR("m.room.power_levels"), GG_STR(""), &levels, err);
-    if (rc == 0)
-        rc = mx_heads_get(chain->server, chain->room_id, chain->arena, &head, err);
-    const struct gg_str *users;
-    size_t n = 0;
-    if (rc == 0)
-        rc = mx_heads_joined(chain->server, head, chain->arena, &users, &n, err);
-    if (rc != 0)
-        return rc;
-    struct mx_power power = mx_power_read(levels, chain->create, chain->arena);
-    int64_t need = mx_power_for(&power, "invite"), best = INT64_MIN;
-    for (size_t i = 0; i < n; i++) {
-        int64_t level = mx_is_mine(chain->server, users[i]) ? mx_power_of_user(&power, users[i]) : INT64_MIN;
-        if (level >= need && level > best) {
-            best = level;
-            *out = gg_arena_str(chain->arena, users[i]);
-        }
-    }
-    return 0;
-}
-
-static int authorise_restricted(struct mx_chain *chain, struct gg_str target, struct gg_str before, struct gg_str *more,
-                                struct gg_error *err)
-{
-    if (!chain->version->restricted || listed("join|invite", before))
-        return 0;
-    const struct mx_event *rule;
-    int rc = mx_chain_state_event(chain, GG_STR("m.room.join_rules"), GG_STR(""), &rule, err);
-    if (rc != 0 || rule == NULL)
-        return rc;
-    struct gg_str name = mx_json_string(mx_json_get(rule->content, "join_rule"), chain->arena);
-    if (!listed("restricted|knock_restricted", name))
-        return 0;
-    bool allowed;
-    struct gg_str inviter = {0};
-    rc = allowed_by_rule(chain, rule, target, &allowed, err);
-    if (rc == 0 && !allowed)
-        return gg_refuse(err, 403, "M_FORBIDDEN", "You do not belong to any of the required rooms/spaces to join this room.");
-    if (rc == 0)
-        rc = find_inviter(chain, &inviter, err);
-    if (rc != 0)
-        return rc;
-    if (inviter.s == NULL)
-        return gg_refuse(err, 400, "M_UNABLE_TO_GRANT_JOIN", "No user of this server can let you into the room");
-    struct mx_json *content = mx_json_object(chain->arena);
-    if (more->s != NULL) {
-        rc = mx_json_parse(*more, 100, chain->arena, &content, err);
-        if (rc != 0)
-            return rc;
-    }
-    mx_json_set(content, chain->arena, "join_authorised_via_users_server", mx_json_new_string(chain->arena, inviter));
-    struct gg_buf buf = GG_BUF_INIT;
-    mx_json_write(&buf, content);
-    *more = gg_arena_str(chain->arena, gg_buf_view(&buf));
-    gg_buf_done(&buf);
-    return 0;
-}
-
 /* ---- the event ---- */
 
-/* What a client puts into a member event: names are text, and who lets a user in is for us to say. */
-static int check_content(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_str *out,
-                         struct gg_error *err)
+/* Names are text. */
+static int check_texts(const struct mx_json *content, struct gg_error *err)
 {
     static const char *const texts[] = {"displayname", "avatar_url"};
-    struct mx_json *content;
-    *out = change->content;
-    if (change->content.s == NULL)
-        return 0;
-    int rc = mx_json_parse(change->content, 200, chain->arena, &content, err);
-    if (rc != 0)
-        return rc;
     for (size_t i = 0; i < GG_COUNT(texts); i++) {
         const struct mx_json *v = mx_json_member(content, texts[i]);
         if (v != NULL && v->kind != MX_JSON_STRING && v->kind != MX_JSON_NULL)
             return gg_refuse(err, 400, "M_BAD_JSON", "%s must be a string", texts[i]);
     }
-    if (!mx_json_remove(content, "join_authorised_via_users_server"))
+    return 0;
+}
+
+/* What of a member event's content is not for clients to say: who lets a user in, who is a guest, and, where rooms have
+ * no profiles of their own, the names. */
+static int check_content(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_str *out,
+                         struct gg_error *err)
+{
+    struct mx_json *content = NULL;
+    bool guest = chain->requester->guest && gg_str_is(change->membership, "join"), changed = guest;
+    *out = change->content;
+    int rc = change->content.s != NULL ? mx_json_parse(change->content, 200, chain->arena, &content, err) : 0;
+    if (rc == 0 && content != NULL)
+        rc = check_texts(content, err);
+    if (rc != 0 || (content == NULL && !guest))
+        return rc;
+    if (content == NULL)
+        content = mx_json_object(chain->arena);
+    changed = mx_json_remove(content, "join_authorised_via_users_server") || changed;
+    if (gg_str_is(change->membership, "join") && !gg_config_bool(chain->server->config, "allow_per_room_profiles")) {
+        changed = mx_json_remove(content, "displayname") || changed;
+        changed = mx_json_remove(content, "avatar_url") || changed;
+    }
+    if (guest)
+        mx_json_set(content, chain->arena, "kind", mx_json_new_string(chain->arena, GG_STR("guest")));
+    if (!changed)
         return 0;
     struct gg_buf buf = GG_BUF_INIT;
     mx_json_write(&buf, content);
@@ -253,8 +138,21 @@ static int check_content(struct mx_chain *chain, const struct mx_membership_chan
     return 0;
 }
 
+/* Guests come where m.room.guest_access lets them (client-server API, "Guest Access"). */
+static int check_guest(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_error *err)
+{
+    const struct mx_event *access;
+    if (!chain->requester->guest || !gg_str_is(change->membership, "join"))
+        return 0;
+    int rc = mx_chain_state_event(chain, GG_STR("m.room.guest_access"), GG_STR(""), &access, err);
+    if (rc == 0 && (access == NULL || !gg_str_is(mx_json_string(mx_json_get(access->content, "guest_access"), chain->arena), "can_join")))
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "Guest access not allowed");
+    return rc;
+}
+
+/* *newly: a join of somebody who was not joined. */
 static int change_locked(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_str *event_id_out,
-                         struct gg_error *err)
+                         bool *newly, struct gg_error *err)
 {
     const struct mx_event *old;
     int rc = mx_chain_state_event(chain, GG_STR("m.room.member"), change->target, &old, err);
@@ -262,13 +160,16 @@ static int change_locked(struct mx_chain *chain, const struct mx_membership_chan
         return rc;
     struct gg_str before = old != NULL ? old->membership : (struct gg_str){0};
     rc = check_action(change, before, err);
+    if (rc == 0)
+        rc = check_guest(chain, change, err);
     if (rc != 0)
         return rc;
+    *newly = gg_str_is(change->membership, "join") && !gg_str_is(before, "join");
     bool self = gg_str_is(change->target, chain->requester->user_id);
     struct gg_str more, content;
     rc = check_content(chain, change, &more, err);
     if (rc == 0 && gg_str_is(change->membership, "join") && self)
-        rc = authorise_restricted(chain, change->target, before, &more, err);
+        rc = mx_restricted_join(chain, change->target, before, &more, err);
     if (rc == 0)
         rc = mx_member_content(chain->server, change->target, change->membership, change->reason, more, false, chain->arena,
                                &content, err);
@@ -284,8 +185,8 @@ static int change_locked(struct mx_chain *chain, const struct mx_membership_chan
     struct mx_chain_event e = {.type = GG_STR("m.room.member"), .sender = gg_str(chain->requester->user_id),
                                .state_key = change->target, .content = content,
                                .device_id = chain->requester->device_id};
-    if (gg_str_is(change->membership, "invite"))
-        rc = mx_stripped_state(chain, &e.invite_state, err);
+    if (listed("invite|knock", change->membership))
+        rc = mx_stripped_state(chain, &e.stripped, err);
     if (rc == 0)
         rc = mx_chain_add(chain, &e, err);
     return rc != 0 ? rc : mx_chain_commit(chain, event_id_out, NULL, err);
@@ -309,6 +210,29 @@ static int leave_alone(struct mx_server *server, const struct mx_requester *requ
     return rc != 0 ? rc : mx_reject_alone(server, requester, change->room_id, content, arena, event_id_out, err);
 }
 
+/* The server may leave inviting to its administrators (block_non_admin_invites). */
+static int check_inviting(struct mx_server *server, const struct mx_requester *requester,
+                          const struct mx_membership_change *change, struct gg_error *err)
+{
+    if (gg_str_is(change->membership, "invite") && !requester->admin && gg_config_bool(server->config, "block_non_admin_invites"))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Invites have been disabled on this server");
+    return 0;
+}
+
+/* What follows from a change that stands: it must not make it fail. */
+static void after_change(struct mx_server *server, const struct mx_membership_change *change, struct gg_str predecessor,
+                         struct gg_arena *arena)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    if (!mx_is_mine(server, change->target))
+        return;
+    if (predecessor.s != NULL)
+        mx_room_inherit(server, change->target, predecessor, change->room_id, arena);
+    if (listed("leave|ban", change->membership) && gg_config_bool(server->config, "forget_rooms_on_leave") &&
+        mx_room_forget(server, change->target, change->room_id, &err) != 0)
+        gg_warn(&logger, "%.*s did not forget %.*s: %s", GG_FMT(change->target), GG_FMT(change->room_id), err.message);
+}
+
 int mx_room_membership(struct mx_server *server, const struct mx_requester *requester,
                        const struct mx_membership_change *change, struct gg_arena *arena, struct gg_str *event_id_out,
                        struct gg_error *err)
@@ -319,19 +243,27 @@ int mx_room_membership(struct mx_server *server, const struct mx_requester *requ
         return gg_refuse(err, 400, "M_INVALID_PARAM", "%.*s is no user id", GG_FMT(change->target));
     if (!mx_is_mine(server, change->target) && gg_str_is(change->membership, "invite"))
         return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: users of other servers cannot be invited");
+    int rc = check_inviting(server, requester, change, err);
     struct mx_room_lock *lock;
-    int rc = mx_room_lock(server, change->room_id, &lock, err);
+    if (rc == 0)
+        rc = mx_room_lock(server, change->room_id, &lock, err);
     if (rc != 0)
         return rc;
     struct mx_chain chain;
+    struct gg_str predecessor = {0};
+    bool newly = false;
     rc = mx_chain_begin(&chain, server, requester, change->room_id, arena, err);
     if (rc == GG_E_FORBIDDEN && gg_str_is(change->membership, "leave") && gg_str_is(change->target, requester->user_id))
         rc = leave_alone(server, requester, change, arena, event_id_out, err);
     else if (rc == GG_E_FORBIDDEN)
         rc = not_known_here(change, err);
     else if (rc == 0)
-        rc = change_locked(&chain, change, event_id_out, err);
+        rc = change_locked(&chain, change, event_id_out, &newly, err);
+    if (rc == 0 && newly)
+        predecessor = mx_room_predecessor(chain.create, arena);
     mx_chain_done(&chain);
     mx_room_unlock(server, lock);
+    if (rc == 0)
+        after_change(server, change, predecessor, arena);
     return rc;
 }

@@ -4,6 +4,7 @@
  * a busy room the commits, not the events, are what costs. */
 #include "rooms/chain.h"
 #include "rooms/checks.h"
+#include "rooms/guests.h"
 
 #include <ganglion/buf.h>
 
@@ -204,5 +205,7 @@ int mx_room_send(struct mx_server *server, const struct mx_requester *requester,
         return rc;
     rc = send_alone(server, requester, event, arena, event_id_out, stream_out, err);
     mx_room_unlock(server, lock);
+    if (rc == 0 && gg_str_is(event->type, "m.room.guest_access") && gg_str_is(event->state_key, ""))
+        mx_room_guests_leave(server, event->room_id, mx_json_string(mx_json_get(event->content, "guest_access"), arena), arena);
     return rc;
 }

@@ -114,3 +114,59 @@ int mx_directory_aliases_of(struct mx_server *server, struct gg_str room_id, str
         (*out)[i] = gg_rows_str(rows, i, 0);
     return 0;
 }
+
+/* ---- a room that is replaced ---- */
+
+static const struct gg_stmt move_aliases = {"UPDATE room_aliases SET room_id = $2 WHERE room_id = $1", 0};
+static const struct gg_stmt take_place = {
+    "UPDATE rooms SET is_public = true WHERE room_id = $2 AND EXISTS (SELECT 1 FROM rooms WHERE room_id = $1 AND is_public)", 0};
+static const struct gg_stmt leave_place = {"UPDATE rooms SET is_public = false WHERE room_id = $1 AND is_public", 0};
+
+struct move {
+    struct gg_str rooms[2];
+    struct mx_forget forget;
+};
+
+static int move_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    struct move *m = arg;
+    const struct gg_stmt *steps[] = {&move_aliases, &take_place, &leave_place};
+    int rc = 0;
+    mx_forget_again(&m->forget);
+    for (size_t i = 0; rc == 0 && i < GG_COUNT(steps); i++) {
+        const struct gg_param params[] = {gg_p_str(m->rooms[0]), gg_p_str(m->rooms[1])};
+        rc = gg_txn_queue(txn, steps[i], params, steps[i] == &leave_place ? 1 : 2, err);
+    }
+    for (size_t i = 0; rc == 0 && i < GG_COUNT(m->rooms); i++)
+        mx_forget_add(&m->forget, "get_aliases_for_room", &m->rooms[i], 1);
+    return rc == 0 ? mx_forget_write(&m->forget, txn, err) : rc;
+}
+
+int mx_directory_move(struct mx_server *server, struct gg_str old_room, struct gg_str new_room, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct move m = {.rooms = {old_room, new_room}};
+    mx_forget_begin(&m.forget, server, arena);
+    int rc = gg_db_txn(server->db, "move_aliases", 0, move_txn, &m, err);
+    mx_forget_end(&m.forget, rc == 0);
+    gg_arena_free(arena);
+    return rc;
+}
+
+static const struct gg_stmt bans = {
+    "SELECT event_id FROM current_state_events WHERE room_id = $1 AND type = 'm.room.member' AND membership = 'ban' LIMIT $2",
+    GG_LANE_SCAN};
+
+int mx_directory_bans(struct mx_server *server, struct gg_str room_id, size_t limit, struct gg_arena *arena,
+                      struct gg_str **event_ids_out, size_t *n_out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &bans, GG_PARAMS(gg_p_str(room_id), gg_p_i64((int64_t)limit)), arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    *n_out = gg_rows_count(rows);
+    *event_ids_out = GG_NEW_ARRAY(arena, struct gg_str, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++)
+        (*event_ids_out)[i] = gg_rows_str(rows, i, 0);
+    return 0;
+}

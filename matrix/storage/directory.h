@@ -25,4 +25,11 @@ GG_YIELDS GG_CHECKED int mx_directory_remove_alias(struct mx_server *server, str
 GG_YIELDS GG_CHECKED int mx_directory_aliases_of(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena,
                                                  struct gg_str **out, size_t *n_out, struct gg_error *err);
 
+/* A room is replaced: its aliases and its place on the public list go to the new room. */
+GG_YIELDS GG_CHECKED int mx_directory_move(struct mx_server *server, struct gg_str old_room, struct gg_str new_room,
+                                           struct gg_error *err);
+/* The member events of those who are banned, at most limit of them. */
+GG_YIELDS GG_CHECKED int mx_directory_bans(struct mx_server *server, struct gg_str room_id, size_t limit, struct gg_arena *arena,
+                                           struct gg_str **event_ids_out, size_t *n_out, struct gg_error *err);
+
 #endif

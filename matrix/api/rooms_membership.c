@@ -1,0 +1,163 @@
+/* matrix/api/rooms_membership.c: the client-server endpoints that change who is in a room (routes are in rooms_routes.c). */
+#include "api/params.h"
+#include "api/rooms.h"
+
+#include "accounts/accounts.h"
+#include "rooms/forget.h"
+#include "storage/directory.h"
+
+#include <ganglion/matrix/id.h>
+
+/* ---- how often ---- */
+
+static int limit(struct gg_request *rq, const char *class, struct gg_str key, struct gg_error *err)
+{
+    return mx_limit(mx_server_of_request(rq), class, key, gg_request_principal(rq), true, err);
+}
+
+/* Joins of rooms that this server is in, by user and by room; of others by user, and more seldom. Who is in is free. */
+static int limit_join(struct gg_request *rq, const struct mx_membership_change *change, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const struct mx_head *head;
+    struct gg_str membership = {0}, user_id = gg_str(mx_requester_of(rq)->user_id);
+    int rc = mx_heads_get(server, change->room_id, gg_request_arena(rq), &head, err);
+    if (rc == GG_E_NOT_FOUND || (rc == 0 && head->n_joined == 0))
+        return limit(rq, "rc_joins.remote", user_id, err);
+    if (rc == 0)
+        rc = mx_heads_membership(server, head, change->target, gg_request_arena(rq), &membership, err);
+    if (rc != 0 || gg_str_is(membership, "join"))
+        return rc;
+    rc = limit(rq, "rc_joins.local", user_id, err);
+    return rc == 0 ? limit(rq, "rc_joins_per_room", change->room_id, err) : rc;
+}
+
+static int limit_invite(struct gg_request *rq, const struct mx_membership_change *change, struct gg_error *err)
+{
+    int rc = limit(rq, "rc_invites.per_room", change->room_id, err);
+    if (rc == 0)
+        rc = limit(rq, "rc_invites.per_user", change->target, err);
+    return rc == 0 ? limit(rq, "rc_invites.per_issuer", gg_str(mx_requester_of(rq)->user_id), err) : rc;
+}
+
+static int change_limited(struct gg_request *rq, const struct mx_membership_change *change, struct gg_str *event_id,
+                          struct gg_error *err)
+{
+    int rc = 0;
+    if (gg_str_is(change->membership, "join"))
+        rc = limit_join(rq, change, err);
+    else if (gg_str_is(change->membership, "invite"))
+        rc = limit_invite(rq, change, err);
+    if (rc != 0)
+        return rc;
+    return mx_room_membership(mx_server_of_request(rq), mx_requester_of(rq), change, gg_request_arena(rq), event_id, err);
+}
+
+/* ---- membership ---- */
+
+static const struct {
+    const char *action, *membership;
+    bool names_target;
+} actions[] = {{"join", "join", false}, {"leave", "leave", false}, {"invite", "invite", true},
+               {"knock", "knock", false},
+               {"kick", "leave", true}, {"ban", "ban", true},      {"unban", "leave", true}};
+
+static int read_target(struct gg_request *rq, struct gg_str body, struct gg_str *target, struct gg_error *err)
+{
+    *target = mx_json_string(mx_json_get(body, "user_id"), gg_request_arena(rq));
+    if (target->s == NULL && mx_json_get(body, "medium").s != NULL)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Invites by third-party identifier are not offered by this server");
+    return target->s != NULL ? 0 : gg_refuse(err, 400, "M_MISSING_PARAM", "Missing required key: user_id");
+}
+
+/* whole_body: all of the body goes into the event, as it does with POST /join/{room}; else only the reason. */
+static int change_membership(struct gg_request *rq, const char *action, struct gg_str room_id, bool whole_body,
+                             struct gg_error *err)
+{
+    struct mx_membership_change change = {.room_id = room_id, .target = gg_str(mx_requester_of(rq)->user_id), .action = action};
+    struct gg_str body, event_id;
+    int rc = mx_api_object_body(rq, &body, err);
+    for (size_t i = 0; rc == 0 && i < GG_COUNT(actions); i++) {
+        if (strcmp(actions[i].action, action) != 0)
+            continue;
+        change.membership = gg_str(actions[i].membership);
+        if (actions[i].names_target)
+            rc = read_target(rq, body, &change.target, err);
+    }
+    if (rc != 0)
+        return rc;
+    if (whole_body)
+        change.content = body;
+    change.reason = mx_json_string(mx_json_get(body, "reason"), gg_request_arena(rq));
+    return change_limited(rq, &change, &event_id, err);
+}
+
+#define ACTION(name_)                                                                        \
+    int mx_api_##name_(void *self, struct gg_request *rq, struct gg_error *err)              \
+    {                                                                                        \
+        int rc = change_membership(rq, #name_, mx_api_param(rq, "room_id"), false, err);            \
+        return rc != 0 ? rc : gg_reply_empty_object(rq);                                     \
+    }
+ACTION(leave)
+ACTION(invite)
+ACTION(kick)
+ACTION(ban)
+ACTION(unban)
+
+int mx_api_join_room(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    int rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), false, err);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", mx_api_param(rq, "room_id"));
+}
+
+/* Rooms are joined and knocked on by id or by alias. */
+static int find_room(struct gg_request *rq, struct gg_str *room_id, struct gg_error *err)
+{
+    struct gg_str name = mx_api_param(rq, "room_identifier");
+    *room_id = name;
+    if (mx_room_id_valid(name))
+        return 0;
+    if (!mx_room_alias_valid(name))
+        return gg_refuse(err, 400, "M_UNKNOWN", "%.*s was not legal room ID or room alias", GG_FMT(name));
+    int rc = mx_directory_find_alias(mx_server_of_request(rq), name, gg_request_arena(rq), room_id, err);
+    if (rc == 0 && room_id->s == NULL)
+        rc = gg_refuse(err, 404, "M_NOT_FOUND", "Room alias %.*s not found", GG_FMT(name));
+    return rc;
+}
+
+int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_str room_id;
+    int rc = find_room(rq, &room_id, err);
+    if (rc == 0)
+        rc = change_membership(rq, "join", room_id, true, err);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room_id);
+}
+
+int mx_api_knock(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_str room_id;
+    int rc = find_room(rq, &room_id, err);
+    if (rc == 0)
+        rc = change_membership(rq, "knock", room_id, false, err);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room_id);
+}
+
+
+int mx_api_put_member(struct gg_request *rq, struct gg_str room_id, struct gg_str target, struct gg_str content,
+                      struct gg_str *event_id, struct gg_error *err)
+{
+    struct gg_str membership = mx_json_string(mx_json_get(content, "membership"), gg_request_arena(rq));
+    if (membership.s == NULL)
+        return gg_refuse(err, 400, "M_BAD_JSON", "Content of m.room.member needs a membership");
+    struct mx_membership_change change = {.room_id = room_id, .target = target, .membership = membership,
+                                          .content = content,
+                                          .action = gg_arena_strndup(gg_request_arena(rq), membership.s, membership.n)};
+    return change_limited(rq, &change, event_id, err);
+}
+
+int mx_api_forget(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    int rc = mx_room_forget(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"), err);
+    return rc != 0 ? rc : gg_reply_empty_object(rq);
+}

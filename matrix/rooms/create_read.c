@@ -1,0 +1,133 @@
+/* matrix/rooms/create_read.c: the body of createRoom, read and checked (client-server API, "Creation"). */
+#include "rooms/alias.h"
+#include "rooms/create_plan.h"
+#include "storage/directory.h"
+
+#include <ganglion/matrix/id.h>
+
+static int bad(struct gg_error *err, const char *what)
+{
+    return gg_refuse(err, 400, "M_BAD_JSON", "%s", what);
+}
+
+static int read_version(struct mx_room_plan *p, struct gg_error *err)
+{
+    const struct mx_json *v = mx_json_member(p->body, "room_version");
+    p->version = p->chain->server->default_version;
+    if (v == NULL)
+        return 0;
+    if (v->kind != MX_JSON_STRING)
+        return bad(err, "room_version must be a string");
+    p->version = mx_room_version_find(v->text);
+    if (p->version == NULL)
+        return gg_refuse(err, 400, "M_UNSUPPORTED_ROOM_VERSION", "Your homeserver does not support this room version");
+    return 0;
+}
+
+static int read_preset(struct mx_room_plan *p, struct gg_error *err)
+{
+    struct gg_str visibility = mx_json_text(mx_json_member(p->body, "visibility"));
+    if (visibility.s != NULL && !gg_str_is(visibility, "public") && !gg_str_is(visibility, "private"))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "visibility must be public or private");
+    p->is_public = gg_str_is(visibility, "public");
+    const struct mx_json *preset = mx_json_member(p->body, "preset");
+    if (preset == NULL) {
+        p->preset = mx_preset_find(p->is_public ? GG_STR("public_chat") : GG_STR("private_chat"));
+        return 0;
+    }
+    p->preset = mx_preset_find(mx_json_text(preset));
+    return p->preset != NULL ? 0 : gg_refuse(err, 400, "M_BAD_JSON", "'preset' is not a valid preset");
+}
+
+static int read_alias(struct mx_room_plan *p, struct gg_error *err)
+{
+    const struct mx_json *name = mx_json_member(p->body, "room_alias_name");
+    struct gg_str text = mx_json_text(name);
+    if (name == NULL || name->kind == MX_JSON_NULL || (text.s != NULL && text.n == 0))
+        return 0;
+    if (mx_alias_has_blanks(text))
+        return gg_refuse(err, 400, "M_UNKNOWN", "Invalid characters in room alias");
+    p->alias = gg_str(gg_arena_printf(p->chain->arena, "#%.*s:%s", GG_FMT(text), p->chain->server->name));
+    if (text.s == NULL || text.n == 0 || !mx_room_alias_valid(p->alias))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "room_alias_name is not usable in an alias");
+    struct gg_str taken;
+    int rc = mx_directory_find_alias(p->chain->server, p->alias, p->chain->arena, &taken, err);
+    if (rc == 0 && taken.s != NULL)
+        rc = gg_refuse(err, 400, "M_ROOM_IN_USE", "Room alias already taken");
+    return rc;
+}
+
+static int read_invites(struct mx_room_plan *p, struct gg_error *err)
+{
+    p->invites = mx_json_member(p->body, "invite");
+    if (p->invites == NULL)
+        return 0;
+    if (p->invites->kind != MX_JSON_ARRAY)
+        return bad(err, "invite must be a list");
+    if (p->invites->n > MX_CHAIN_MAX)
+        return bad(err, "Too many users are invited at once");
+    for (uint32_t i = 0; i < p->invites->n; i++) {
+        struct gg_str user = mx_json_text(p->invites->items[i]);
+        if (user.s == NULL || !mx_user_id_valid(user))
+            return gg_refuse(err, 400, "M_UNKNOWN", "Invalid user_id: %.*s", GG_FMT(user));
+        if (!mx_is_mine(p->chain->server, user))
+            return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: %.*s cannot be invited", GG_FMT(user));
+    }
+    return 0;
+}
+
+/* There is no identity server to ask; who wants one is told so before a room exists. */
+static int read_third_party_invites(struct mx_room_plan *p, struct gg_error *err)
+{
+    const struct mx_json *invites = mx_json_member(p->body, "invite_3pid");
+    if (invites == NULL || invites->kind == MX_JSON_NULL || (invites->kind == MX_JSON_ARRAY && invites->n == 0))
+        return 0;
+    return gg_refuse(err, 400, "M_INVALID_PARAM", "Invites by third-party identifier are not offered by this server");
+}
+
+static int read_initial_state(struct mx_room_plan *p, struct gg_error *err)
+{
+    p->initial_state = mx_json_member(p->body, "initial_state");
+    if (p->initial_state == NULL)
+        return 0;
+    if (p->initial_state->kind != MX_JSON_ARRAY)
+        return bad(err, "initial_state must be a list");
+    for (uint32_t i = 0; i < p->initial_state->n; i++) {
+        const struct mx_json *e = p->initial_state->items[i];
+        const struct mx_json *content = e->kind == MX_JSON_OBJECT ? mx_json_member(e, "content") : NULL;
+        if (content == NULL || content->kind != MX_JSON_OBJECT || mx_json_text(mx_json_member(e, "type")).s == NULL)
+            return bad(err, "initial_state: each event needs a type and an object as content");
+        const struct mx_json *key = mx_json_member(e, "state_key");
+        if (key != NULL && key->kind != MX_JSON_STRING)
+            return bad(err, "initial_state: state_key must be a string");
+    }
+    return 0;
+}
+
+static int read_text(struct mx_room_plan *p, const char *key, struct gg_error *err)
+{
+    const struct mx_json *v = mx_json_member(p->body, key);
+    if (v == NULL || v->kind == MX_JSON_NULL || v->kind == MX_JSON_STRING)
+        return 0;
+    return gg_refuse(err, 400, "M_UNKNOWN", "'%s' not a string type", key);
+}
+
+int mx_room_plan_read(struct mx_room_plan *p, struct gg_error *err)
+{
+    const struct mx_json *direct = mx_json_member(p->body, "is_direct");
+    p->is_direct = direct != NULL && direct->kind == MX_JSON_TRUE;
+    int rc = read_version(p, err);
+    if (rc == 0)
+        rc = read_preset(p, err);
+    if (rc == 0)
+        rc = read_text(p, "name", err);
+    if (rc == 0)
+        rc = read_text(p, "topic", err);
+    if (rc == 0)
+        rc = read_invites(p, err);
+    if (rc == 0)
+        rc = read_third_party_invites(p, err);
+    if (rc == 0)
+        rc = read_initial_state(p, err);
+    return rc == 0 ? read_alias(p, err) : rc;
+}
