@@ -4,6 +4,7 @@
 
 #include "accounts/password.h"
 #include "api/accounts.h"
+#include "presence/presence.h"
 
 static const char *const versions[] = {
     "r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1",  "v1.2",  "v1.3",  "v1.4",
@@ -43,6 +44,8 @@ int mx_api_versions(void *self, struct gg_request *rq, struct gg_error *err)
         json_array_append_new(list, json_string(versions[i]));
     for (size_t i = 0; i < GG_COUNT(features); i++)
         json_object_set_new(map, features[i].name, json_boolean(features[i].on));
+    if (mx_presence_busy_known(mx_server_of_request(rq)))
+        json_object_set_new(map, "org.matrix.msc3026.busy_presence", json_true());
     gg_reply_header(rq, "Cache-Control", "public, max-age=600, s-maxage=3600, stale-while-revalidate=600");
     gg_reply_header(rq, "Vary", "Authorization");
     return gg_reply_json(rq, 200, json_pack("{so so}", "versions", list, "unstable_features", map));

@@ -1,7 +1,7 @@
 /* matrix/api/peers.c: what Synapse's processes tell each other and hear back "done", whose subject is not built here.
  *
- * A worker that syncs for a user reports that they are there; one that lets a user leave says so. Presence is not kept
- * by this server and nothing here waits for the second, but a peer that got an error would fail its own client. */
+ * A worker that lets a user leave a room says so. Nothing here waits for it, but a peer that got an error would fail its
+ * own client. */
 #include <ganglion/matrix/api.h>
 
 static int heard(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
@@ -11,8 +11,6 @@ static int heard(void *self, const struct gg_call *call, json_t **answer_out, st
 }
 
 const struct gg_method mx_methods_peers[] = {
-    {"presence_set_state", 1, 0, heard, "presence", "A user's presence changed: heard, not kept."},
-    {"bump_presence_active_time", 1, 0, heard, "presence", "A user did something: heard, not kept."},
     {"membership_change", 3, GG_METHOD_MAIN_ONLY, heard, NULL, "A user has left a room, which the events stream tells, too."},
     {0},
 };

@@ -2,6 +2,7 @@
 #include "api/params.h"
 #include "api/rooms.h"
 
+#include "presence/presence.h"
 #include "rooms/access.h"
 #include "rooms/create.h"
 #include "rooms/upgrade.h"
@@ -44,6 +45,8 @@ int mx_api_send(void *self, struct gg_request *rq, struct gg_error *err)
     int rc = mx_api_object_body(rq, &e.content, err);
     if (rc == 0)
         rc = mx_room_send(mx_server_of_request(rq), mx_requester_of(rq), &e, gg_request_arena(rq), &event_id, NULL, err);
+    if (rc == 0 && gg_str_is(e.type, "m.room.message"))
+        mx_presence_bump_requester(mx_server_of_request(rq), mx_requester_of(rq));
     return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);
 }
 

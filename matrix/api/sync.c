@@ -1,4 +1,6 @@
 /* matrix/api/sync.c: GET /sync: computes, and waits while there is nothing to say. */
+#include "accounts/accounts.h"
+#include "presence/presence.h"
 #include "sync/parts.h"
 
 #include <ganglion/fiber.h>
@@ -98,21 +100,37 @@ static int round_trip(struct mx_server *server, const struct mx_sync_query *quer
     return rc;
 }
 
+/* Who syncs is there, as often as the limit allows: what is above it is not refused, it just does not count. */
+static void begin_visit(struct gg_request *rq, const struct mx_sync_query *query, struct mx_visit **visit)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const struct mx_principal *principal = gg_request_principal(rq);
+    struct gg_error err = GG_ERROR_INIT;
+    const char *key = gg_arena_printf(gg_request_arena(rq), "sync %s", principal->requester.user_id);
+    if (query->set_presence != MX_OFFLINE &&
+        mx_limit(server, "rc_presence.per_user", gg_str(key), principal, true, &err) == 0)
+        mx_presence_visit_begin(server, &principal->requester, query->set_presence, visit);
+}
+
 static int handle_sync(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
     struct mx_sync_query query;
     struct gg_buf out = GG_BUF_INIT;
+    struct mx_visit *visit = NULL;
     bool again = true;
     int rc = mx_sync_read_query(rq, &query, err);
     if (rc == 0 && query.has_since)
         rc = catch_up(server, &query.since, err);
     if (rc == 0 && query.has_since)
         rc = begin_parts(server, &query, err);
+    if (rc == 0)
+        begin_visit(rq, &query, &visit);
     int64_t timeout = query.timeout_ms < 0 ? 0 : query.timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : query.timeout_ms;
     int64_t deadline = gg_deadline(timeout);
     while (rc == 0 && again)
         rc = round_trip(server, &query, deadline, &again, &out, err);
+    mx_presence_visit_end(visit);
     if (rc == 0)
         return gg_reply_buf(rq, 200, &out);
     gg_buf_done(&out);

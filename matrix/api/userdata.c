@@ -2,6 +2,7 @@
 #include "api/params.h"
 #include "api/userdata.h"
 
+#include "presence/presence.h"
 #include "rooms/access.h"
 #include "userdata/account_data.h"
 #include "userdata/receipts.h"
@@ -168,6 +169,8 @@ static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
         rc = mx_room_access_joined(mx_server_of_request(rq), user_id, receipt.room_id, gg_request_arena(rq), &access, err);
     if (rc == 0)
         rc = mark(rq, &receipt, err);
+    if (rc == 0)
+        mx_presence_bump_requester(mx_server_of_request(rq), mx_requester_of(rq));
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }
 
@@ -222,6 +225,8 @@ int mx_api_read_markers(void *self, struct gg_request *rq, struct gg_error *err)
         if (rc == 0 && moves)
             rc = mark(rq, &receipt, err);
     }
+    if (rc == 0)
+        mx_presence_bump_requester(mx_server_of_request(rq), mx_requester_of(rq));
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }
 
@@ -244,6 +249,7 @@ static int put_typing(void *self, struct gg_request *rq, struct gg_error *err)
         return gg_refuse(err, 400, types == NULL ? "M_MISSING_PARAM" : "M_BAD_JSON", "typing must be true or false");
     int64_t ms = json_is_integer(timeout) ? json_integer_value(timeout) : 30000;
     mx_typing_set(server, mx_api_param(rq, "room_id"), mx_api_param(rq, "user_id"), json_is_true(types), ms < 0 ? 0 : ms > 120000 ? 120000 : ms);
+    mx_presence_bump_requester(server, mx_requester_of(rq));
     return gg_reply_empty_object(rq);
 }
 

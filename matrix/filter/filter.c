@@ -148,6 +148,11 @@ bool mx_filter_type(const struct mx_filter *filter, struct gg_str type)
     return passes(&filter->types, &filter->not_types, type, true);
 }
 
+bool mx_filter_sender(const struct mx_filter *filter, struct gg_str user_id)
+{
+    return passes(&filter->senders, &filter->not_senders, user_id, false);
+}
+
 bool mx_filter_room(const struct mx_filter *filter, struct gg_str room_id)
 {
     return passes(&filter->rooms, &filter->not_rooms, room_id, false);
@@ -155,7 +160,7 @@ bool mx_filter_room(const struct mx_filter *filter, struct gg_str room_id)
 
 bool mx_filter_event(const struct mx_filter *filter, const struct mx_event *event)
 {
-    if (!mx_filter_type(filter, event->type) || !passes(&filter->senders, &filter->not_senders, event->sender, false))
+    if (!mx_filter_type(filter, event->type) || !mx_filter_sender(filter, event->sender))
         return false;
     if (event->room_id.s != NULL && !mx_filter_room(filter, event->room_id))
         return false;

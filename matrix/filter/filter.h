@@ -24,6 +24,7 @@ GG_CHECKED int mx_filter_parse(struct gg_str json, struct gg_arena *arena, struc
 /* Do type, sender, room and url pass? */
 bool mx_filter_event(const struct mx_filter *filter, const struct mx_event *event);
 bool mx_filter_type(const struct mx_filter *filter, struct gg_str type);
+bool mx_filter_sender(const struct mx_filter *filter, struct gg_str user_id);
 bool mx_filter_room(const struct mx_filter *filter, struct gg_str room_id);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "../parts.h"
 #include "e2ee/streams.h"
+#include "presence/presence.h"
 #include "userdata/streams.h"
 
 #define NO_TABLES {{NULL, NULL, NULL}}
@@ -31,7 +32,7 @@ static const struct entry streams[] = {
      MEMBER(backfill),
      {{"events", "stream_ordering", "instance_name"}, {"ex_outlier_stream", "event_stream_ordering", "instance_name"}}},
     {{.name = "presence", .position_name = "presence_stream", .sequence = "presence_stream_sequence",
-      .writers_key = "presence"},
+      .writers_key = "presence", .fetch = mx_presence_fetch},
      MEMBER(presence),
      {{"presence_stream", "stream_id", "instance_name"}}},
     {{.name = "presence_federation", .writers_key = "presence", .may_go_back = true},

@@ -78,6 +78,11 @@ void mx_notify_user(struct mx_server *server, struct gg_str user_id)
     notify(server, user_id);
 }
 
+bool mx_notifier_idle(const struct mx_server *server)
+{
+    return gg_list_empty(&server->notifier->all);
+}
+
 void mx_notify_everybody(struct mx_server *server)
 {
     GG_LIST_EACH(link, &server->notifier->all)

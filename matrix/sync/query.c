@@ -1,6 +1,8 @@
 /* matrix/sync/query.c: the parameters of /sync and the filter that they name. */
 #include "sync/sync.h"
 
+#include "presence/presence.h"
+
 #include <ganglion/config.h>
 #include <ganglion/matrix/accounts.h>
 
@@ -31,7 +33,8 @@ static int read_parts(struct gg_str json, struct gg_arena *arena, struct mx_sync
                  {mx_json_get(room, "state"), &q->state},
                  {mx_json_get(room, "ephemeral"), &q->ephemeral},
                  {mx_json_get(room, "account_data"), &q->room_data},
-                 {mx_json_get(json, "account_data"), &q->global_data}};
+                 {mx_json_get(json, "account_data"), &q->global_data},
+                 {mx_json_get(json, "presence"), &q->presence}};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < GG_COUNT(parts); i++)
         rc = mx_filter_parse(parts[i].json, arena, parts[i].out, err);
@@ -56,6 +59,17 @@ static int read_event_fields(struct gg_str json, struct gg_arena *arena, struct 
     return 0;
 }
 
+/* "busy" is nothing that a sync says of its device (it keeps what was set). */
+static int read_set_presence(struct gg_request *rq, uint8_t *out, struct gg_error *err)
+{
+    const char *text = gg_request_query(rq, "set_presence");
+    int kind = text != NULL ? mx_presence_kind_of(gg_str(text)) : MX_ONLINE;
+    if (kind < 0 || kind == MX_BUSY)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter 'set_presence' must be online, unavailable or offline");
+    *out = (uint8_t)kind;
+    return 0;
+}
+
 int mx_sync_read_query(struct gg_request *rq, struct mx_sync_query *out, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
@@ -64,6 +78,8 @@ int mx_sync_read_query(struct gg_request *rq, struct mx_sync_query *out, struct 
     memset(out, 0, sizeof(*out));
     out->requester = mx_requester_of(rq);
     int rc = gg_request_query_i64(rq, "timeout", 0, &out->timeout_ms, err);
+    if (rc == 0)
+        rc = read_set_presence(rq, &out->set_presence, err);
     if (rc == 0)
         rc = gg_request_query_bool(rq, "full_state", false, &out->full_state, err);
     if (rc == 0)

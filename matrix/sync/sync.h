@@ -27,7 +27,8 @@ struct mx_sync_query {
     const struct gg_str *event_fields;
     size_t n_event_fields;
     struct mx_filter rooms;                 /* room.rooms, room.not_rooms */
-    struct mx_filter timeline, state, ephemeral, room_data, global_data;
+    struct mx_filter timeline, state, ephemeral, room_data, global_data, presence;
+    uint8_t set_presence;                   /* enum mx_presence_kind: what the sync says of its device */
 };
 
 /* One room's part of an answer. */

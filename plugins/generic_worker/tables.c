@@ -11,6 +11,7 @@ const struct gg_route *const generic_worker_routes[] = {
     mx_routes_rooms,
     mx_routes_sync,
     mx_routes_userdata,
+    mx_routes_presence,
     mx_routes_e2ee,
     NULL,
 };
@@ -19,6 +20,7 @@ const struct gg_method *const generic_worker_methods[] = {
     mx_methods_userdata,
     mx_methods_e2ee,
     mx_methods_peers,
+    mx_methods_presence,
     NULL,
 };
 const struct gg_config_key *const generic_worker_keys[] = {

@@ -10,6 +10,7 @@
 GG_API extern const struct gg_route mx_routes_rooms[];
 GG_API extern const struct gg_route mx_routes_sync[];
 GG_API extern const struct gg_route mx_routes_userdata[];
+GG_API extern const struct gg_route mx_routes_presence[];
 GG_API extern const struct gg_route mx_routes_accounts[];
 GG_API extern const struct gg_route mx_routes_e2ee[];
 /* Those that only the main process serves. */
@@ -21,5 +22,6 @@ GG_API extern const struct gg_method mx_methods_userdata[];
 GG_API extern const struct gg_method mx_methods_accounts[];
 GG_API extern const struct gg_method mx_methods_e2ee[];
 GG_API extern const struct gg_method mx_methods_peers[];
+GG_API extern const struct gg_method mx_methods_presence[];
 
 #endif

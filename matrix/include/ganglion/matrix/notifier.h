@@ -7,6 +7,7 @@
 /* Tells that something changed for a room or a user. Called by stream followers (they may not yield). */
 GG_API void mx_notify_room(struct mx_server *server, struct gg_str room_id);
 GG_API void mx_notify_user(struct mx_server *server, struct gg_str user_id);
+GG_API bool mx_notifier_idle(const struct mx_server *server); /* nobody waits */
 GG_API void mx_notify_everybody(struct mx_server *server);
 
 /* A place to wait: the user and the rooms that they are in. Lives on the waiting fiber's stack. */
