@@ -17,7 +17,7 @@ static const struct {
     bool on;
 } features[] = {
     {"org.matrix.label_based_filtering", false},
-    {"org.matrix.e2e_cross_signing", false},
+    {"org.matrix.e2e_cross_signing", true},
     {"org.matrix.msc2432", true},
     {"uk.half-shot.msc2666.query_mutual_rooms.stable", false},
     {"org.matrix.msc3026.busy_presence", false},

@@ -3,10 +3,22 @@
 #include "api/e2ee.h"
 #include "e2ee/device_lists.h"
 
-enum { LARGE = 200 * 65536 }; /* a message for each of many devices, the keys of many sessions: Synapse's bound */
+enum { LARGE = 200 * 65536, SIGNATURES = 1 << 20 }; /* a message for each of many devices, the keys of many sessions: Synapse's bound */
 
 #define CLIENT "/_matrix/client/(r0|v3|unstable)"
 #define KEYS "/_matrix/client/(api/v1|r0|v3|unstable)/keys"
+#define CROSS "/_matrix/client/(v3|unstable)/keys"
+#define BACKUP CLIENT "/room_keys"
+#define READ(path_, handler_, doc_)                                                                                   \
+    {                                                                                                                 \
+        .method = "GET", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_USER,              \
+        .flags = GG_ROUTE_CANCELLABLE, .doc = doc_                                                                    \
+    }
+#define DELETE(path_, handler_, doc_)                                                                                 \
+    {                                                                                                                 \
+        .method = "DELETE", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_USER,           \
+        .doc = doc_                                                                                                   \
+    }
 #define WRITE(method_, path_, handler_, max_, auth_, doc_)                                                            \
     {                                                                                                                 \
         .method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = auth_,                   \
@@ -29,6 +41,23 @@ const struct gg_route mx_routes_e2ee[] = {
     WRITE("POST", KEYS "/claim", mx_api_keys_claim, LARGE, GG_AUTH_GUEST, "take a one-time key of each device"),
     {.method = "GET", .path = KEYS "/changes", .handler = mx_api_keys_changes, .resource = "client", .auth = GG_AUTH_GUEST,
      .flags = GG_ROUTE_CANCELLABLE, .doc = "whose devices changed between two tokens"},
+    WRITE("POST", CROSS "/device_signing/upload", mx_api_cross_signing_upload, 0, GG_AUTH_USER, "publish cross-signing keys"),
+    WRITE("POST", CLIENT "/keys/signatures/upload", mx_api_signatures_upload, SIGNATURES, GG_AUTH_GUEST, "sign devices and users"),
+
+    WRITE("POST", BACKUP "/version", mx_api_backup_version_new, 0, GG_AUTH_USER, "begin a backup of room keys"),
+    READ(BACKUP "/version", mx_api_backup_version, "the newest backup"),
+    READ(BACKUP "/version/{version}", mx_api_backup_version, "one backup"),
+    WRITE("PUT", BACKUP "/version/{version}", mx_api_backup_version_update, 0, GG_AUTH_USER, "change a backup's data"),
+    DELETE(BACKUP "/version/{version}", mx_api_backup_version_delete, "delete a backup"),
+    READ(BACKUP "/keys", mx_api_backup_get, "all keys of a backup"),
+    READ(BACKUP "/keys/{room_id}", mx_api_backup_get, "a room's keys of a backup"),
+    READ(BACKUP "/keys/{room_id}/{session_id}", mx_api_backup_get, "one key of a backup"),
+    WRITE("PUT", BACKUP "/keys", mx_api_backup_put, LARGE, GG_AUTH_USER, "back up keys of many rooms"),
+    WRITE("PUT", BACKUP "/keys/{room_id}", mx_api_backup_put, LARGE, GG_AUTH_USER, "back up a room's keys"),
+    WRITE("PUT", BACKUP "/keys/{room_id}/{session_id}", mx_api_backup_put, LARGE, GG_AUTH_USER, "back up one key"),
+    DELETE(BACKUP "/keys", mx_api_backup_delete, "delete all keys of a backup"),
+    DELETE(BACKUP "/keys/{room_id}", mx_api_backup_delete, "delete a room's keys of a backup"),
+    DELETE(BACKUP "/keys/{room_id}/{session_id}", mx_api_backup_delete, "delete one key of a backup"),
     {0},
 };
 
