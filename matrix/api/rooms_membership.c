@@ -110,8 +110,7 @@ int mx_api_join_room(void *self, struct gg_request *rq, struct gg_error *err)
     return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", mx_api_param(rq, "room_id"));
 }
 
-/* Rooms are joined and knocked on by id or by alias. */
-static int find_room(struct gg_request *rq, struct gg_str *room_id, struct gg_error *err)
+int mx_api_find_room(struct gg_request *rq, struct gg_str *room_id, struct gg_error *err)
 {
     struct gg_str name = mx_api_param(rq, "room_identifier");
     *room_id = name;
@@ -128,7 +127,7 @@ static int find_room(struct gg_request *rq, struct gg_str *room_id, struct gg_er
 int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str room_id;
-    int rc = find_room(rq, &room_id, err);
+    int rc = mx_api_find_room(rq, &room_id, err);
     if (rc == 0)
         rc = change_membership(rq, "join", room_id, true, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room_id);
@@ -137,7 +136,7 @@ int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
 int mx_api_knock(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str room_id;
-    int rc = find_room(rq, &room_id, err);
+    int rc = mx_api_find_room(rq, &room_id, err);
     if (rc == 0)
         rc = change_membership(rq, "knock", room_id, false, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room_id);

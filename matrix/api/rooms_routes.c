@@ -15,6 +15,9 @@
 #define READ(path_, handler_, ...) \
     {.method = "GET", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
      .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
+#define SUMMARY(path_, ...) \
+    {.method = "GET", .path = path_, .handler = mx_api_room_summary, .resource = "client", .auth = GG_AUTH_OPTIONAL, \
+     .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
 #define WRITE(method_, path_, handler_, ...) \
     {.method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
      .max_body = 128 * 1024, .pool = "events", .balance = "room", __VA_ARGS__}
@@ -98,6 +101,12 @@ const struct gg_route mx_routes_rooms[] = {
      .writer = GG_WRITER_MAIN, .doc = "put a room on an appservice's list"},
     {.method = "DELETE", .path = NETWORK, .handler = mx_api_delete_network_listed, .resource = "client", .auth = GG_AUTH_USER,
      .writer = GG_WRITER_MAIN, .doc = "take a room off an appservice's list"},
+    READ("/_matrix/client/(v1|unstable/org.matrix.msc2946)/rooms/{room_id}/hierarchy", mx_api_hierarchy, .doc = "the rooms of a space"),
+    SUMMARY("/_matrix/client/v1/room_summary/{room_identifier}", .doc = "what may be known of a room"),
+    SUMMARY("/_matrix/client/unstable/im.nheko.summary/summary/{room_identifier}", .doc = "the same (MSC3266)"),
+    SUMMARY("/_matrix/client/unstable/im.nheko.summary/rooms/{room_identifier}/summary", .doc = "the same, as it was first"),
+    {.method = "GET", .path = "/_matrix/client/(v1|unstable)/mutual_rooms", .handler = mx_api_mutual_rooms, .resource = "client",
+     .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .writer = GG_WRITER_MAIN, .doc = "rooms in common with another user"},
     READ(CLIENT "/joined_rooms", mx_api_joined_rooms, .doc = "rooms that the caller is joined to"),
     {0},
 };
