@@ -258,6 +258,16 @@ static bool notifies(const struct mx_planned *p)
     return !p->outlier || p->event->meta.out_of_band;
 }
 
+static void fill_push(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p)
+{
+    for (size_t i = 0; i < p->item->n_push; i++) {
+        const struct mx_push_action *a = &p->item->push[i];
+        mx_rowset_add(&t[MX_T_PUSH_KNOWN], plan->room_id, p->event->event_id, a->user_id, a->actions,
+                      signed_id(plan, p->stream), p->event->depth, (int)a->notify, (int)a->highlight, (int)a->unread,
+                      a->thread_id);
+    }
+}
+
 static void fill_new(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p,
                      struct gg_arena *arena)
 {
@@ -270,7 +280,9 @@ static void fill_new(struct mx_rowset *t, const struct mx_plan *plan, const stru
         mx_rowset_add(&t[MX_T_PUSH_CLEAN], p->event->event_id);
         return;
     }
-    if (notifies(p))
+    if (p->item->push_known)
+        fill_push(t, plan, p);
+    else if (notifies(p))
         mx_rowset_add(&t[MX_T_PUSH], p->event->event_id, plan->room_id, signed_id(plan, p->stream), p->event->depth);
     fill_kind(t, plan, p, arena);
 }

@@ -88,6 +88,13 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
                                " x.highlight, x.unread, x.thread_id)"
                                " INSERT INTO event_push_actions (room_id, event_id, user_id, actions, stream_ordering,"
                                " topological_ordering, notif, highlight, unread, thread_id) SELECT * FROM s"),
+    /* Evaluated in this process: they need not be staged. */
+    [MX_T_PUSH_KNOWN] =
+        STMT("ttttiibbbt", "INSERT INTO event_push_actions (room_id, event_id, user_id, actions, stream_ordering,"
+                           " topological_ordering, notif, highlight, unread, thread_id)"
+                           " SELECT r, e, u, a, so, d, n::int, h::int, un::int, t FROM unnest($1::text[], $2::text[],"
+                           " $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::boolean[], $8::boolean[],"
+                           " $9::boolean[], $10::text[]) x (r, e, u, a, so, d, n, h, un, t)"),
     [MX_T_PUSH_CLEAN] = STMT("t", "DELETE FROM event_push_actions_staging WHERE event_id = ANY($1)"),
     [MX_T_PUSH_REDACTED] = STMT("tt", "DELETE FROM event_push_actions x USING unnest($1::text[], $2::text[]) u(r, e)"
                                       " WHERE x.room_id = u.r AND x.event_id = u.e"),

@@ -21,6 +21,7 @@ enum mx_table {
     MX_T_EVENT_AUTH,
     MX_T_REJECTIONS,
     MX_T_PUSH,
+    MX_T_PUSH_KNOWN,
     MX_T_PUSH_CLEAN,
     MX_T_PUSH_REDACTED,
     MX_T_UNRELATED,

@@ -1,4 +1,5 @@
 /* matrix/rooms/chain.c: a run of new events of one room, each built on the one before. */
+#include "push/evaluate.h"
 #include "rooms/chain.h"
 
 #include <ganglion/buf.h>
@@ -54,6 +55,7 @@ int mx_chain_begin(struct mx_chain *chain, struct mx_server *server, const struc
     chain->version = head->version;
     chain->room_id = gg_arena_str(arena, room_id);
     chain->state = mx_state_copy(head->state);
+    chain->before = head->state; /* the arena keeps the head */
     chain->depth = head->max_depth;
     chain->now_ms = gg_wall_ms();
     struct gg_str *prev = GG_NEW_ARRAY(arena, struct gg_str, head->n_extremities);
@@ -310,26 +312,31 @@ static int place(struct mx_chain *chain, bool draft, struct placed *out, struct 
                                out->groups, err);
 }
 
-static int commit_once(struct mx_chain *chain, bool draft, bool *drafted, struct gg_str *ids, int64_t *orderings,
-                       struct gg_error *err)
+static struct mx_persist_item *make_items(struct mx_chain *chain)
+{
+    struct mx_persist_item *items = GG_NEW_ARRAY(chain->arena, struct mx_persist_item, chain->n);
+    for (size_t i = 0; i < chain->n; i++) {
+        items[i].event = chain->events[i];
+        items[i].delta = delta_of(chain, chain->events[i]);
+        items[i].requester = chain->makers[i];
+    }
+    return items;
+}
+
+static int commit_once(struct mx_chain *chain, bool draft, struct mx_persist_item *items, bool *drafted,
+                       struct gg_str *ids, int64_t *orderings, struct gg_error *err)
 {
     size_t n = chain->n;
     struct placed at;
-    struct mx_persist_item *items = GG_NEW_ARRAY(chain->arena, struct mx_persist_item, n);
     int rc = place(chain, draft, &at, err);
     if (rc != 0)
         return rc;
     *drafted = at.news != NULL;
     for (size_t i = 0; i < n; i++) {
-        items[i] = (struct mx_persist_item){.event = chain->events[i],
-                                            .group = at.groups[i],
-                                            .group_before = at.befores[i],
-                                            .delta = delta_of(chain, chain->events[i]),
-                                            .requester = chain->makers[i]};
-        if (at.news != NULL) {
-            items[i].new_groups = at.news + at.firsts[i];
-            items[i].n_new_groups = at.firsts[i + 1] - at.firsts[i];
-        }
+        items[i].group = at.groups[i];
+        items[i].group_before = at.befores[i];
+        items[i].new_groups = at.news != NULL ? at.news + at.firsts[i] : NULL;
+        items[i].n_new_groups = at.news != NULL ? at.firsts[i + 1] - at.firsts[i] : 0;
     }
     rc =
         mx_persist_remote(chain->server, chain->requester, chain->room_id, items, n, chain->arena, orderings, ids, err);
@@ -345,19 +352,32 @@ static bool drafts_may_fail(int status)
     return status == GG_E_CONFLICT || status == GG_E_INTERNAL || status == GG_E_LIMIT;
 }
 
+/* Whom the events notify is known before they are written: it is stored with them, here or at their writer. */
+static int evaluate(struct mx_chain *chain, struct mx_persist_item *items, bool here, struct gg_error *err)
+{
+    int rc = mx_push_evaluate(chain->server, chain->room_id, chain->before, items, chain->n, chain->arena, err);
+    return rc != 0 || here ? rc : mx_push_stage(chain->server, items, chain->n, err);
+}
+
 int mx_chain_commit(struct mx_chain *chain, struct gg_str *ids_out, int64_t *last_stream, struct gg_error *err)
 {
     size_t n = chain->n;
     int64_t *orderings = GG_NEW_ARRAY(chain->arena, int64_t, n);
     struct gg_str *ids = GG_NEW_ARRAY(chain->arena, struct gg_str, n);
-    bool drafted = false;
-    int rc = commit_once(chain, writes_here(chain), &drafted, ids, orderings, err);
+    struct mx_persist_item *items = make_items(chain);
+    bool drafted = false, here = writes_here(chain);
+    int rc = evaluate(chain, items, here, err);
+    if (rc == 0)
+        rc = commit_once(chain, here, items, &drafted, ids, orderings, err);
     if (rc != 0 && drafted && drafts_may_fail(rc)) {
         memset(err, 0, sizeof(*err));
-        rc = commit_once(chain, false, &drafted, ids, orderings, err);
+        rc = commit_once(chain, false, items, &drafted, ids, orderings, err);
     }
-    if (rc != 0)
+    if (rc != 0) {
+        if (!here)
+            mx_push_unstage(chain->server, items, n);
         return rc;
+    }
     for (size_t i = 0; ids_out != NULL && i < n; i++)
         ids_out[i] = gg_arena_str(chain->arena, ids[i]); /* they may be the events' own, and those go with the chain */
     if (last_stream != NULL)

@@ -17,6 +17,7 @@ struct mx_chain {
     const struct mx_room_version *version;
     struct gg_str room_id;              /* s NULL until the create event of a version 12 room is built */
     struct mx_state *state;             /* after the last event */
+    const struct mx_state *before;      /* that the run starts from; NULL: a new room */
     int64_t base_group;                 /* state group that the run starts from; 0: an empty room */
     const struct mx_event *create;      /* NULL until known */
     const struct gg_str *prev;          /* of the next event */

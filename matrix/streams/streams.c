@@ -2,6 +2,7 @@
  *
  * A stream exists in every process, whether it writes it, follows it or only announces that it stands still: a
  * missing one would freeze the others. */
+#include "push/stream.h"
 #include "streams.h"
 
 #include "../parts.h"
@@ -44,7 +45,7 @@ static const struct entry streams[] = {
      MEMBER(receipts),
      {{"receipts_linearized", "stream_id", "instance_name"}}},
     {{.name = "push_rules", .position_name = "push_rules_stream", .sequence = "push_rules_stream_sequence",
-      .writers_key = "push_rules"},
+      .writers_key = "push_rules", .fetch = mx_push_rules_fetch},
      MEMBER(push_rules),
      {{"push_rules_stream", "stream_id", "instance_name"}}},
     {{.name = "pushers", .position_name = "pushers", .sequence = "pushers_sequence"},

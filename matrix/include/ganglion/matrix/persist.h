@@ -16,6 +16,14 @@ struct mx_new_group {
     bool has_entry;
 };
 
+/* What an event is to one user (facts database 4.9): evaluated before it is handed over (push/evaluate.h). */
+struct mx_push_action {
+    struct gg_str user_id;
+    struct gg_str actions; /* JSON; n 0: the default of its class */
+    bool notify, highlight, unread;
+    struct gg_str thread_id; /* "main" or the root's id */
+};
+
 /* An event and where it stands: what Synapse calls its context. */
 struct mx_persist_item {
     const struct mx_event *event;        /* borrowed */
@@ -26,6 +34,9 @@ struct mx_persist_item {
     const struct mx_new_group *new_groups; /* in order; only where we are the writer, else they must be stored before */
     size_t n_new_groups;
     const struct mx_requester *requester; /* who made it, if not who calls; for what other processes are told */
+    const struct mx_push_action *push;   /* stored with the event by a writer in this process */
+    size_t n_push;
+    bool push_known;                     /* else the writer takes what is staged for the event */
 };
 
 /* Writes events of one room, in order. Only on the process that mx_persist_writer names. On success
@@ -51,14 +62,5 @@ GG_API GG_YIELDS GG_CHECKED int mx_persist_current_state(struct mx_server *serve
                                                          struct gg_error *err);
 /* The process that persists events of the room; compare with gg_host_instance(). */
 GG_API const char *mx_persist_writer(const struct mx_server *server, struct gg_str room_id);
-
-/* Event push actions of an event, evaluated before it is handed over; inserted into event_push_actions_staging by the
- * creating process (facts database 4.9). */
-struct mx_push_action {
-    struct gg_str user_id;
-    struct gg_str actions; /* JSON; n 0: the default of its class */
-    bool notify, highlight;
-    struct gg_str thread_id; /* "main" or the root's id */
-};
 
 #endif

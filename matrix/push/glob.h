@@ -1,0 +1,18 @@
+/* matrix/push/glob.h: patterns of push rules (client-server API, "Conditions": event_match). Pure.
+ *
+ * '*' stands for any run of characters, '?' for one; neither for a line feed, as in Synapse. Everything is compared in
+ * lower case: both sides are given to mx_push_lower first. */
+#ifndef MX_PUSH_GLOB_H
+#define MX_PUSH_GLOB_H
+
+#include <ganglion/arena.h>
+
+/* Unicode's full mapping; text that is no UTF-8 is lowered in its ASCII letters only. In the arena. */
+struct gg_str mx_push_lower(struct gg_str text, struct gg_arena *arena);
+/* Does the pattern stand for the whole text? Patterns with '?' take from *budget, in bytes looked at; when it is used up
+ * nothing matches any more: whoever writes patterns cannot make the process stall. */
+bool mx_push_glob(struct gg_str pattern, struct gg_str text, uint64_t *budget);
+/* For a part of the text that begins and ends at the boundary of a word? */
+bool mx_push_glob_word(struct gg_str pattern, struct gg_str text, uint64_t *budget);
+
+#endif
