@@ -40,6 +40,29 @@ int mx_account_data_since(struct mx_server *server, struct gg_str user_id, int64
     return 0;
 }
 
+static const struct gg_stmt read_of_rooms = {
+    "SELECT room_id, account_data_type, content FROM room_account_data"
+    " WHERE user_id = $1 AND room_id = ANY ($2::text[]) AND stream_id > $3 AND stream_id <= $4"
+    " UNION ALL SELECT r.room_id, 'm.tag', '{\"tags\":{' || coalesce(string_agg(to_json(t.tag)::text || ':' || t.content, ','), '') || '}}'"
+    " FROM room_tags_revisions r LEFT JOIN room_tags t ON t.user_id = r.user_id AND t.room_id = r.room_id"
+    " WHERE r.user_id = $1 AND r.room_id = ANY ($2::text[]) AND r.stream_id > $3 AND r.stream_id <= $4 GROUP BY r.room_id"
+    " ORDER BY room_id", GG_LANE_POINT};
+
+int mx_account_data_of_rooms(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms, size_t n, int64_t from,
+                             int64_t to, struct gg_arena *arena, struct mx_data_row **out, size_t *n_out, struct gg_error *err)
+{
+    struct gg_rows *found;
+    int rc = gg_db_read(server->db, &read_of_rooms,
+                        GG_PARAMS(gg_p_str(user_id), gg_p_texts(rooms, n), gg_p_i64(from), gg_p_i64(to)), arena, &found, err);
+    if (rc != 0)
+        return rc;
+    *n_out = gg_rows_count(found);
+    *out = GG_NEW_ARRAY(arena, struct mx_data_row, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++)
+        (*out)[i] = (struct mx_data_row){gg_rows_str(found, i, 0), gg_rows_str(found, i, 1), gg_rows_str(found, i, 2)};
+    return 0;
+}
+
 bool mx_account_data_changed(struct mx_server *server, struct gg_str user_id, int64_t from)
 {
     return mx_changes_after(server->account_data_changes, user_id, from);

@@ -13,6 +13,10 @@ struct mx_data_row {
 GG_YIELDS GG_CHECKED int mx_account_data_since(struct mx_server *server, struct gg_str user_id, int64_t from, int64_t to,
                                                struct gg_arena *arena, struct mx_data_row **out, size_t *n_out,
                                                struct gg_error *err);
+/* What was set in (from, to] in these rooms only, by room. */
+GG_YIELDS GG_CHECKED int mx_account_data_of_rooms(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms,
+                                                  size_t n, int64_t from, int64_t to, struct gg_arena *arena,
+                                                  struct mx_data_row **out, size_t *n_out, struct gg_error *err);
 /* Can be answered from memory: false means surely not. */
 bool mx_account_data_changed(struct mx_server *server, struct gg_str user_id, int64_t from);
 

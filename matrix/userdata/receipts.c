@@ -59,6 +59,23 @@ static struct gg_str write_content(const struct gg_rows *rows, size_t first, siz
     return content;
 }
 
+/* Rows of several rooms, by room, to the places of the rooms in out. */
+static void take_rooms(const struct gg_rows *rows, const struct gg_str *ids, size_t n, struct gg_arena *arena,
+                       struct mx_room_receipts *out)
+{
+    for (size_t k = 0; k < n; k++)
+        out[k] = (struct mx_room_receipts){.room_id = ids[k]};
+    for (size_t i = 0, end; i < gg_rows_count(rows); i = end) {
+        struct gg_str room_id = gg_rows_str(rows, i, 0);
+        for (end = i + 1; end < gg_rows_count(rows) && gg_str_eq(gg_rows_str(rows, end, 0), room_id);)
+            end++;
+        struct gg_str content = write_content(rows, i, end, arena);
+        for (size_t k = 0; k < n; k++)
+            if (gg_str_eq(ids[k], room_id))
+                out[k].content = content;
+    }
+}
+
 int mx_receipts_since(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms, size_t n,
                       const struct mx_position *from, const struct mx_position *to, struct gg_arena *arena,
                       struct mx_room_receipts *out, struct gg_error *err)
@@ -67,20 +84,29 @@ int mx_receipts_since(struct mx_server *server, struct gg_str user_id, const str
     int rc = gg_db_read(server->db, &read_since,
                         GG_PARAMS(gg_p_texts(rooms, n), gg_p_i64(from != NULL ? from->min : 0), gg_p_i64(mx_position_max(to)),
                                   gg_p_str(user_id)), arena, &rows, err);
-    if (rc != 0)
-        return rc;
-    for (size_t k = 0; k < n; k++)
-        out[k] = (struct mx_room_receipts){.room_id = rooms[k]};
-    for (size_t i = 0, end; i < gg_rows_count(rows); i = end) {
-        struct gg_str room_id = gg_rows_str(rows, i, 0);
-        for (end = i + 1; end < gg_rows_count(rows) && gg_str_eq(gg_rows_str(rows, end, 0), room_id);)
-            end++;
-        struct gg_str content = write_content(rows, i, end, arena);
-        for (size_t k = 0; k < n; k++)
-            if (gg_str_eq(rooms[k], room_id))
-                out[k].content = content;
-    }
-    return 0;
+    if (rc == 0)
+        take_rooms(rows, rooms, n, arena, out);
+    return rc;
+}
+
+static const struct gg_stmt read_at_events = {
+    "SELECT room_id, event_id, receipt_type, user_id, data, thread_id FROM receipts_linearized"
+    " WHERE room_id = ANY ($1::text[]) AND stream_id <= $2 AND event_id = ANY ($4::text[]) AND receipt_type <> 'm.read.private'"
+    " UNION SELECT room_id, event_id, receipt_type, user_id, data, thread_id FROM receipts_linearized"
+    " WHERE room_id = ANY ($1::text[]) AND stream_id <= $2 AND user_id = $3"
+    " ORDER BY room_id, event_id, receipt_type, user_id", GG_LANE_POINT};
+
+int mx_receipts_at_events(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms, size_t n,
+                          const struct gg_str *events, size_t n_events, const struct mx_position *to, struct gg_arena *arena,
+                          struct mx_room_receipts *out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &read_at_events,
+                        GG_PARAMS(gg_p_texts(rooms, n), gg_p_i64(mx_position_max(to)), gg_p_str(user_id),
+                                  gg_p_texts(events, n_events)), arena, &rows, err);
+    if (rc == 0)
+        take_rooms(rows, rooms, n, arena, out);
+    return rc;
 }
 
 bool mx_receipts_changed(struct mx_server *server, struct gg_str room_id, int64_t from)

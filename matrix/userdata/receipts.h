@@ -13,6 +13,11 @@ struct mx_room_receipts {
 GG_YIELDS GG_CHECKED int mx_receipts_since(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms,
                                            size_t n, const struct mx_position *from, const struct mx_position *to,
                                            struct gg_arena *arena, struct mx_room_receipts *out, struct gg_error *err);
+/* Of the rooms: who has read up to one of these events, and all of the user's own; others' private ones are left out. */
+GG_YIELDS GG_CHECKED int mx_receipts_at_events(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms,
+                                               size_t n, const struct gg_str *events, size_t n_events,
+                                               const struct mx_position *to, struct gg_arena *arena,
+                                               struct mx_room_receipts *out, struct gg_error *err);
 bool mx_receipts_changed(struct mx_server *server, struct gg_str room_id, int64_t from);
 
 struct mx_receipt {
