@@ -24,6 +24,7 @@ extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_par
 extern const struct mx_part mx_part_presence;
 extern const struct mx_part mx_part_stats;
 extern const struct mx_part mx_part_e2ee;
+extern const struct mx_part mx_part_sliding;
 
 /* Registers every stream of the deployment and fills the members of server (matrix/streams/streams.c). */
 void mx_streams_register(struct mx_server *server);

@@ -16,6 +16,7 @@ static const struct mx_part *const parts[] = {&mx_part_caches,    &mx_part_store
                                               &mx_part_persister, &mx_part_sync,  &mx_part_presence,
                                               &mx_part_tasks,     &mx_part_accounts,
                                               &mx_part_stats,
+                                              &mx_part_sliding,
                                               &mx_part_e2ee};
 
 struct attached {

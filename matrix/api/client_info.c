@@ -30,7 +30,7 @@ static const struct {
     {"org.matrix.msc3981", false},
     {"org.matrix.msc3391", false},
     {"org.matrix.msc4140", false},
-    {"org.matrix.simplified_msc3575", false},
+    {"org.matrix.simplified_msc3575", true},
     {"uk.tcpip.msc4133", false},
     {"uk.tcpip.msc4133.stable", true},
     {"org.matrix.msc4306", false},

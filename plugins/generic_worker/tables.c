@@ -10,6 +10,7 @@ const struct gg_route *const generic_worker_routes[] = {
     mx_routes_admin,
     mx_routes_rooms,
     mx_routes_sync,
+    mx_routes_sliding,
     mx_routes_userdata,
     mx_routes_presence,
     mx_routes_e2ee,

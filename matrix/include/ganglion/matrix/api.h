@@ -9,6 +9,7 @@
 /* Routes of the client-server API. */
 GG_API extern const struct gg_route mx_routes_rooms[];
 GG_API extern const struct gg_route mx_routes_sync[];
+GG_API extern const struct gg_route mx_routes_sliding[];
 GG_API extern const struct gg_route mx_routes_userdata[];
 GG_API extern const struct gg_route mx_routes_presence[];
 GG_API extern const struct gg_route mx_routes_accounts[];

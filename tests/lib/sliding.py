@@ -1,0 +1,56 @@
+"""A client of sliding sync: one connection, which remembers its position."""
+
+import contextlib
+import threading
+import time
+
+
+class Connection:
+    PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+
+    def __init__(self, user, lists=None, conn_id=None, pos=None, extensions=None):
+        self.user, self.conn_id, self.pos = user, conn_id, pos
+        self.lists, self.subscriptions, self.extensions = lists if lists is not None else {}, {}, extensions or {}
+        self.since = None  # of messages to the device
+
+    def body(self):
+        body = {"lists": self.lists, "room_subscriptions": self.subscriptions, "extensions": self.extensions}
+        if self.since is not None:
+            body["extensions"] = {**self.extensions, "to_device": {**self.extensions["to_device"], "since": self.since}}
+        if self.conn_id is not None:
+            body["conn_id"] = self.conn_id
+        return body
+
+    def call(self, timeout=0, base=None):
+        query = {} if self.pos is None else {"pos": self.pos}
+        if timeout:
+            query["timeout"] = timeout  # the client's own timeout is a keyword of the call below
+        path = self.PATH + "?" + "&".join(f"{key}={value}" for key, value in query.items())
+        return self.user.call("POST", path, self.body(), base=base, timeout=30 + timeout / 1000)
+
+    def sync(self, timeout=0, base=None):
+        answer = self.call(timeout, base)
+        assert answer.status == 200, answer
+        self.pos = answer.json["pos"]
+        return answer.json
+
+    def sync_until(self, condition, seconds=15, base=None):
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.sync(timeout=2000, base=base)
+            if condition(answer):
+                return answer
+            assert time.monotonic() < deadline, f"not seen: {answer}"
+
+    @contextlib.contextmanager
+    def waiting(self, timeout):
+        """Asks in a thread while the body runs; the answer's json is there afterwards."""
+        class Slot:
+            json = None
+
+        slot = Slot()
+        thread = threading.Thread(target=lambda: setattr(slot, "json", self.sync(timeout)))
+        thread.start()
+        yield slot
+        thread.join(timeout / 1000 + 10)
+        assert slot.json is not None
