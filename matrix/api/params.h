@@ -15,4 +15,13 @@ static inline struct gg_str mx_api_param(const struct gg_request *rq, const char
  * M_NOT_JSON, M_BAD_JSON. */
 GG_CHECKED int mx_api_object_body(struct gg_request *rq, struct gg_str *out, struct gg_error *err);
 
+/* The body as JSON where nothing at all is no content; borrowed; NULL: 400 M_NOT_JSON. */
+static inline json_t *mx_api_json(struct gg_request *rq, struct gg_error *err)
+{
+    if (gg_request_body(rq).n > 0)
+        return gg_request_json(rq, err);
+    (void)gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
+    return NULL;
+}
+
 #endif

@@ -11,7 +11,7 @@ enum { LONGEST_REASON = 1000 };
 /* The text of a JSON object without what PostgreSQL's text cannot hold. */
 static int read_body(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
 {
-    json_t *body = gg_request_json(rq, err); /* refuses NUL and surrogates */
+    json_t *body = mx_api_json(rq, err); /* refuses NUL and surrogates */
     if (body == NULL)
         return err->code;
     if (!json_is_object(body))
@@ -35,7 +35,7 @@ static int check_event_report(struct gg_request *rq, struct mx_report *report, s
     if (given.s != NULL && !mx_json_i64(given, &score))
         return gg_refuse(err, 400, "M_BAD_JSON", "Param 'score' must be an integer");
     report->reason = mx_json_string(reason, gg_request_arena(rq));
-    report->body = body.n > 0 ? body : GG_STR("{}");
+    report->body = body;
     return 0;
 }
 

@@ -11,6 +11,12 @@
 
 /* ---- answers ---- */
 
+/* The same, where nothing at all is no content. */
+static int content_body(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
+{
+    return gg_request_body(rq).n > 0 ? mx_api_object_body(rq, out, err) : gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
+}
+
 int mx_api_reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 {
     struct gg_buf buf = GG_BUF_INIT;
@@ -25,7 +31,7 @@ int mx_api_reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str body, room_id, alias;
-    int rc = gg_request_body(rq).n > 0 ? mx_api_object_body(rq, &body, err) : gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
+    int rc = content_body(rq, &body, err);
     if (rc == 0)
         rc = mx_room_create(mx_server_of_request(rq), mx_requester_of(rq), body, gg_request_arena(rq), &room_id, &alias, err);
     if (rc != 0)
@@ -40,9 +46,12 @@ int mx_api_send(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = mx_api_param(rq, "event_type"),
                              .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
     struct gg_str event_id;
-    if (gg_str_is(e.type, "m.room.redaction"))
-        e.redacts = mx_json_string(mx_json_get(gg_request_body(rq), "redacts"), gg_request_arena(rq));
-    int rc = mx_api_object_body(rq, &e.content, err);
+    int rc = content_body(rq, &e.content, err);
+    bool redaction = gg_str_is(e.type, "m.room.redaction");
+    if (rc == 0 && redaction)
+        e.redacts = mx_json_string(mx_json_get(e.content, "redacts"), gg_request_arena(rq));
+    if (rc == 0 && redaction && e.redacts.s == NULL)
+        rc = gg_refuse(err, 400, "M_BAD_JSON", "'redacts' must be the id of an event");
     if (rc == 0)
         rc = mx_room_send(mx_server_of_request(rq), mx_requester_of(rq), &e, gg_request_arena(rq), &event_id, NULL, err);
     if (rc == 0 && gg_str_is(e.type, "m.room.message"))
@@ -57,7 +66,7 @@ int mx_api_put_state(void *self, struct gg_request *rq, struct gg_error *err)
     struct gg_str event_id;
     if (e.state_key.s == NULL)
         e.state_key = GG_STR("");
-    int rc = mx_api_object_body(rq, &e.content, err);
+    int rc = content_body(rq, &e.content, err);
     if (rc == 0 && gg_str_is(e.type, "m.room.member"))
         rc = mx_api_put_member(rq, e.room_id, e.state_key, e.content, &event_id, err);
     else if (rc == 0)
@@ -73,7 +82,7 @@ int mx_api_redact(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = GG_STR("m.room.redaction"),
                              .redacts = mx_api_param(rq, "event_id"), .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
     struct gg_str event_id;
-    int rc = mx_api_object_body(rq, &e.content, err);
+    int rc = content_body(rq, &e.content, err);
     if (rc == 0)
         rc = mx_room_send(server, mx_requester_of(rq), &e, arena, &event_id, NULL, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);

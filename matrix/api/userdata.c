@@ -4,6 +4,7 @@
 
 #include "presence/presence.h"
 #include "rooms/access.h"
+#include "storage/relations.h"
 #include "userdata/account_data.h"
 #include "userdata/receipts.h"
 #include "userdata/typing.h"
@@ -53,7 +54,7 @@ int mx_api_set_account_data(struct mx_server *server, struct gg_str user_id, str
 static int put_account_data(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str room_id = mx_api_param(rq, "room_id");
-    json_t *content = gg_request_json(rq, err);
+    json_t *content = mx_api_json(rq, err);
     if (content == NULL)
         return err->code;
     if (!json_is_object(content))
@@ -116,7 +117,7 @@ const struct gg_method mx_methods_userdata[] = {
 
 static int read_thread(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
 {
-    json_t *body = gg_request_json(rq, err);
+    json_t *body = mx_api_json(rq, err);
     *out = (struct gg_str){0};
     if (body == NULL)
         return err->code;
@@ -124,7 +125,7 @@ static int read_thread(struct gg_request *rq, struct gg_str *out, struct gg_erro
     if (thread == NULL)
         return 0;
     if (!json_is_string(thread) || json_string_length(thread) == 0)
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "thread_id must be a non-empty string");
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "thread_id field must be a non-empty string");
     *out = gg_arena_str(gg_request_arena(rq), gg_strn(json_string_value(thread), json_string_length(thread)));
     return 0;
 }
@@ -154,6 +155,15 @@ static bool known_receipt(struct gg_str type)
     return false;
 }
 
+static int check_thread(struct gg_request *rq, const struct mx_receipt *r, struct gg_error *err)
+{
+    bool fits = true;
+    int rc = r->thread_id.s != NULL ? mx_relations_in_thread(mx_server_of_request(rq), r->event_id, r->thread_id, &fits, err) : 0;
+    if (rc == 0 && !fits)
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "event_id %.*s is not related to thread %.*s", GG_FMT(r->event_id), GG_FMT(r->thread_id));
+    return rc;
+}
+
 static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
@@ -167,6 +177,8 @@ static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
         rc = gg_refuse(err, 400, "M_INVALID_PARAM", "thread_id is not compatible with m.fully_read receipts.");
     if (rc == 0)
         rc = mx_room_access_joined(mx_server_of_request(rq), user_id, receipt.room_id, gg_request_arena(rq), &access, err);
+    if (rc == 0)
+        rc = check_thread(rq, &receipt, err);
     if (rc == 0)
         rc = mark(rq, &receipt, err);
     if (rc == 0)
@@ -208,7 +220,7 @@ int mx_api_read_markers(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
     struct mx_access access;
-    json_t *body = gg_request_json(rq, err);
+    json_t *body = mx_api_json(rq, err);
     if (body == NULL)
         return err->code;
     int rc = mx_room_access_joined(mx_server_of_request(rq), user_id, mx_api_param(rq, "room_id"), gg_request_arena(rq), &access, err);
@@ -236,7 +248,7 @@ static int put_typing(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
     struct mx_access access;
-    json_t *body = gg_request_json(rq, err);
+    json_t *body = mx_api_json(rq, err);
     if (body == NULL)
         return err->code;
     if (!gg_str_is(mx_api_param(rq, "user_id"), mx_requester_of(rq)->user_id))

@@ -72,9 +72,9 @@ static int check_references(const struct mx_json *event, const struct mx_room_ve
 
 static bool is_create(const struct mx_json *event)
 {
-    return gg_str_is(mx_json_text(mx_json_member(event, "type")), "m.room.create") &&
-           gg_str_is(mx_json_text(mx_json_member(event, "state_key")), "") &&
-           mx_json_member(event, "state_key")->kind == MX_JSON_STRING;
+    const struct mx_json *key = mx_json_member(event, "state_key"); /* a message of this type has none */
+    return gg_str_is(mx_json_text(mx_json_member(event, "type")), "m.room.create") && key != NULL &&
+           key->kind == MX_JSON_STRING && key->text.n == 0;
 }
 
 /* Version 12's create event has no room id: the room is named after it. Refusing one that has it is left to the

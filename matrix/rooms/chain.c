@@ -1,6 +1,7 @@
 /* matrix/rooms/chain.c: a run of new events of one room, each built on the one before. */
 #include "push/evaluate.h"
 #include "rooms/chain.h"
+#include "rooms/check_content.h"
 
 #include <ganglion/buf.h>
 #include <ganglion/log.h>
@@ -230,12 +231,16 @@ int mx_chain_add(struct mx_chain *chain, const struct mx_chain_event *event, str
 {
     if (chain->n == MX_CHAIN_MAX)
         return gg_refuse(err, 400, "M_BAD_JSON", "More than %d events in one request", MX_CHAIN_MAX);
+    const struct mx_new_content content = {chain->version, chain->server->name, event->type, event->state_key, event->content};
+    int rc = mx_check_content(&content, chain->arena, err);
+    if (rc != 0)
+        return rc;
     struct mx_auth_wanted *wanted;
     size_t n = mx_auth_select(chain->version, event->type, event->state_key, event->sender, event->content,
                               chain->arena, &wanted);
     struct cited cited = {0};
     struct mx_event *made = NULL;
-    int rc = load_cited(chain, wanted, n, &cited, err);
+    rc = load_cited(chain, wanted, n, &cited, err);
     if (rc == 0)
         rc = build(chain, event, &cited, &made, err);
     if (rc != 0)

@@ -1,5 +1,6 @@
 /* matrix/rooms/checks.c: what a local client's event must fulfil beyond the auth rules: redactions that the sender has
- * a right to, aliases that lead to the room. */
+ * a right to, aliases that lead to the room, relations to what there is. */
+#include "rooms/check_relation.h"
 #include "rooms/checks.h"
 
 #include "storage/directory.h"
@@ -95,12 +96,27 @@ static int check_canonical_alias(struct mx_chain *chain, const struct mx_new_eve
     return rc;
 }
 
+/* What an event names is told only to those who are in the room; the auth rules refuse the others. */
+static int is_joined(struct mx_chain *chain, struct gg_str user_id, bool *out, struct gg_error *err)
+{
+    const struct mx_event *member;
+    int rc = mx_chain_state_event(chain, GG_STR("m.room.member"), user_id, &member, err);
+    *out = rc == 0 && member != NULL && gg_str_is(member->membership, "join");
+    return rc;
+}
+
 int mx_check_new_event(struct mx_chain *chain, const struct mx_requester *requester, const struct mx_new_event *event,
                        struct gg_error *err)
 {
-    if (gg_str_is(event->type, "m.room.redaction"))
-        return check_redaction(chain, gg_str(requester->user_id), event, err);
-    if (gg_str_is(event->type, "m.room.canonical_alias") && gg_str_is(event->state_key, ""))
-        return check_canonical_alias(chain, event, err);
-    return 0;
+    bool joined, relates = mx_json_get(event->content, "m.relates_to").s != NULL;
+    bool redacts = gg_str_is(event->type, "m.room.redaction");
+    bool names = gg_str_is(event->type, "m.room.canonical_alias") && event->state_key.s != NULL && event->state_key.n == 0;
+    if (!relates && !redacts && !names)
+        return 0;
+    int rc = is_joined(chain, gg_str(requester->user_id), &joined, err);
+    if (rc == 0 && joined && relates)
+        rc = mx_check_relation(chain, gg_str(requester->user_id), event, err);
+    if (rc == 0 && joined && redacts)
+        rc = check_redaction(chain, gg_str(requester->user_id), event, err);
+    return rc == 0 && joined && names ? check_canonical_alias(chain, event, err) : rc;
 }

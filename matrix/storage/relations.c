@@ -90,6 +90,51 @@ int mx_relations_threads(struct mx_server *server, const struct gg_str *roots, s
     return rc;
 }
 
+/* ---- questions about one event ---- */
+
+static int ask(struct mx_server *server, const struct gg_stmt *stmt, const struct gg_param *params, size_t n, bool *out,
+               struct gg_error *err)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, stmt, params, n, arena, &rows, err);
+    *out = rc == 0 && gg_rows_bool(rows, 0, 0);
+    gg_arena_free(arena);
+    return rc;
+}
+
+int mx_relations_any(struct mx_server *server, struct gg_str parent, bool *out, struct gg_error *err)
+{
+    static const struct gg_stmt any = {"SELECT EXISTS (SELECT 1 FROM event_relations WHERE relates_to_id = $1)", GG_LANE_POINT};
+    return ask(server, &any, GG_PARAMS(gg_p_str(parent)), out, err);
+}
+
+int mx_relations_annotated(struct mx_server *server, struct gg_str parent, struct gg_str event_type, struct gg_str key,
+                           struct gg_str sender, bool *out, struct gg_error *err)
+{
+    static const struct gg_stmt annotated = {
+        "SELECT EXISTS (SELECT 1 FROM event_relations r JOIN events e USING (event_id) WHERE r.relates_to_id = $1"
+        " AND r.relation_type = 'm.annotation' AND r.aggregation_key = $2 AND e.type = $3 AND e.sender = $4)", GG_LANE_POINT};
+    return ask(server, &annotated, GG_PARAMS(gg_p_str(parent), gg_p_str(key), gg_p_str(event_type), gg_p_str(sender)), out, err);
+}
+
+/* up: the event and what it relates to; top: where that ends. */
+#define UP "WITH RECURSIVE up(id, type, step) AS (SELECT $1::text, NULL::text, 0" \
+    " UNION ALL SELECT r.relates_to_id, r.relation_type, up.step + 1 FROM up JOIN event_relations r ON r.event_id = up.id" \
+    " WHERE up.step < 5), root AS (SELECT id FROM up WHERE type = 'm.thread' ORDER BY step DESC LIMIT 1)"
+
+int mx_relations_in_thread(struct mx_server *server, struct gg_str event_id, struct gg_str thread_id, bool *out, struct gg_error *err)
+{
+    static const struct gg_stmt in_main = {UP " SELECT NOT EXISTS (SELECT 1 FROM root)", GG_LANE_POINT};
+    static const struct gg_stmt in_thread = {
+        UP ", top AS (SELECT id FROM up ORDER BY step DESC LIMIT 1)"
+        " SELECT COALESCE((SELECT id FROM root), (SELECT id FROM top WHERE EXISTS (SELECT 1 FROM event_relations r"
+        " WHERE r.relates_to_id = top.id AND r.relation_type = 'm.thread'))) IS NOT DISTINCT FROM $2", GG_LANE_POINT};
+    if (gg_str_is(thread_id, "main"))
+        return ask(server, &in_main, GG_PARAMS(gg_p_str(event_id)), out, err);
+    return ask(server, &in_thread, GG_PARAMS(gg_p_str(event_id), gg_p_str(thread_id)), out, err);
+}
+
 /* ---- pages of relations ---- */
 
 /* $4 and $5: from, $6 and $7: to; NULL: open. A position without a depth bounds the stream alone. */

@@ -35,6 +35,18 @@ GG_YIELDS GG_CHECKED int mx_relations_threads(struct mx_server *server, const st
                                               struct gg_arena *arena, struct mx_thread_summary *out,
                                               struct gg_error *err);
 
+/* ---- questions about one event ---- */
+
+/* Does anything relate to it? */
+GG_YIELDS GG_CHECKED int mx_relations_any(struct mx_server *server, struct gg_str parent, bool *out, struct gg_error *err);
+/* Has the sender annotated it with this key already, by an event of this type? */
+GG_YIELDS GG_CHECKED int mx_relations_annotated(struct mx_server *server, struct gg_str parent, struct gg_str event_type,
+                                                struct gg_str key, struct gg_str sender, bool *out, struct gg_error *err);
+/* May a receipt for the thread ("main": none) stand at the event? It stands in a thread through what it relates to, five
+ * steps up; the root of a thread, and what relates to that otherwise, belong to the thread and to "main". */
+GG_YIELDS GG_CHECKED int mx_relations_in_thread(struct mx_server *server, struct gg_str event_id, struct gg_str thread_id,
+                                                bool *out, struct gg_error *err);
+
 /* ---- pages ---- */
 
 struct mx_relation_query {

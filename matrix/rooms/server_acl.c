@@ -1,0 +1,64 @@
+/* matrix/rooms/server_acl.c: which servers a room's m.room.server_acl lets in. */
+#include "rooms/server_acl.h"
+
+#include <arpa/inet.h>
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+/* "*" stands for any run of characters, "?" for one; without regard to case. Iterative: the pattern is a client's. */
+static bool glob(struct gg_str pattern, struct gg_str text)
+{
+    size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
+    while (t < text.n) {
+        if (p < pattern.n && pattern.s[p] == '*') {
+            star = p++;
+            mark = t;
+        } else if (p < pattern.n && (pattern.s[p] == '?' || lower(pattern.s[p]) == lower(text.s[t]))) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.n && pattern.s[p] == '*')
+        p++;
+    return p == pattern.n;
+}
+
+static bool list_matches(struct gg_str list, struct gg_str server, struct gg_arena *arena)
+{
+    struct mx_json_iter it = mx_json_iter(list);
+    while (mx_json_is_array(list) && mx_json_next(&it))
+        if (mx_json_is_string(it.value) && glob(mx_json_string(it.value, arena), server))
+            return true;
+    return false;
+}
+
+/* "[...]" or four numbers, with or without a port. */
+static bool is_ip_literal(struct gg_str server)
+{
+    char host[256];
+    struct in_addr address;
+    const char *colon = server.n > 0 ? memchr(server.s, ':', server.n) : NULL;
+    size_t n = colon != NULL ? (size_t)(colon - server.s) : server.n;
+    if (server.n > 0 && server.s[0] == '[')
+        return true;
+    if (n >= sizeof(host))
+        return false;
+    memcpy(host, server.s, n);
+    host[n] = '\0';
+    return inet_pton(AF_INET, host, &address) == 1;
+}
+
+bool mx_server_acl_allows(struct gg_str content, struct gg_str server, struct gg_arena *arena)
+{
+    if (gg_str_is(mx_json_get(content, "allow_ip_literals"), "false") && is_ip_literal(server))
+        return false;
+    return !list_matches(mx_json_get(content, "deny"), server, arena) && list_matches(mx_json_get(content, "allow"), server, arena);
+}
