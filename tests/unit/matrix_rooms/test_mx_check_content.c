@@ -13,14 +13,14 @@
 
 enum { FINE = 0 };
 
-static int status_of(const char *type, const char *state_key, const char *content, char errcode[32])
+static int status_of(const char *type, const char *state_key, const char *content, char errcode[64])
 {
     struct gg_error err = GG_ERROR_INIT;
     struct gg_arena *arena = gg_arena_new();
     struct mx_new_content e = {mx_room_version_find(gg_str("12")), "here", gg_str(type),
                                state_key != NULL ? gg_str(state_key) : (struct gg_str){0}, gg_str(content)};
     int rc = mx_check_content(&e, arena, &err);
-    snprintf(errcode, 32, "%s", err.errcode);
+    snprintf(errcode, 64, "%s", err.errcode);
     gg_arena_free(arena);
     return rc != 0 ? err.http_status : FINE;
 }
@@ -62,7 +62,7 @@ static const struct {
 static void test_contents(void **state)
 {
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char errcode[32];
+        char errcode[64];
         assert_int_equal(status_of(cases[i].type, cases[i].state_key, cases[i].content, errcode), cases[i].status);
         if (cases[i].errcode != NULL)
             assert_string_equal(errcode, cases[i].errcode);
@@ -71,7 +71,7 @@ static void test_contents(void **state)
 
 static void test_lengths(void **state)
 {
-    char errcode[32], text[300], content[2200];
+    char errcode[64], text[300], content[2200];
     memset(text, 'x', 256);
     text[256] = '\0';
     assert_int_equal(status_of(text, NULL, "{}", errcode), 413);
