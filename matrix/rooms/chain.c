@@ -227,6 +227,19 @@ static void append(struct mx_chain *chain, struct mx_event *event)
     chain->depth = event->depth;
 }
 
+/* Who is not even in the room is told that, not what is wrong with the content. */
+static int explain(struct mx_chain *chain, const struct mx_chain_event *event, int status, struct gg_error *err)
+{
+    const struct mx_event *member;
+    struct gg_error other = GG_ERROR_INIT;
+    if (chain->create == NULL || gg_str_is(event->type, "m.room.member") ||
+        mx_chain_state_event(chain, GG_STR("m.room.member"), event->sender, &member, &other) != 0)
+        return status;
+    if (member != NULL && gg_str_is(member->membership, "join"))
+        return status;
+    return gg_refuse(err, 403, "M_FORBIDDEN", "User %.*s not in room %.*s", GG_FMT(event->sender), GG_FMT(chain->room_id));
+}
+
 int mx_chain_add(struct mx_chain *chain, const struct mx_chain_event *event, struct gg_error *err)
 {
     if (chain->n == MX_CHAIN_MAX)
@@ -234,7 +247,7 @@ int mx_chain_add(struct mx_chain *chain, const struct mx_chain_event *event, str
     const struct mx_new_content content = {chain->version, chain->server->name, event->type, event->state_key, event->content};
     int rc = mx_check_content(&content, chain->arena, err);
     if (rc != 0)
-        return rc;
+        return explain(chain, event, rc, err);
     struct mx_auth_wanted *wanted;
     size_t n = mx_auth_select(chain->version, event->type, event->state_key, event->sender, event->content,
                               chain->arena, &wanted);
