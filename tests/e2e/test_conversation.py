@@ -145,7 +145,9 @@ def test_text_that_the_database_cannot_hold_spoils_nothing(server):
     room = alice.create_room(name="a\0b", topic="\0")
     path = f"/_matrix/client/v3/rooms/{quote(room)}/send"
     sent = alice.ok("PUT", f"{path}/m.room.message/nul1", {
-        "body": "a\0b", "m.relates_to": {"event_id": "$\0", "rel_type": "m.annotation", "key": "\0"}})["event_id"]
+        "msgtype": "m.text", "body": "a\0b", "m.relates_to": {"event_id": alice.send(room, "x"), "rel_type": "\0", "key": "\0"}})["event_id"]
+    assert alice.call("PUT", f"{path}/m.reaction/nul3", {
+        "m.relates_to": {"event_id": "$\0", "rel_type": "m.annotation", "key": "\0"}}).status == 400
     alice.ok("PUT", f"{path}/m.room.redaction/nul2", {"redacts": "$a\0"})
     event = alice.ok("GET", f"/_matrix/client/v3/rooms/{quote(room)}/event/{quote(sent)}")
     assert event["content"]["body"] == "a\0b"
