@@ -71,7 +71,7 @@ int mx_check_relation(struct mx_chain *chain, struct gg_str sender, const struct
     const struct mx_event *parent;
     if (r.type.s == NULL || r.parent.s == NULL)
         return 0;
-    if (!storable(r.parent) || !storable(r.key))
+    if (!storable(r.parent) || (gg_str_is(r.type, "m.annotation") && !storable(r.key)))
         return gg_refuse(err, 400, "M_UNKNOWN", "Can't send relation to unknown event");
     int rc = mx_store_events(chain->server, &r.parent, 1, false, chain->arena, &parent, err);
     if (rc == 0 && parent == NULL)
