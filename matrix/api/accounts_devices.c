@@ -48,7 +48,7 @@ int mx_api_rename_device(void *self, struct gg_request *rq, struct gg_error *err
     const json_t *body = gg_request_json(rq, err), *value = json_object_get(body, "display_name");
     struct gg_str name = mx_text(body, "display_name");
     if (value && !json_is_null(value) && !name.s)
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "display_name must be a string");
+        return gg_refuse(err, 400, "M_BAD_JSON", "display_name must be a string");
     int status = mx_device_check((struct gg_str){0}, name, err);
     if (status)
         return status;
@@ -88,12 +88,12 @@ int mx_api_delete_devices(void *self, struct gg_request *rq, struct gg_error *er
     const json_t *list = json_object_get(gg_request_json(rq, err), "devices");
     size_t n = json_array_size(list);
     if (!json_is_array(list))
-        return gg_refuse(err, 400, "M_MISSING_PARAM", "No devices supplied");
+        return gg_refuse(err, 400, list ? "M_BAD_JSON" : "M_MISSING_PARAM", "devices must be a list");
     struct gg_str *ids = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
     for (size_t i = 0; i < n; i++) {
         const json_t *id = json_array_get(list, i);
         if (!json_is_string(id))
-            return gg_refuse(err, 400, "M_INVALID_PARAM", "devices must be a list of device ids");
+            return gg_refuse(err, 400, "M_BAD_JSON", "devices must be a list of device ids");
         ids[i] = gg_strn(json_string_value(id), json_string_length(id));
     }
     return delete_devices(rq, ids, n, err);

@@ -3,7 +3,7 @@
 #include "api/e2ee.h"
 #include "e2ee/device_lists.h"
 
-enum { LARGE = 200 * 65536, SIGNATURES = 1 << 20 }; /* a message for each of many devices, the keys of many sessions: Synapse's bound */
+enum { LARGE = 200 * 65536, SIGNATURES = 1 << 20, UPLOAD = 2 << 20 }; /* a message for each of many devices, the keys of many sessions: Synapse's bound */
 
 #define CLIENT "/_matrix/client/(r0|v3|unstable)"
 #define KEYS "/_matrix/client/(api/v1|r0|v3|unstable)/keys"
@@ -35,8 +35,8 @@ const struct gg_route mx_routes_e2ee[] = {
     {.method = "PUT", .path = CLIENT "/sendToDevice/{type}/{txn_id}", .handler = mx_api_send_to_device, .resource = "client",
      .auth = GG_AUTH_GUEST, .flags = GG_ROUTE_JSON, .max_body = LARGE, .writer = "to_device",
      .doc = "messages to devices"},
-    WRITE("POST", KEYS "/upload", mx_api_keys_upload, LARGE, GG_AUTH_GUEST, "publish the device's keys"),
-    WRITE("POST", KEYS "/upload/{device_id}", mx_api_keys_upload, LARGE, GG_AUTH_GUEST, "publish the device's keys"),
+    WRITE("POST", KEYS "/upload", mx_api_keys_upload, UPLOAD, GG_AUTH_GUEST, "publish the device's keys"),
+    WRITE("POST", KEYS "/upload/{device_id}", mx_api_keys_upload, UPLOAD, GG_AUTH_GUEST, "publish the device's keys"),
     WRITE("POST", KEYS "/query", mx_api_keys_query, LARGE, GG_AUTH_GUEST, "keys of devices and users"),
     WRITE("POST", KEYS "/claim", mx_api_keys_claim, LARGE, GG_AUTH_GUEST, "take a one-time key of each device"),
     {.method = "GET", .path = KEYS "/changes", .handler = mx_api_keys_changes, .resource = "client", .auth = GG_AUTH_GUEST,

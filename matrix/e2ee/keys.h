@@ -7,7 +7,10 @@
 
 /* ---- uploading: on any process (keys_upload.c) ---- */
 
-enum { MX_ONE_TIME_KEYS_MAX = 500 }; /* of one algorithm that a device may hold, as Synapse */
+enum {
+    MX_ONE_TIME_KEYS_MAX = 500, /* of one algorithm that a device may hold, as Synapse */
+    MX_UPLOAD_KEYS_MAX = 5000,  /* in one request, of all algorithms */
+};
 
 struct mx_upload_key {
     struct gg_str algorithm, key_id; /* of "algorithm:id" */

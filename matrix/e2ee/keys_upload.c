@@ -110,6 +110,8 @@ static int read_named_keys(const struct mx_json *keys, const char *what, bool ca
         return 0;
     if (keys->kind != MX_JSON_OBJECT)
         return gg_refuse(err, 400, "M_BAD_JSON", "%s must be an object", what);
+    if (keys->n > MX_UPLOAD_KEYS_MAX)
+        return gg_refuse(err, 400, "M_TOO_LARGE", "%s: more than %d keys", what, MX_UPLOAD_KEYS_MAX);
     *out = GG_NEW_ARRAY(arena, struct mx_upload_key, keys->n + 1);
     for (uint32_t i = 0; i < keys->n; i++) {
         struct gg_str name = keys->members[i].key;

@@ -241,7 +241,7 @@ static int store(struct gg_txn *txn, void *arg, struct gg_error *err)
         struct gg_str *key = GG_NEW(s->arena, struct gg_str);
         for (size_t c = 0; c < GG_COUNT(columns); c++)
             columns[c][i] = values[c];
-        *key = pair_json(values[1], values[2], s->arena);
+        *key = pair_json(s->user_id, values[2], s->arena); /* the signer's name, whoever the target belongs to */
         mx_forget_add(&s->forget, "_get_e2e_cross_signing_signatures_for_device", key, 1);
     }
     int rc = gg_txn_queue(txn, &stmt, GG_PARAMS(gg_p_str(s->user_id), gg_p_texts(columns[0], s->n), gg_p_texts(columns[1], s->n),
