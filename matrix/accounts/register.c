@@ -6,6 +6,7 @@
 #include "accounts/accounts.h"
 #include "accounts/user_type.h"
 #include "accounts/username.h"
+#include "rooms/auto_join.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -68,7 +69,9 @@ int mx_register(struct mx_server *server, const struct mx_registration *registra
                                .admin = registration->admin,
                                .approved = true};
     status = mx_users_create(server, &user, err);
-    if (!status)
-        gg_info(&logger, "registered %.*s", GG_FMT(*user_id_out));
-    return status;
+    if (status)
+        return status;
+    gg_info(&logger, "registered %.*s", GG_FMT(*user_id_out));
+    mx_auto_join(server, *user_id_out, false, arena);
+    return 0;
 }

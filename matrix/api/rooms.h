@@ -5,7 +5,7 @@
 #include <ganglion/matrix/rooms.h>
 
 gg_handler_fn mx_api_create_room, mx_api_send, mx_api_put_state, mx_api_redact, mx_api_join, mx_api_join_room, mx_api_leave,
-    mx_api_invite, mx_api_kick, mx_api_ban, mx_api_unban, mx_api_forget, mx_api_knock, mx_api_upgrade;
+    mx_api_invite, mx_api_kick, mx_api_ban, mx_api_unban, mx_api_forget, mx_api_knock, mx_api_upgrade, mx_api_third_party_bound;
 gg_handler_fn mx_api_get_alias, mx_api_put_alias, mx_api_delete_alias, mx_api_room_aliases;
 gg_handler_fn mx_api_hierarchy, mx_api_room_summary, mx_api_mutual_rooms;
 gg_handler_fn mx_api_public_rooms, mx_api_search_public_rooms, mx_api_get_listed, mx_api_put_listed, mx_api_put_network_listed,

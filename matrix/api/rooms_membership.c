@@ -4,9 +4,13 @@
 
 #include "accounts/accounts.h"
 #include "rooms/forget.h"
+#include "rooms/third_party.h"
 #include "storage/directory.h"
 
+#include <ganglion/log.h>
 #include <ganglion/matrix/id.h>
+
+static struct gg_logger logger = {"ganglion.rooms"};
 
 /* ---- how often ---- */
 
@@ -65,8 +69,6 @@ static const struct {
 static int read_target(struct gg_request *rq, struct gg_str body, struct gg_str *target, struct gg_error *err)
 {
     *target = mx_json_string(mx_json_get(body, "user_id"), gg_request_arena(rq));
-    if (target->s == NULL && mx_json_get(body, "medium").s != NULL)
-        return gg_refuse(err, 403, "M_FORBIDDEN", "Invites by third-party identifier are not offered by this server");
     return target->s != NULL ? 0 : gg_refuse(err, 400, "M_MISSING_PARAM", "Missing required key: user_id");
 }
 
@@ -99,14 +101,52 @@ static int change_membership(struct gg_request *rq, const char *action, struct g
         return rc != 0 ? rc : gg_reply_empty_object(rq);                                     \
     }
 ACTION(leave)
-ACTION(invite)
 ACTION(kick)
 ACTION(ban)
 ACTION(unban)
 
+static bool names_address(struct gg_str body)
+{
+    return mx_json_get(body, "medium").s != NULL || mx_json_get(body, "address").s != NULL;
+}
+
+static int invite_address(struct gg_request *rq, struct gg_str body, struct gg_error *err)
+{
+    struct mx_third_party whom;
+    int rc = mx_third_party_read(body, gg_request_arena(rq), &whom, err);
+    if (rc == 0)
+        rc = limit(rq, "rc_third_party_invite", gg_str(mx_requester_of(rq)->user_id), err);
+    return rc != 0 ? rc : mx_third_party_invite(mx_server_of_request(rq), mx_requester_of(rq), mx_api_param(rq, "room_id"), &whom,
+                                                gg_request_arena(rq), err);
+}
+
+int mx_api_invite(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_str body;
+    int rc = mx_api_object_body(rq, &body, err);
+    if (rc == 0 && mx_json_get(body, "user_id").s == NULL && names_address(body))
+        rc = invite_address(rq, body, err);
+    else if (rc == 0)
+        rc = change_membership(rq, "invite", mx_api_param(rq, "room_id"), false, err);
+    return rc != 0 ? rc : gg_reply_empty_object(rq);
+}
+
+/* Who was invited by address brings the proof that the address is theirs. */
+static int take_up_invite(struct gg_request *rq, struct gg_str room_id, struct gg_error *err)
+{
+    struct gg_str body, proof;
+    int rc = mx_api_object_body(rq, &body, err);
+    if (rc != 0 || (proof = mx_json_get(body, "third_party_signed")).s == NULL)
+        return rc;
+    return mx_third_party_exchange(mx_server_of_request(rq), room_id, mx_json_string(mx_json_get(proof, "sender"), gg_request_arena(rq)),
+                                   proof, gg_request_arena(rq), err);
+}
+
 int mx_api_join_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    int rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), false, err);
+    int rc = take_up_invite(rq, mx_api_param(rq, "room_id"), err);
+    if (rc == 0)
+        rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), false, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", mx_api_param(rq, "room_id"));
 }
 
@@ -128,6 +168,8 @@ int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str room_id;
     int rc = mx_api_find_room(rq, &room_id, err);
+    if (rc == 0)
+        rc = take_up_invite(rq, room_id, err);
     if (rc == 0)
         rc = change_membership(rq, "join", room_id, true, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room_id);
@@ -158,5 +200,30 @@ int mx_api_put_member(struct gg_request *rq, struct gg_str room_id, struct gg_st
 int mx_api_forget(void *self, struct gg_request *rq, struct gg_error *err)
 {
     int rc = mx_room_forget(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"), err);
+    return rc != 0 ? rc : gg_reply_empty_object(rq);
+}
+
+/* ---- an identity server tells that an address has found its user ---- */
+
+/* Whoever calls proves nothing; each invite carries its own proof, which the auth rules check. One that fails does not
+ * keep the others out. */
+int mx_api_third_party_bound(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct gg_str body;
+    int rc = mx_api_object_body(rq, &body, err);
+    struct gg_str invites = rc == 0 ? mx_json_get(body, "invites") : (struct gg_str){0};
+    if (rc == 0 && invites.s != NULL && !mx_json_is_array(invites))
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "invites must be a list");
+    struct mx_json_iter it = mx_json_iter(invites.s != NULL ? invites : GG_STR("[]"));
+    while (rc == 0 && mx_json_next(&it)) {
+        struct gg_str room_id = mx_json_string(mx_json_get(it.value, "room_id"), arena);
+        struct gg_str sender = mx_json_string(mx_json_get(it.value, "sender"), arena);
+        struct gg_str proof = mx_json_get(it.value, "signed");
+        struct gg_error one = GG_ERROR_INIT;
+        if (room_id.s != NULL && mx_room_id_valid(room_id) && proof.s != NULL &&
+            mx_third_party_exchange(mx_server_of_request(rq), gg_arena_str(arena, room_id), sender, proof, arena, &one) != 0)
+            gg_info(&logger, "an invite by address to %.*s was not taken up: %s", GG_FMT(room_id), one.message);
+    }
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }

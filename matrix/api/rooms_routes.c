@@ -107,6 +107,8 @@ const struct gg_route mx_routes_rooms[] = {
     SUMMARY("/_matrix/client/unstable/im.nheko.summary/rooms/{room_identifier}/summary", .doc = "the same, as it was first"),
     {.method = "GET", .path = "/_matrix/client/(v1|unstable)/mutual_rooms", .handler = mx_api_mutual_rooms, .resource = "client",
      .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .writer = GG_WRITER_MAIN, .doc = "rooms in common with another user"},
+    {.method = "POST", .path = "/_matrix/federation/v1/3pid/onbind", .handler = mx_api_third_party_bound, .resource = "federation",
+     .max_body = 1024 * 1024, .doc = "an identity server tells whose an address is"},
     READ(CLIENT "/joined_rooms", mx_api_joined_rooms, .doc = "rooms that the caller is joined to"),
     {0},
 };

@@ -3,6 +3,7 @@
 #include "api/rooms.h"
 
 #include "presence/presence.h"
+#include "accounts/accounts.h"
 #include "rooms/access.h"
 #include "rooms/create.h"
 #include "rooms/upgrade.h"
@@ -28,10 +29,29 @@ int mx_api_reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 
 /* ---- createRoom ---- */
 
+/* Inviting by making rooms is inviting. */
+static int limit_invites(struct gg_request *rq, struct gg_str body, struct gg_error *err)
+{
+    static const struct {
+        const char *member, *class;
+    } kinds[] = {{"invite", "rc_invites.per_issuer"}, {"invite_3pid", "rc_third_party_invite"}};
+    int rc = 0;
+    for (size_t k = 0; k < GG_COUNT(kinds); k++) {
+        struct gg_str list = mx_json_get(body, kinds[k].member);
+        size_t n = mx_json_is_array(list) ? mx_json_length(list) : 0;
+        for (size_t i = 0; rc == 0 && i < n; i++)
+            rc = mx_limit(mx_server_of_request(rq), kinds[k].class, gg_str(mx_requester_of(rq)->user_id), gg_request_principal(rq),
+                          true, err);
+    }
+    return rc;
+}
+
 int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str body, room_id, alias;
     int rc = content_body(rq, &body, err);
+    if (rc == 0)
+        rc = limit_invites(rq, body, err);
     if (rc == 0)
         rc = mx_room_create(mx_server_of_request(rq), mx_requester_of(rq), body, gg_request_arena(rq), &room_id, &alias, err);
     if (rc != 0)

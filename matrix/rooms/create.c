@@ -35,6 +35,16 @@ struct gg_str mx_room_id_draw(struct mx_server *server, const struct mx_room_ver
     return gg_str(gg_arena_printf(arena, "!%s:%s", opaque, server->name));
 }
 
+/* The room stands: an address that cannot be invited makes the request fail all the same, as in Synapse. */
+static int invite_addresses(struct mx_room_plan *p, struct gg_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < p->n_third_party; i++)
+        rc = mx_third_party_invite(p->chain->server, p->chain->requester, p->chain->room_id, &p->third_party[i],
+                                   p->chain->arena, err);
+    return rc;
+}
+
 /* taken: the room id is in use, which another process can bring about for ids that are hashes. */
 static int create_once(struct mx_server *server, const struct mx_requester *requester, struct gg_str body,
                        struct mx_chain *chain, struct mx_room_plan *p, bool *taken, struct gg_error *err)
@@ -48,7 +58,9 @@ static int create_once(struct mx_server *server, const struct mx_requester *requ
     mx_chain_begin_empty(chain, server, requester, p->version, mx_room_id_draw(server, p->version, arena), arena);
     chain->now_ms = mx_room_creation_time(server);
     rc = mx_room_plan_add_events(p, err);
-    return rc == 0 ? mx_room_plan_write(p, taken, err) : rc;
+    if (rc == 0)
+        rc = mx_room_plan_write(p, taken, err);
+    return rc == 0 ? invite_addresses(p, err) : rc;
 }
 
 int mx_room_create(struct mx_server *server, const struct mx_requester *requester, struct gg_str body,

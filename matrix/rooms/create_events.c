@@ -3,6 +3,7 @@
 #include "rooms/membership.h"
 
 #include <ganglion/buf.h>
+#include <ganglion/config.h>
 
 int mx_room_plan_add(struct mx_room_plan *p, const char *type, struct gg_str state_key, const struct mx_json *content,
                      struct gg_error *err)
@@ -123,6 +124,50 @@ static struct mx_json *default_levels(struct mx_room_plan *p)
     return content;
 }
 
+static struct mx_json *json_of(const struct gg_node *node, struct gg_arena *arena)
+{
+    struct mx_json *out = NULL;
+    const char *key;
+    switch (gg_node_kind(node)) {
+    case GG_NODE_MAP: /* users, events, notifications: one level, of levels */
+        out = mx_json_object(arena);
+        for (size_t i = 0; i < gg_node_count(node); i++) {
+            const struct gg_node *value = gg_node_at(node, i, &key);
+            if (gg_node_kind(value) == GG_NODE_INT)
+                mx_json_set(out, arena, key, mx_json_new_i64(arena, gg_node_int(value)));
+        }
+        return out;
+    case GG_NODE_INT:
+        return mx_json_new_i64(arena, gg_node_int(node));
+    default:
+        return NULL;
+    }
+}
+
+/* default_power_level_content_override: by preset, whole members of the content. */
+static void add_configured_levels(struct mx_room_plan *p, struct mx_json *content)
+{
+    const struct gg_node *all = gg_config_node(p->chain->server->config, "default_power_level_content_override");
+    const struct gg_node *mine = all != NULL ? gg_node_get(all, p->preset->name) : NULL;
+    const char *key;
+    for (size_t i = 0; mine != NULL && gg_node_kind(mine) == GG_NODE_MAP && i < gg_node_count(mine); i++) {
+        struct mx_json *value = json_of(gg_node_at(mine, i, &key), p->chain->arena);
+        if (value != NULL)
+            mx_json_set(content, p->chain->arena, key, value);
+    }
+}
+
+/* Creators of version 12 are above power levels, and not among them. */
+static int check_creators_absent(struct mx_room_plan *p, const struct mx_json *levels, struct gg_error *err)
+{
+    const struct mx_json *users = mx_json_member(levels, "users");
+    if (!p->version->creators_privileged || users == NULL || users->kind != MX_JSON_OBJECT)
+        return 0;
+    if (mx_json_member(users, gg_arena_strndup(p->chain->arena, p->creator.s, p->creator.n)) != NULL)
+        return gg_refuse(err, 400, "M_UNKNOWN", "Creator user %.*s must not appear in content.users", GG_FMT(p->creator));
+    return 0;
+}
+
 static int add_power_levels(struct mx_room_plan *p, struct gg_error *err)
 {
     struct gg_arena *arena = p->chain->arena;
@@ -140,10 +185,12 @@ static int add_power_levels(struct mx_room_plan *p, struct gg_error *err)
     if (users != NULL && !p->version->creators_privileged && mx_json_member(users, gg_arena_strndup(arena, p->creator.s, p->creator.n)) == NULL)
         return gg_refuse(err, 400, "M_BAD_JSON", "Not a valid power_level_content_override: 'users' does not hold the creator");
     struct mx_json *content = default_levels(p);
+    add_configured_levels(p, content);
     for (uint32_t i = 0; over != NULL && i < over->n; i++)
         mx_json_set(content, arena, gg_arena_strndup(arena, over->members[i].key.s, over->members[i].key.n),
                     over->members[i].value);
-    return mx_room_plan_add(p, "m.room.power_levels", GG_STR(""), content, err);
+    int rc = check_creators_absent(p, content, err);
+    return rc == 0 ? mx_room_plan_add(p, "m.room.power_levels", GG_STR(""), content, err) : rc;
 }
 
 static int add_preset_state(struct mx_room_plan *p, struct gg_error *err)
@@ -158,6 +205,17 @@ static int add_preset_state(struct mx_room_plan *p, struct gg_error *err)
     if (rc == 0 && p->preset->guests && !in_initial_state(p, "m.room.guest_access"))
         rc = add_simple(p, "m.room.guest_access", "guest_access", GG_STR("can_join"), err);
     return rc;
+}
+
+/* encryption_enabled_by_default_for_room_type: "invite" is for the rooms that one is invited to. */
+static int add_encryption(struct mx_room_plan *p, struct gg_error *err)
+{
+    const char *which = gg_config_text(p->chain->server->config, "encryption_enabled_by_default_for_room_type");
+    bool private = strcmp(p->preset->join_rule, "public") != 0;
+    if (p->upgrade || in_initial_state(p, "m.room.encryption") ||
+        !(strcmp(which, "all") == 0 || (strcmp(which, "invite") == 0 && private)))
+        return 0;
+    return add_simple(p, "m.room.encryption", "algorithm", GG_STR("m.megolm.v1.aes-sha2"), err);
 }
 
 static int add_initial_state(struct mx_room_plan *p, struct gg_error *err)
@@ -202,6 +260,14 @@ static int add_names(struct mx_room_plan *p, struct gg_error *err)
     return rc;
 }
 
+static bool named_before(const struct mx_json *list, uint32_t i)
+{
+    for (uint32_t k = 0; k < i; k++)
+        if (gg_str_eq(list->items[k]->text, list->items[i]->text))
+            return true;
+    return false;
+}
+
 static int add_invites(struct mx_room_plan *p, struct gg_error *err)
 {
     struct gg_str stripped = {0};
@@ -210,6 +276,8 @@ static int add_invites(struct mx_room_plan *p, struct gg_error *err)
         rc = mx_stripped_state(p->chain, &stripped, err);
     for (uint32_t i = 0; rc == 0 && p->invites != NULL && i < p->invites->n; i++) {
         struct gg_str user = p->invites->items[i]->text, content;
+        if (named_before(p->invites, i))
+            continue;
         rc = mx_member_content(p->chain->server, user, GG_STR("invite"), (struct gg_str){0}, (struct gg_str){0}, p->is_direct,
                                p->chain->arena, &content, err);
         struct mx_chain_event e = {.type = GG_STR("m.room.member"), .sender = p->creator, .state_key = user,
@@ -224,7 +292,8 @@ static int add_invites(struct mx_room_plan *p, struct gg_error *err)
 int mx_room_plan_add_events(struct mx_room_plan *p, struct gg_error *err)
 {
     int (*const steps[])(struct mx_room_plan *, struct gg_error *) = {add_create, add_creator_join, add_power_levels,
-                                                              add_preset_state, add_initial_state, add_names, add_invites};
+                                                              add_preset_state, add_initial_state, add_names, add_encryption,
+                                                                     add_invites};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < GG_COUNT(steps); i++)
         rc = steps[i](p, err);

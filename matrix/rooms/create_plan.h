@@ -4,6 +4,7 @@
 #define MX_ROOMS_CREATE_PLAN_H
 
 #include "rooms/create.h"
+#include "rooms/third_party.h"
 
 struct mx_room_plan {
     struct mx_chain *chain;
@@ -13,6 +14,8 @@ struct mx_room_plan {
     struct gg_str alias;            /* s NULL: none */
     struct gg_str creator;
     const struct mx_json *invites, *initial_state;
+    struct mx_third_party *third_party; /* invited by address, once the room stands */
+    size_t n_third_party;
     bool is_public, is_direct;
     bool upgrade;                   /* made by us of an older room: is_public holds, initial_state may ban */
 };

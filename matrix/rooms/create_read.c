@@ -3,7 +3,10 @@
 #include "rooms/create_plan.h"
 #include "storage/directory.h"
 
+#include <ganglion/config.h>
 #include <ganglion/matrix/id.h>
+
+enum { MAX_THIRD_PARTY = 50 }; /* each asks another server */
 
 static int bad(struct gg_error *err, const char *what)
 {
@@ -76,13 +79,50 @@ static int read_invites(struct mx_room_plan *p, struct gg_error *err)
     return 0;
 }
 
-/* There is no identity server to ask; who wants one is told so before a room exists. */
 static int read_third_party_invites(struct mx_room_plan *p, struct gg_error *err)
 {
     const struct mx_json *invites = mx_json_member(p->body, "invite_3pid");
-    if (invites == NULL || invites->kind == MX_JSON_NULL || (invites->kind == MX_JSON_ARRAY && invites->n == 0))
+    struct gg_arena *arena = p->chain->arena;
+    if (invites == NULL || invites->kind == MX_JSON_NULL)
         return 0;
-    return gg_refuse(err, 400, "M_INVALID_PARAM", "Invites by third-party identifier are not offered by this server");
+    if (invites->kind != MX_JSON_ARRAY || invites->n > MAX_THIRD_PARTY)
+        return bad(err, "invite_3pid must be a list, and not a long one");
+    p->third_party = GG_NEW_ARRAY(arena, struct mx_third_party, invites->n + 1);
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && i < invites->n; i++) {
+        struct gg_buf text = GG_BUF_INIT;
+        mx_json_write(&text, invites->items[i]);
+        rc = mx_third_party_read(gg_buf_view(&text), arena, &p->third_party[p->n_third_party++], err);
+        gg_buf_done(&text);
+    }
+    return rc;
+}
+
+/* From version 12 on: who else stands above all power levels. */
+static int read_creators(struct mx_room_plan *p, struct gg_error *err)
+{
+    const struct mx_json *content = mx_json_member(p->body, "creation_content");
+    if (content == NULL || content->kind == MX_JSON_NULL)
+        return 0;
+    if (content->kind != MX_JSON_OBJECT)
+        return bad(err, "creation_content must be an object");
+    const struct mx_json *creators = mx_json_member(content, "additional_creators");
+    if (creators == NULL || !p->version->creators_privileged)
+        return 0;
+    if (creators->kind != MX_JSON_ARRAY)
+        return gg_refuse(err, 400, "M_FORBIDDEN", "additional_creators must be an array");
+    for (uint32_t i = 0; i < creators->n; i++)
+        if (creators->items[i]->kind != MX_JSON_STRING || !mx_user_id_valid(creators->items[i]->text))
+            return gg_refuse(err, 400, "M_FORBIDDEN", "entry in additional_creators is not a valid user ID");
+    return 0;
+}
+
+static int check_inviting(struct mx_room_plan *p, struct gg_error *err)
+{
+    bool invites = (p->invites != NULL && p->invites->n > 0) || p->n_third_party > 0;
+    if (invites && !p->chain->requester->admin && gg_config_bool(p->chain->server->config, "block_non_admin_invites"))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Invites have been disabled on this server");
+    return 0;
 }
 
 static int read_initial_state(struct mx_room_plan *p, struct gg_error *err)
@@ -127,6 +167,10 @@ int mx_room_plan_read(struct mx_room_plan *p, struct gg_error *err)
         rc = read_invites(p, err);
     if (rc == 0)
         rc = read_third_party_invites(p, err);
+    if (rc == 0)
+        rc = check_inviting(p, err);
+    if (rc == 0)
+        rc = read_creators(p, err);
     if (rc == 0)
         rc = read_initial_state(p, err);
     return rc == 0 ? read_alias(p, err) : rc;
