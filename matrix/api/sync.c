@@ -1,37 +1,14 @@
 /* matrix/api/sync.c: GET /sync: computes, and waits while there is nothing to say. */
 #include "accounts/accounts.h"
 #include "presence/presence.h"
+#include "sync/catch_up.h"
 #include "sync/parts.h"
 
 #include <ganglion/fiber.h>
 #include <ganglion/matrix/api.h>
 #include <ganglion/matrix/notifier.h>
 
-enum { CATCH_UP_MS = 10000, MAX_TIMEOUT_MS = 24 * 3600 * 1000 };
-
-/* A token may come from a worker that is ahead of us: answering it at once would show the past. */
-static int catch_up(struct mx_server *server, const struct mx_token *since, struct gg_error *err)
-{
-    const struct {
-        struct gg_stream *stream;
-        int64_t position;
-    } waits[] = {{server->events, since->room.at.min},
-                 {server->receipts, since->receipts.min},
-                 {server->account_data, since->account_data},
-                 {server->presence, since->presence},
-                 {server->push_rules, since->push_rules},
-                 {server->to_device, since->to_device},
-                 {server->device_lists, since->device_lists.min}};
-    int64_t deadline = gg_deadline(CATCH_UP_MS);
-    for (size_t i = 0; i < GG_COUNT(waits); i++) {
-        if (gg_stream_upto(waits[i].stream) >= waits[i].position)
-            continue;
-        int rc = gg_stream_wait_upto(waits[i].stream, waits[i].position, deadline);
-        if (rc != 0 && rc != GG_E_TIMEOUT)
-            return gg_fail(err, rc, "waiting for the stream %s", gg_stream_def(waits[i].stream)->name);
-    }
-    return 0;
-}
+enum { MAX_TIMEOUT_MS = 24 * 3600 * 1000 };
 
 static int compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err)
 {
@@ -121,7 +98,7 @@ static int handle_sync(void *self, struct gg_request *rq, struct gg_error *err)
     bool again = true;
     int rc = mx_sync_read_query(rq, &query, err);
     if (rc == 0 && query.has_since)
-        rc = catch_up(server, &query.since, err);
+        rc = mx_sync_catch_up(server, &query.since, err);
     if (rc == 0 && query.has_since)
         rc = begin_parts(server, &query, err);
     if (rc == 0)

@@ -38,17 +38,21 @@ void mx_presence_visit_end(struct mx_visit *visit); /* NULL is fine */
 
 /* ---- reading ---- */
 
-/* What is known of a user; offline if nothing is. */
-GG_YIELDS GG_CHECKED int mx_presence_get(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
-                                         struct mx_presence_state *out, struct gg_error *err);
-/* Does the reader share a room with the user, or is it themselves? */
-GG_YIELDS GG_CHECKED int mx_presence_may_see(struct mx_server *server, struct gg_str reader, struct gg_str user_id,
-                                             struct gg_arena *arena, bool *out, struct gg_error *err);
-
 struct mx_presence_seen {
     struct gg_str user_id;
     struct mx_presence_state state;
 };
+
+/* What is known of a user; offline if nothing is. */
+GG_YIELDS GG_CHECKED int mx_presence_get(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                                         struct mx_presence_state *out, struct gg_error *err);
+/* The same of n users, in the order asked, in the arena. */
+GG_YIELDS GG_CHECKED int mx_presence_get_all(struct mx_server *server, const struct gg_str *users, size_t n,
+                                             struct gg_arena *arena, struct mx_presence_seen **out, struct gg_error *err);
+/* Does the reader share a room with the user, or is it themselves? */
+GG_YIELDS GG_CHECKED int mx_presence_may_see(struct mx_server *server, struct gg_str reader, struct gg_str user_id,
+                                             struct gg_arena *arena, bool *out, struct gg_error *err);
+
 /* Those whom the reader may see and who changed in (from, now]; from 0: all who are not offline (all: also those).
  * In the arena, each user once. */
 GG_YIELDS GG_CHECKED int mx_presence_since(struct mx_server *server, struct gg_str reader, int64_t from, bool all,

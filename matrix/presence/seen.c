@@ -157,6 +157,31 @@ int mx_presence_get(struct mx_server *server, struct gg_str user_id, struct gg_a
     return rc;
 }
 
+int mx_presence_get_all(struct mx_server *server, const struct gg_str *users, size_t n, struct gg_arena *arena,
+                        struct mx_presence_seen **out, struct gg_error *err)
+{
+    struct mx_presence_row *rows;
+    size_t n_rows;
+    *out = GG_NEW_ARRAY(arena, struct mx_presence_seen, n + 1);
+    int rc = mx_presence_load_users(server, users, n, arena, &rows, &n_rows, err);
+    if (rc != 0)
+        return rc;
+    struct gg_map *states = gg_map_new(NULL);
+    for (size_t i = 0; i < n_rows; i++)
+        gg_map_put(states, rows[i].user_id, &rows[i].state);
+    for (size_t i = 0; i < n; i++) {
+        const struct mx_presence_state *known = mx_presence_book_get(server->who_is_there->book, users[i]);
+        const struct mx_presence_state *state = known != NULL ? known : gg_map_get(states, users[i]);
+        (*out)[i].user_id = users[i];
+        if (state != NULL)
+            (*out)[i].state = *state;
+        if (state != NULL && state->status_msg.s != NULL)
+            (*out)[i].state.status_msg = gg_arena_str(arena, state->status_msg);
+    }
+    gg_map_free(states);
+    return 0;
+}
+
 void mx_presence_write_event(struct gg_buf *out, const struct mx_presence_seen *seen, bool old, int64_t now)
 {
     gg_buf_lit(out, "{\"type\":\"m.presence\",");

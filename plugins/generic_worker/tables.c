@@ -13,6 +13,7 @@ const struct gg_route *const generic_worker_routes[] = {
     mx_routes_sliding,
     mx_routes_userdata,
     mx_routes_presence,
+    mx_routes_old_sync,
     mx_routes_e2ee,
     NULL,
 };

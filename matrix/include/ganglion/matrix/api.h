@@ -12,6 +12,7 @@ GG_API extern const struct gg_route mx_routes_sync[];
 GG_API extern const struct gg_route mx_routes_sliding[];
 GG_API extern const struct gg_route mx_routes_userdata[];
 GG_API extern const struct gg_route mx_routes_presence[];
+GG_API extern const struct gg_route mx_routes_old_sync[];
 GG_API extern const struct gg_route mx_routes_accounts[];
 GG_API extern const struct gg_route mx_routes_e2ee[];
 /* Those that only the main process serves. */
