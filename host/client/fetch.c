@@ -1,159 +1,24 @@
-/* Requests to the world: libcurl multi, driven by the loop's events and timers. */
-#include "client/client.h"
+/* Requests to the world: HTTP by libcurl. */
+#include "client/curl.h"
 
-#include <ganglion/memory.h>
-#include "client/deny.h"
-#include "fiber/loop.h"
-#include "main/host.h"
-
-#include <curl/curl.h>
-#include <event2/event.h>
-#include <ganglion/config.h>
-#include <ganglion/fiber.h>
+#include <ganglion/buf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct gg_logger logger = {"ganglion.client"};
-
-enum { KEEP_HANDLES = 16, KEEP_CONNECTIONS = 256, CONNECT_MS = 10000 };
+enum { CONNECT_MS = 10000 };
 #define MAX_ANSWER ((size_t)50 << 20)
 
-struct gg_curl {
-    CURLM *multi;
-    struct gg_timer *timer;
-    struct gg_deny deny;
-    CURL *spare[KEEP_HANDLES];
-    size_t n_spare;
-};
-
 struct call { /* on the stack of the fiber that waits */
-    struct gg_curl *curl;
-    CURL *easy;
+    struct gg_curl_call transfer;
     const struct gg_client_request *request;
     struct gg_arena *arena;
     struct gg_buf body, head;
-    struct gg_cond done_cond;
     size_t max;
-    CURLcode result;
-    bool done, too_much, refused;
+    bool too_much, refused;
 };
-
-/* ---- curl's wishes: sockets and a timer ---- */
-
-static void finish_calls(struct gg_curl *curl)
-{
-    int left;
-    for (CURLMsg *message; (message = curl_multi_info_read(curl->multi, &left)) != NULL;) {
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        struct call *call = NULL;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        call->result = message->data.result;
-        call->done = true;
-        gg_cond_broadcast(&call->done_cond);
-    }
-}
-
-static void act(struct gg_curl *curl, curl_socket_t fd, int what)
-{
-    int running;
-    curl_multi_socket_action(curl->multi, fd, what, &running);
-    finish_calls(curl);
-}
-
-static void on_socket_event(evutil_socket_t fd, short what, void *arg)
-{
-    act(arg, fd, ((what & EV_READ) != 0 ? CURL_CSELECT_IN : 0) | ((what & EV_WRITE) != 0 ? CURL_CSELECT_OUT : 0));
-}
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    struct gg_curl *curl = arg;
-    struct event *event = socket_arg;
-    if (event != NULL)
-        event_free(event);
-    event = NULL;
-    if (what != CURL_POLL_REMOVE) {
-        short want = (short)(((what & CURL_POLL_IN) != 0 ? EV_READ : 0) | ((what & CURL_POLL_OUT) != 0 ? EV_WRITE : 0));
-        event = event_new(gg_loop_base(), fd, (short)(want | EV_PERSIST), on_socket_event, curl);
-        GG_ASSERT(event != NULL && event_add(event, NULL) == 0);
-    }
-    curl_multi_assign(curl->multi, fd, event);
-    return 0;
-}
-
-static void on_timeout(void *arg)
-{
-    struct gg_curl *curl = arg;
-    curl->timer = NULL;
-    act(curl, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_timer(CURLM *multi, long ms, void *arg)
-{
-    struct gg_curl *curl = arg;
-    if (curl->timer != NULL)
-        gg_timer_stop(curl->timer);
-    curl->timer = ms >= 0 ? gg_timer_start(ms, on_timeout, curl) : NULL;
-    return 0;
-}
-
-/* ---- set-up, by the first request ---- */
-
-static size_t read_ranges(const struct gg_config *config, const char *key, struct gg_range **out)
-{
-    size_t n, used = 0;
-    const char *const *texts = gg_config_texts(config, key, &n);
-    *out = gg_xcalloc(n + 1, sizeof(**out));
-    for (size_t i = 0; i < n; i++) {
-        struct gg_error err = GG_ERROR_INIT;
-        if (gg_range_parse(texts[i], &(*out)[used], &err) == 0)
-            used++;
-        else
-            gg_err(&logger, "%s: %s", key, err.message);
-    }
-    return used;
-}
-
-/* One for checked peers and one for the others: kept connections are shared inside each, and a connection that was
- * never checked must not serve a request that asks for it. */
-static struct gg_curl *curl_of(struct gg_client *client, bool checked)
-{
-    struct gg_curl *curl = client->curl[checked];
-    if (curl != NULL)
-        return curl;
-    curl = gg_xcalloc(1, sizeof(*curl));
-    GG_ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-    curl->multi = curl_multi_init();
-    GG_ASSERT(curl->multi != NULL);
-    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(curl->multi, CURLMOPT_SOCKETDATA, curl);
-    curl_multi_setopt(curl->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(curl->multi, CURLMOPT_TIMERDATA, curl);
-    curl_multi_setopt(curl->multi, CURLMOPT_MAXCONNECTS, (long)KEEP_CONNECTIONS);
-    if (client->host->config != NULL) {
-        curl->deny.n_denied = read_ranges(client->host->config, "ip_range_blacklist", &curl->deny.denied);
-        curl->deny.n_allowed = read_ranges(client->host->config, "ip_range_whitelist", &curl->deny.allowed);
-    }
-    return client->curl[checked] = curl;
-}
-
-void gg_curl_free(struct gg_curl *curl)
-{
-    if (curl == NULL)
-        return;
-    while (curl->n_spare > 0)
-        curl_easy_cleanup(curl->spare[--curl->n_spare]);
-    curl_multi_cleanup(curl->multi);
-    if (curl->timer != NULL)
-        gg_timer_stop(curl->timer);
-    free(curl->deny.denied);
-    free(curl->deny.allowed);
-    free(curl);
-    curl_global_cleanup();
-}
 
 /* ---- one transfer ---- */
 
@@ -183,7 +48,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct call *call = arg;
-    if (call->request->public_only && !gg_deny_allows(&call->curl->deny, &address->addr)) {
+    if (call->request->public_only && !gg_deny_allows(&call->transfer.curl->deny, &address->addr)) {
         call->refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -201,16 +66,14 @@ static struct curl_slist *headers_of(const struct gg_client_request *request)
 static void set_options(struct call *call, struct curl_slist *headers)
 {
     const struct gg_client_request *request = call->request;
-    CURL *easy = call->easy;
+    CURL *easy = call->transfer.easy;
     curl_easy_setopt(easy, CURLOPT_URL, request->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, request->max_redirects > 0 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)request->max_redirects);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "Ganglion");
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -244,7 +107,7 @@ static int status_of(const struct call *call, bool sent)
         return GG_E_FORBIDDEN;
     if (call->too_much)
         return GG_E_LIMIT;
-    switch (call->result) {
+    switch (call->transfer.result) {
     case CURLE_OK:
         return 0;
     case CURLE_URL_MALFORMAT:
@@ -272,9 +135,9 @@ static void take_answer(struct call *call, struct gg_client_answer *out)
 {
     long status = 0, sent = 0;
     char *type = NULL;
-    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
-    curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_REQUEST_SIZE, &sent);
     out->status = (int)status;
     out->connected = sent > 0;
     out->content_type = gg_arena_str(call->arena, gg_str(type != NULL ? type : ""));
@@ -285,51 +148,27 @@ static void take_answer(struct call *call, struct gg_client_answer *out)
     out->body = gg_strn(data, n);
 }
 
-static CURL *take_handle(struct gg_curl *curl)
-{
-    CURL *easy = curl->n_spare > 0 ? curl->spare[--curl->n_spare] : curl_easy_init();
-    GG_ASSERT(easy != NULL);
-    return easy;
-}
-
-static void give_handle(struct gg_curl *curl, CURL *easy)
-{
-    if (curl->n_spare == KEEP_HANDLES) {
-        curl_easy_cleanup(easy);
-        return;
-    }
-    curl_easy_reset(easy);
-    curl->spare[curl->n_spare++] = easy;
-}
-
 int gg_client_fetch(struct gg_host *host, const struct gg_client_request *request, struct gg_arena *arena,
                     struct gg_client_answer *out, struct gg_error *err)
 {
-    struct gg_curl *curl = curl_of(gg_client_of(host), request->public_only);
-    struct call call = {.curl = curl, .request = request, .arena = arena, .body = GG_BUF_INIT, .head = GG_BUF_INIT};
+    struct call call = {.request = request, .arena = arena, .body = GG_BUF_INIT, .head = GG_BUF_INIT};
     struct curl_slist *headers = headers_of(request);
     memset(out, 0, sizeof(*out));
     call.max = request->max_answer != 0 ? request->max_answer : MAX_ANSWER;
-    call.easy = take_handle(curl);
-    gg_cond_init(&call.done_cond);
+    gg_curl_begin(host, request->public_only, &call.transfer);
     set_options(&call, headers);
-    int rc = 0;
-    if (curl_multi_add_handle(curl->multi, call.easy) != CURLM_OK)
-        rc = gg_fail(err, GG_E_INTERNAL, "curl takes no more requests");
-    while (rc == 0 && !call.done)
-        rc = gg_cond_wait(&call.done_cond, GG_FOREVER);
+    int rc = gg_curl_wait(&call.transfer, err);
     take_answer(&call, out);
-    curl_multi_remove_handle(curl->multi, call.easy);
-    give_handle(curl, call.easy);
+    gg_curl_end(&call.transfer);
     curl_slist_free_all(headers);
     gg_buf_done(&call.head);
     gg_buf_done(&call.body);
-    if (!call.done)
+    if (!call.transfer.done)
         return err->code != 0 ? rc : gg_fail(err, rc, "%s was not answered in time", request->url);
     rc = status_of(&call, out->connected);
     if (rc == GG_E_FORBIDDEN)
         return gg_fail(err, rc, "%s is at an address that must not be asked", request->url);
-    return rc == 0 ? 0 : gg_fail(err, rc, "%s: %s", request->url, curl_easy_strerror(call.result));
+    return rc == 0 ? 0 : gg_fail(err, rc, "%s: %s", request->url, curl_easy_strerror(call.transfer.result));
 }
 
 const char *gg_client_header(const struct gg_client_answer *answer, struct gg_arena *arena, const char *name)

@@ -159,6 +159,8 @@ static void settle(struct gg_config *config, struct gg_value *value)
 
     node = written_formerly(config, &value->key, node);
     value->set = node != NULL;
+    if (!node && (value->key.flags & GG_KEY_NULL) && gg_node_at_path(config->root, value->key.path))
+        return;
     if (!node) {
         use_default(config, value);
     } else if (gg_value_read(config, value, node)) {

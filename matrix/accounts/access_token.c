@@ -18,15 +18,44 @@ static void checksum(struct gg_str text, char out[CHECK + 1])
     out[CHECK] = 0;
 }
 
-const char *mx_access_token_new(struct gg_arena *arena, struct gg_str localpart)
+/* head: all before the letters. */
+static const char *finish(struct gg_arena *arena, const char *head)
 {
     char letters[LETTERS + 1], check[CHECK + 1];
-    char *name = gg_arena_alloc(arena, mx_base64_size(localpart.n));
-    mx_base64(localpart.s, localpart.n, false, name);
     gg_random_text(letters, LETTERS, GG_LETTERS);
-    char *body = gg_arena_printf(arena, "syt_%s_%s", name, letters);
+    char *body = gg_arena_printf(arena, "%s_%s", head, letters);
     checksum(gg_str(body), check);
     return gg_arena_printf(arena, "%s_%s", body, check);
+}
+
+static const char *of_user(struct gg_arena *arena, const char *kind, struct gg_str localpart)
+{
+    char *name = gg_arena_alloc(arena, mx_base64_size(localpart.n));
+    mx_base64(localpart.s, localpart.n, false, name);
+    return finish(arena, gg_arena_printf(arena, "%s_%s", kind, name));
+}
+
+const char *mx_access_token_new(struct gg_arena *arena, struct gg_str localpart)
+{
+    return of_user(arena, "syt", localpart);
+}
+
+const char *mx_refresh_token_new(struct gg_arena *arena, struct gg_str localpart)
+{
+    return of_user(arena, "syr", localpart);
+}
+
+const char *mx_login_token_new(struct gg_arena *arena)
+{
+    return finish(arena, "syl");
+}
+
+bool mx_refresh_token_valid(struct gg_str token)
+{
+    size_t parts = 1;
+    for (size_t i = 0; i < token.n; i++)
+        parts += token.s[i] == '_';
+    return gg_str_starts(token, GG_STR("syr_")) && parts == 4 && mx_token_check(token);
 }
 
 bool mx_token_check(struct gg_str token)

@@ -5,7 +5,9 @@
 #include <ganglion/memory.h>
 #include <stdlib.h>
 
+#include "accounts/deactivate.h"
 #include "accounts/uia.h"
+#include "pages/pages.h"
 #include "parts.h"
 
 static int accounts_make(struct mx_server *server, struct gg_error *err)
@@ -15,8 +17,11 @@ static int accounts_make(struct mx_server *server, struct gg_error *err)
     mx_limits_make(server);
     mx_seen_make(server);
     mx_nonces_make(server);
+    mx_guests_make(server);
+    server->accounts->pages = mx_pages_load(server->config);
     mx_uia_make(server);
     mx_tasks_make(server);
+    mx_deactivate_make(server);
     return 0;
 }
 
@@ -24,7 +29,10 @@ static int accounts_start(struct mx_server *server, struct gg_error *err)
 {
     struct mx_accounts *a = server->accounts;
     a->scope = gg_scope_new(gg_host_scope(server->host), "accounts");
-    return gg_host_is_main(server->host) ? mx_tokens_max_id(server, &a->last_token_id, err) : 0;
+    if (!gg_host_is_main(server->host))
+        return 0;
+    int status = mx_tokens_max_id(server, &a->last_token_id, err);
+    return status ? status : mx_refresh_max_id(server, &a->last_refresh_id, err);
 }
 
 static void accounts_stop(struct mx_server *server)
@@ -42,6 +50,8 @@ static void accounts_free(struct mx_server *server)
     if (!a)
         return;
     mx_seen_free(a->seen);
+    mx_guests_free(server);
+    mx_pages_free(a->pages);
     mx_nonces_free(a->nonces);
     mx_buckets_free(a->buckets);
     free(a);

@@ -12,6 +12,7 @@
 
 struct mx_seen;
 struct mx_nonces;
+struct mx_pages;
 
 struct mx_accounts {
     struct mx_cache *tokens;    /* token -> struct token (authenticate.c) */
@@ -20,6 +21,9 @@ struct mx_accounts {
     struct mx_seen *seen;       /* seen.c */
     struct mx_nonces *nonces;   /* shared_secret.c; used on the main process only */
     int64_t last_token_id;      /* access_tokens.id: main process only */
+    int64_t last_refresh_id;    /* refresh_tokens.id: main process only */
+    struct gg_str guest_secret; /* signs guests' tokens (guests.c); owned */
+    struct mx_pages *pages;     /* templates of pages and mails */
     struct gg_scope *scope;     /* fibers in the background */
 };
 
@@ -58,12 +62,19 @@ void mx_seen_free(struct mx_seen *seen);
 
 /* ---- registering and logging in (register.c, session.c) ---- */
 
+/* A guest's token, in the arena; whose token it is (s NULL: no guest's). guests.c */
+#define MX_GUEST_DEVICE "guest_device"
+struct gg_str mx_guest_token(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena);
+struct gg_str mx_guest_of_token(struct mx_server *server, struct gg_str token, struct gg_arena *arena);
+void mx_guests_make(struct mx_server *server);
+void mx_guests_free(struct mx_server *server);
+
 struct mx_registration {
     struct gg_str localpart;
     struct gg_str password_hash; /* s NULL: none */
     struct gg_str display_name;  /* s NULL: the localpart */
     struct gg_str user_type;     /* s NULL: an ordinary user */
-    bool admin;
+    bool admin, guest;
 };
 /* Is the name free and allowed? 400 M_INVALID_USERNAME, M_USER_IN_USE. inhibit: do not tell that it is taken. */
 GG_YIELDS GG_CHECKED int mx_username_available(struct mx_server *server, struct gg_str localpart, bool inhibit,
@@ -75,17 +86,30 @@ GG_YIELDS GG_CHECKED int mx_register(struct mx_server *server, const struct mx_r
 /* May a device be called so? s NULL: not given. 400 M_INVALID_PARAM, M_TOO_LARGE. Pure. */
 GG_CHECKED int mx_device_check(struct gg_str device_id, struct gg_str display_name, struct gg_error *err);
 struct mx_session {
-    struct gg_str device_id, access_token; /* in the arena */
-    int64_t valid_until_ms;                /* 0: for ever */
+    struct gg_str device_id, access_token, refresh_token; /* in the arena; refresh_token s NULL: none */
+    int64_t valid_until_ms;                               /* 0: for ever */
 };
-/* A device (new, or the one named) and a token for it: here if we are the main process, else asked of it. device_id,
- * display_name: s NULL: none given. */
+struct mx_session_wish {
+    struct gg_str user_id, device_id, display_name; /* the last two s NULL: none given */
+    bool refresh;                                   /* the client can use refresh tokens */
+    bool guest;
+};
+/* A device (new, or the one named) and a token for it: here if we are the main process, else asked of it. */
+GG_YIELDS GG_CHECKED int mx_session_begin(struct mx_server *server, const struct mx_session_wish *wish,
+                                          struct gg_arena *arena, struct mx_session *out, struct gg_error *err);
+/* New tokens for a refresh token; main process only. 401 M_UNKNOWN_TOKEN, 403 M_FORBIDDEN. */
+GG_YIELDS GG_CHECKED int mx_session_refresh(struct mx_server *server, struct gg_str refresh_token,
+                                            struct gg_arena *arena, struct mx_session *out, struct gg_error *err);
+/* mx_session_begin of an ordinary user without refresh tokens. */
 GG_YIELDS GG_CHECKED int mx_session_new(struct mx_server *server, struct gg_str user_id, struct gg_str device_id,
                                         struct gg_str display_name, struct gg_arena *arena, struct mx_session *out,
                                         struct gg_error *err);
-/* Tells the main process that a registration is complete. */
-GG_YIELDS GG_CHECKED int mx_registered(struct mx_server *server, struct gg_str user_id, const char *access_token,
-                                       struct gg_error *err);
+/* Does the configuration give out refresh tokens? */
+bool mx_refreshable(const struct gg_config *config);
+/* Does what follows a registration, on the main process: results are those of interactive authentication, by stage
+ * (an address is bound, a consent is written down). register.c */
+GG_YIELDS GG_CHECKED int mx_registered(struct mx_server *server, struct gg_str user_id, const json_t *results,
+                                       const char *access_token, struct gg_error *err);
 /* The user that a login (or a password stage) names by `identifier` or by the members of old; a whole id, whether or
  * not there is such a user. 400 when it names none. */
 GG_YIELDS GG_CHECKED int mx_login_name(struct mx_server *server, const json_t *body, struct gg_arena *arena,

@@ -25,7 +25,8 @@ struct flags {
 
 /* A token and its user as one, in the request's arena. */
 struct found {
-    int64_t id, valid_until_ms; /* id 0: unknown */
+    bool known;
+    int64_t id, valid_until_ms; /* id 0: a guest's, which no table holds */
     const char *owner, *user_id, *device_id;
     struct flags flags;
 };
@@ -39,7 +40,8 @@ static bool from_cache(struct mx_accounts *a, struct gg_str token, struct gg_are
     const struct flags *flags = mx_cache_get(a->users, gg_str(user));
     if (!flags)
         return false;
-    *out = (struct found){t->id,
+    *out = (struct found){true,
+                          t->id,
                           t->valid_until_ms,
                           gg_arena_strdup(arena, t->text),
                           gg_arena_strdup(arena, user),
@@ -72,6 +74,7 @@ static void keep_flags(struct mx_accounts *a, const struct found *f, uint64_t ti
 static void take_row(const struct mx_token_row *row, struct gg_arena *arena, struct found *out)
 {
     *out = (struct found){
+        .known = true,
         .id = row->id,
         .valid_until_ms = row->valid_until_ms,
         .owner = gg_arena_strndup(arena, row->owner.s, row->owner.n),
@@ -90,6 +93,34 @@ static void take_row(const struct mx_token_row *row, struct gg_arena *arena, str
     };
 }
 
+/* A guest's token names the user; what the user is now decides. */
+static int look_up_guest(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct found *out,
+                         struct gg_error *err)
+{
+    struct mx_accounts *a = server->accounts;
+    const struct flags *flags = mx_cache_get(a->users, user_id);
+    uint64_t tick = mx_cache_tick(a->users);
+    struct mx_user user;
+    out->owner = out->user_id = gg_arena_strndup(arena, user_id.s, user_id.n);
+    out->device_id = MX_GUEST_DEVICE;
+    if (flags) {
+        out->flags = *flags;
+        out->known = flags->guest;
+        return 0;
+    }
+    int status = mx_users_get(server, user_id, arena, &user, err);
+    if (status || !user.id.s || !user.guest)
+        return status;
+    out->known = true;
+    out->flags = (struct flags){.guest = true,
+                                .deactivated = user.deactivated,
+                                .locked = user.locked,
+                                .suspended = user.suspended,
+                                .shadow_banned = user.shadow_banned};
+    keep_flags(a, out, tick);
+    return 0;
+}
+
 static int look_up(struct mx_server *server, struct gg_str token, struct gg_arena *arena, struct found *out,
                    struct gg_error *err)
 {
@@ -97,6 +128,9 @@ static int look_up(struct mx_server *server, struct gg_str token, struct gg_aren
     *out = (struct found){0};
     if (token.n > TOKEN_MAX || from_cache(a, token, arena, out))
         return 0;
+    struct gg_str guest = mx_guest_of_token(server, token, arena);
+    if (guest.s)
+        return look_up_guest(server, guest, arena, out, err);
     uint64_t token_tick = mx_cache_tick(a->tokens), user_tick = mx_cache_tick(a->users);
     struct mx_token_row row;
     int status = mx_tokens_find(server, token, arena, &row, err);
@@ -145,7 +179,7 @@ static int unknown_token(struct gg_error *err, const char *why, bool soft_logout
 
 static int judge(const struct found *f, uint32_t flags, struct gg_error *err)
 {
-    if (!f->id)
+    if (!f->known)
         return unknown_token(err, "Invalid access token passed.", false);
     if (f->valid_until_ms && f->valid_until_ms < gg_wall_ms() && !(flags & MX_AUTH_EXPIRED))
         return unknown_token(err, "Access token has expired", true);

@@ -14,16 +14,20 @@ static int check_registered(void *self, const struct gg_call *call, json_t **ans
 {
     struct mx_server *server = self;
     struct mx_session session;
-    if (json_is_true(json_object_get(call->body, "is_guest")))
-        return gg_refuse(err, 403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access is disabled");
-    int status = mx_session_new(server, user_of(call), mx_text(call->body, "device_id"),
-                                mx_text(call->body, "initial_display_name"), call->arena, &session, err);
+    const struct mx_session_wish wish = {.user_id = user_of(call),
+                                         .device_id = mx_text(call->body, "device_id"),
+                                         .display_name = mx_text(call->body, "initial_display_name"),
+                                         .refresh = json_is_true(json_object_get(call->body, "should_issue_refresh_token")),
+                                         .guest = json_is_true(json_object_get(call->body, "is_guest"))};
+    int status = mx_session_begin(server, &wish, call->arena, &session, err);
     if (status)
         return status;
     *answer_out =
-        json_pack("{ss# ss# so sn}", "device_id", session.device_id.s, (int)session.device_id.n, "access_token",
+        json_pack("{ss# ss# so so}", "device_id", session.device_id.s, (int)session.device_id.n, "access_token",
                   session.access_token.s, (int)session.access_token.n, "valid_until_ms",
-                  session.valid_until_ms ? json_integer(session.valid_until_ms) : json_null(), "refresh_token");
+                  session.valid_until_ms ? json_integer(session.valid_until_ms) : json_null(), "refresh_token",
+                  session.refresh_token.s ? json_stringn(session.refresh_token.s, session.refresh_token.n)
+                                          : json_null());
     return 0;
 }
 
@@ -31,7 +35,8 @@ static int post_register(void *self, const struct gg_call *call, json_t **answer
 {
     struct mx_server *server = self;
     struct gg_str token = mx_text(call->body, "access_token");
-    int status = mx_registered(server, user_of(call), token.s, err);
+    const json_t *results = json_object_get(call->body, "auth_result");
+    int status = mx_registered(server, user_of(call), results, token.s, err);
     if (!status)
         *answer_out = json_object();
     return status;
@@ -120,7 +125,16 @@ static int profile_delete(void *self, const struct gg_call *call, json_t **answe
     return status;
 }
 
+/* Whoever ends an account also has its rooms left, and the row in the database tells the background process. */
+static int account_deactivated(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    *answer_out = json_object();
+    return 0;
+}
+
 const struct gg_method mx_methods_accounts[] = {
+    {"notify_account_deactivated", 1, GG_METHOD_TXN | GG_METHOD_MAIN_ONLY, account_deactivated,
+     .doc = "An account has ended."},
     {"device_check_registered", 1, GG_METHOD_TXN | GG_METHOD_MAIN_ONLY, check_registered,
      .doc = "Makes sure of a device and issues an access token for it."},
     {"post_register", 1, GG_METHOD_TXN | GG_METHOD_MAIN_ONLY, post_register, .doc = "A registration is complete."},

@@ -3,10 +3,14 @@
 #include <ganglion/log.h>
 #include <ganglion/matrix/id.h>
 
-#include "accounts/accounts.h"
+#include <ganglion/topology.h>
+
+#include "accounts/consent.h"
+#include "accounts/threepid.h"
 #include "accounts/user_type.h"
 #include "accounts/username.h"
 #include "rooms/auto_join.h"
+#include "storage/accounts_registration.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -67,11 +71,47 @@ int mx_register(struct mx_server *server, const struct mx_registration *registra
                                .user_type = registration->user_type.s ? registration->user_type
                                                                       : mx_user_type_default(server->config),
                                .admin = registration->admin,
+                               .guest = registration->guest,
                                .approved = true};
     status = mx_users_create(server, &user, err);
     if (status)
         return status;
     gg_info(&logger, "registered %.*s", GG_FMT(*user_id_out));
-    mx_auto_join(server, *user_id_out, false, arena);
+    mx_auto_join(server, *user_id_out, registration->guest, arena);
     return 0;
+}
+
+/* ---- what follows ---- */
+
+static int bind_address(struct mx_server *server, struct gg_str user_id, const json_t *proof, struct gg_error *err)
+{
+    struct gg_str medium = mx_text(proof, "medium"), address = mx_text(proof, "address");
+    json_int_t at = json_integer_value(json_object_get(proof, "validated_at"));
+    return medium.s && address.s ? mx_threepids_add(server, user_id, medium, address, at ? at : gg_wall_ms(), err) : 0;
+}
+
+static int registered_here(struct mx_server *server, struct gg_str user_id, const json_t *results, struct gg_error *err)
+{
+    const json_t *mail = json_object_get(results, "m.login.email.identity");
+    const char *version = mx_consent_version(server->config);
+    int status = json_is_object(mail) ? bind_address(server, user_id, mail, err) : 0;
+    if (!status && version && json_is_true(json_object_get(results, "m.login.terms")))
+        status = mx_users_consent(server, user_id, gg_str(version), err);
+    return status;
+}
+
+int mx_registered(struct mx_server *server, struct gg_str user_id, const json_t *results, const char *access_token,
+                  struct gg_error *err)
+{
+    if (gg_host_is_main(server->host))
+        return registered_here(server, user_id, results, err);
+    struct gg_arena *arena = gg_arena_new();
+    const char *const args[] = {gg_arena_strndup(arena, user_id.s, user_id.n), NULL};
+    json_t *answer = NULL;
+    json_t *body = json_pack("{so ss?}", "auth_result", json_deep_copy(results), "access_token", access_token);
+    int status = gg_repl_call(server->host, GG_MASTER, "post_register", args, body, &answer, err);
+    json_decref(answer);
+    json_decref(body);
+    gg_arena_free(arena);
+    return status;
 }

@@ -144,7 +144,7 @@ static bool in_flows(const struct mx_uia *uia, struct gg_str stage)
 static int run_stage(struct mx_server *server, struct gg_request *rq, const json_t *auth, struct mx_uia *uia,
                      bool *again_out, struct gg_error *err)
 {
-    struct mx_uia_try attempt = {server, rq, auth, uia->session_id, uia->user_id};
+    struct mx_uia_try attempt = {server, rq, auth, uia};
     struct gg_str name = mx_text(auth, "type");
     const struct mx_uia_stage *stage = in_flows(uia, name) ? mx_uia_stage_find(name) : NULL;
     json_t *result = NULL;
@@ -158,6 +158,23 @@ static int run_stage(struct mx_server *server, struct gg_request *rq, const json
         return status;
     json_object_set_new(uia->results, stage->name, result);
     return mx_uia_complete(server, uia->session_id, gg_str(stage->name), dump(rq, result), err);
+}
+
+int mx_uia_fallback(struct mx_server *server, struct gg_request *rq, struct gg_str session_id, const char *stage,
+                    const json_t *auth, bool *again_out, struct gg_error *err)
+{
+    struct mx_uia_flow flow = {{stage}};
+    struct mx_uia uia = {.flows = &flow, .n_flows = 1, .session_id = session_id};
+    struct mx_uia_row row = {0};
+    *again_out = false;
+    int status = mx_uia_read(server, session_id, gg_request_arena(rq), &row, err);
+    if (!status && !row.session_id.s)
+        return gg_refuse(err, 400, "M_UNKNOWN", "Unknown session ID");
+    if (status)
+        return status;
+    uia.notes = read_object(rq, row.server);
+    read_results(rq, &row, &uia);
+    return run_stage(server, rq, auth, &uia, again_out, err);
 }
 
 static bool complete(const struct mx_uia *uia)

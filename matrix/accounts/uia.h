@@ -12,6 +12,7 @@
 #include "accounts/accounts.h"
 
 enum { MX_UIA_STAGES = 6 };
+#define MX_UIA_REGISTRATION_TOKEN "m.login.registration_token" /* the stage, and the note of what it took */
 
 /* Stages that must all be completed, in any order; ended by NULL. */
 struct mx_uia_flow {
@@ -47,6 +48,10 @@ int mx_uia_answer(struct gg_request *rq, struct mx_uia *uia);
 /* Only what the session `auth` names holds so far; nothing (and 0) when it names none. */
 GG_YIELDS GG_CHECKED int mx_uia_peek(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia,
                                      struct gg_error *err);
+/* Completes a stage of a session from beside the request that it is for (a page). *again_out: why not may be told to the
+ * user, who can try again. */
+GG_YIELDS GG_CHECKED int mx_uia_fallback(struct mx_server *server, struct gg_request *rq, struct gg_str session_id,
+                                         const char *stage, const json_t *auth, bool *again_out, struct gg_error *err);
 /* A text of the server's notes; s NULL: there is none. */
 static inline struct gg_str mx_uia_noted(const struct mx_uia *uia, const char *key)
 {
@@ -64,8 +69,7 @@ struct mx_uia_try {
     struct mx_server *server;
     struct gg_request *rq;
     const json_t *auth;
-    struct gg_str session_id;
-    struct gg_str user_id; /* as in struct mx_uia */
+    struct mx_uia *uia;
 };
 struct mx_uia_stage {
     const char *name;

@@ -14,12 +14,16 @@ MX_HANDLER(mx_api_password_policy);
 
 MX_HANDLER(mx_api_register); /* accounts_register.c */
 MX_HANDLER(mx_api_register_available);
+MX_HANDLER(mx_api_registration_token);
 
 MX_HANDLER(mx_api_shared_secret_nonce); /* accounts_shared_secret.c */
 MX_HANDLER(mx_api_shared_secret_register);
 
 MX_HANDLER(mx_api_login_flows); /* accounts_login.c */
 MX_HANDLER(mx_api_login);
+MX_HANDLER(mx_api_refresh);
+MX_HANDLER(mx_api_token_refresh);
+MX_HANDLER(mx_api_get_login_token);
 MX_HANDLER(mx_api_logout);
 MX_HANDLER(mx_api_logout_all);
 MX_HANDLER(mx_api_whoami);
@@ -40,6 +44,34 @@ MX_HANDLER(mx_api_set_field);
 MX_HANDLER(mx_api_delete_name);
 MX_HANDLER(mx_api_delete_avatar);
 MX_HANDLER(mx_api_delete_field);
+
+MX_HANDLER(mx_api_register_mail); /* accounts_mail.c */
+MX_HANDLER(mx_api_password_mail);
+MX_HANDLER(mx_api_threepid_mail);
+MX_HANDLER(mx_api_no_phone);
+MX_HANDLER(mx_api_register_link);
+MX_HANDLER(mx_api_threepid_link);
+MX_HANDLER(mx_api_password_link);
+MX_HANDLER(mx_api_password_confirm);
+
+MX_HANDLER(mx_api_threepids); /* accounts_threepids.c */
+MX_HANDLER(mx_api_post_threepid);
+MX_HANDLER(mx_api_add_threepid);
+MX_HANDLER(mx_api_delete_threepid);
+MX_HANDLER(mx_api_unbind_threepid);
+
+MX_HANDLER(mx_api_change_password); /* accounts_password.c */
+MX_HANDLER(mx_api_deactivate);
+
+MX_HANDLER(mx_api_fallback); /* accounts_fallback.c */
+MX_HANDLER(mx_api_submit_fallback);
+
+MX_HANDLER(mx_api_turn); /* calls.c */
+MX_HANDLER(mx_api_openid_token);
+MX_HANDLER(mx_api_openid_userinfo);
+
+MX_HANDLER(mx_api_well_known_client); /* well_known.c */
+MX_HANDLER(mx_api_well_known_server);
 
 MX_HANDLER(mx_api_add_filter); /* filters.c */
 MX_HANDLER(mx_api_get_filter);

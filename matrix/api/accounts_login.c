@@ -1,7 +1,9 @@
 /* accounts_login.c: logging in and out (client-server API, "Login", "Logout"). */
 #include <ganglion/config.h>
 
+#include "accounts/access_token.h"
 #include "accounts/password.h"
+#include "accounts/uia.h"
 #include "api/accounts.h"
 
 static bool passwords_enabled(const struct gg_config *config)
@@ -13,7 +15,10 @@ static bool passwords_enabled(const struct gg_config *config)
 int mx_api_login_flows(void *self, struct gg_request *rq, struct gg_error *err)
 {
     json_t *flows = json_array();
-    if (passwords_enabled(mx_server_of_request(rq)->config))
+    const struct gg_config *config = mx_server_of_request(rq)->config;
+    if (gg_config_bool(config, "login_via_existing_session.enabled"))
+        json_array_append_new(flows, json_pack("{ss sb}", "type", "m.login.token", "get_login_token", 1));
+    if (passwords_enabled(config))
         json_array_append_new(flows, json_pack("{ss}", "type", "m.login.password"));
     return gg_reply_json(rq, 200, json_pack("{so}", "flows", flows));
 }
@@ -25,6 +30,8 @@ int mx_reply_session(struct gg_request *rq, struct gg_str user_id, const struct 
     if (session) {
         json_object_set_new(reply, "access_token", json_stringn(session->access_token.s, session->access_token.n));
         json_object_set_new(reply, "device_id", json_stringn(session->device_id.s, session->device_id.n));
+        if (session->refresh_token.s)
+            json_object_set_new(reply, "refresh_token", json_stringn(session->refresh_token.s, session->refresh_token.n));
         if (session->valid_until_ms)
             json_object_set_new(reply, "expires_in_ms", json_integer(session->valid_until_ms - gg_wall_ms()));
     }
@@ -84,17 +91,74 @@ int mx_api_login(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
     const json_t *body = gg_request_json(rq, err), *device = json_object_get(body, "device_id");
+    const json_t *refresh = json_object_get(body, "refresh_token");
     struct gg_str user_id;
     struct mx_session session;
     if (device && !json_is_string(device) && !json_is_null(device))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "device_id must be a string");
+    if (refresh && !json_is_boolean(refresh))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "`refresh_token` should be true or false.");
     int status = mx_limit(server, "rc_login.address", gg_str(gg_request_address(rq)), NULL, true, err);
     if (!status)
         status = identify(rq, body, &user_id, err);
+    const struct mx_session_wish wish = {.user_id = user_id,
+                                         .device_id = mx_text(body, "device_id"),
+                                         .display_name = mx_text(body, "initial_device_display_name"),
+                                         .refresh = json_is_true(refresh)};
     if (!status)
-        status = mx_session_new(server, user_id, mx_text(body, "device_id"),
-                                mx_text(body, "initial_device_display_name"), gg_request_arena(rq), &session, err);
+        status = mx_session_begin(server, &wish, gg_request_arena(rq), &session, err);
     return status ? status : mx_reply_session(rq, user_id, &session);
+}
+
+int mx_api_refresh(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const json_t *body = gg_request_json(rq, err);
+    struct gg_str token = mx_text(body, "refresh_token");
+    struct mx_session session;
+    if (!mx_refreshable(server->config))
+        return gg_refuse(err, 404, "M_UNRECOGNIZED", "Unrecognized request");
+    if (!json_object_get(body, "refresh_token"))
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: refresh_token");
+    if (!token.s)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid param: refresh_token");
+    int status = mx_session_refresh(server, token, gg_request_arena(rq), &session, err);
+    if (status)
+        return status;
+    return gg_reply_json(rq, 200,
+                         json_pack("{ss# ss# sI}", "access_token", session.access_token.s, (int)session.access_token.n,
+                                   "refresh_token", session.refresh_token.s, (int)session.refresh_token.n,
+                                   "expires_in_ms", (json_int_t)(session.valid_until_ms - gg_wall_ms())));
+}
+
+/* A stub of before refresh tokens, which clients of old still find. */
+int mx_api_token_refresh(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    return gg_refuse(err, 403, "M_FORBIDDEN", "tokenrefresh is no longer supported.");
+}
+
+/* A token for another device of the same user, spent by one login. */
+int mx_api_get_login_token(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct mx_uia uia = {.description = "issue a new access token for your account", .done = true};
+    if (!gg_config_bool(server->config, "login_via_existing_session.enabled"))
+        return gg_refuse(err, 404, "M_UNRECOGNIZED", "Unrecognized request");
+    int status = 0;
+    if (gg_config_bool(server->config, "login_via_existing_session.require_ui_auth")) {
+        uia.done = false;
+        status = mx_uia_confirm(server, rq, gg_request_json(rq, err), false, &uia, err);
+    }
+    if (status || !uia.done)
+        return status ? status : mx_uia_answer(rq, &uia);
+    int64_t life = gg_config_int(server->config, "login_via_existing_session.token_timeout");
+    const char *token = mx_login_token_new(gg_request_arena(rq));
+    status = mx_login_tokens_add(server, gg_str(token), gg_str(mx_requester_of(rq)->user_id), gg_wall_ms() + life, err);
+    if (status)
+        return status;
+    /* The second number is what clients of before the stable name read. */
+    return gg_reply_json(rq, 200, json_pack("{ss sI sI}", "login_token", token, "expires_in_ms", (json_int_t)life,
+                                            "expires_in", (json_int_t)(life / 1000)));
 }
 
 /* Also for accounts that are locked and tokens that have expired, so the route itself asks for nobody. */

@@ -1,28 +1,19 @@
 /* accounts_register.c: registering an account (client-server API, "POST /register"). */
 #include <ctype.h>
 #include <ganglion/config.h>
+#include <ganglion/matrix/id.h>
 
 #include "accounts/password.h"
-#include "accounts/uia.h"
+#include "accounts/signup.h"
+#include "accounts/threepid.h"
 #include "api/accounts.h"
-
-static const struct mx_uia_flow flows[] = {{{"m.login.dummy", NULL}}};
+#include "storage/accounts_registration.h"
 
 static int check_open(const struct mx_server *server, struct gg_error *err)
 {
     return gg_config_bool(server->config, "enable_registration")
                ? 0
                : gg_refuse(err, 403, "M_FORBIDDEN", "Registration has been disabled");
-}
-
-static int check_kind(struct gg_request *rq, struct gg_error *err)
-{
-    const char *kind = gg_request_query(rq, "kind");
-    if (!kind || strcmp(kind, "user") == 0)
-        return 0;
-    if (strcmp(kind, "guest") == 0)
-        return gg_refuse(err, 403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access is disabled");
-    return gg_refuse(err, 400, "M_UNRECOGNIZED", "Do not understand membership kind: %.60s", kind);
 }
 
 /* A text member that may be absent. */
@@ -51,8 +42,25 @@ struct request {
     struct gg_arena *arena;
     json_t *body;
     struct gg_str username, password; /* s NULL: none in this request */
+    struct gg_str guest;              /* the guest who becomes a user; s NULL: nobody */
+    struct mx_uia_flow flows[MX_SIGNUP_FLOWS];
     struct mx_uia uia;
 };
+
+/* A guest may keep the name: it must be the token's own. */
+static int check_guest(struct request *r, const json_t *params, struct gg_error *err)
+{
+    struct gg_str token = mx_text(params, "guest_access_token"), name = lower(mx_text(params, "username"), r->arena);
+    r->guest = (struct gg_str){0};
+    if (!token.s || !name.s)
+        return 0;
+    struct gg_str user_id = mx_guest_of_token(r->server, token, r->arena);
+    if (!user_id.s || !gg_str_eq(mx_id_localpart(user_id), name))
+        return gg_refuse(err, 403, "M_FORBIDDEN",
+                         "Cannot register taken user ID without valid guest credentials for that user.");
+    r->guest = user_id;
+    return 0;
+}
 
 /* What can be said before the interactive part. */
 static int check_request(struct request *r, struct gg_error *err)
@@ -69,7 +77,9 @@ static int check_request(struct request *r, struct gg_error *err)
     if (!status)
         status = mx_uia_peek(r->server, r->rq, r->body, &r->uia, err);
     r->username = lower(r->username, r->arena);
-    if (!status && r->username.s && !mx_uia_noted(&r->uia, "registered_user_id").s)
+    if (!status)
+        status = check_guest(r, r->body, err);
+    if (!status && !r->guest.s && r->username.s && !mx_uia_noted(&r->uia, "registered_user_id").s)
         status = mx_username_available(r->server, r->username,
                                        gg_config_bool(r->server->config, "inhibit_user_in_use_error"), r->arena, err);
     return status;
@@ -98,20 +108,48 @@ static int wait_for_stages(struct request *r, struct gg_error *err)
     return status ? status : mx_uia_answer(r->rq, &r->uia);
 }
 
+/* An address that was proved on the way must be allowed, and nobody else's. */
+static int check_address(struct request *r, struct gg_error *err)
+{
+    const json_t *proof = json_object_get(r->uia.results, "m.login.email.identity");
+    struct gg_str medium = mx_text(proof, "medium"), address = mx_text(proof, "address"), owner;
+    if (!medium.s || !address.s)
+        return 0;
+    int status = mx_threepid_allowed(r->server, medium.s, address, true, err);
+    if (!status)
+        status = mx_users_by_address(r->server, medium, address, r->arena, &owner, err);
+    if (!status && owner.s)
+        return gg_refuse(err, 400, "M_THREEPID_IN_USE", "Email is already in use");
+    return status;
+}
+
+static int make_user(struct request *r, struct gg_str hash, struct gg_str *user_id_out, struct gg_error *err)
+{
+    struct mx_registration registration = {.localpart = lower(mx_text(r->uia.params, "username"), r->arena),
+                                           .password_hash = hash};
+    int status = check_guest(r, r->uia.params, err);
+    if (status || !r->guest.s)
+        return status ? status : mx_register(r->server, &registration, r->arena, user_id_out, err);
+    *user_id_out = r->guest;
+    return mx_users_upgrade(r->server, r->guest, hash, err);
+}
+
 static int create_account(struct request *r, struct gg_str *user_id_out, struct gg_error *err)
 {
-    struct gg_str hash;
+    struct gg_str hash, token = mx_uia_noted(&r->uia, MX_UIA_REGISTRATION_TOKEN);
     int status = hash_password(r, &hash, err);
     if (status)
         return status;
     if (!hash.s)
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: password");
-    struct mx_registration registration = {.localpart = lower(mx_text(r->uia.params, "username"), r->arena),
-                                           .password_hash = hash};
-    status = mx_limit(r->server, "rc_registration", gg_str(gg_request_address(r->rq)), NULL, true, err);
+    status = check_address(r, err);
     if (!status)
-        status = mx_register(r->server, &registration, r->arena, user_id_out, err);
-    return status ? status : mx_uia_note_text(r->server, &r->uia, "registered_user_id", *user_id_out, err);
+        status = mx_limit(r->server, "rc_registration", gg_str(gg_request_address(r->rq)), NULL, true, err);
+    if (!status)
+        status = make_user(r, hash, user_id_out, err);
+    if (!status)
+        status = mx_uia_note_text(r->server, &r->uia, "registered_user_id", *user_id_out, err);
+    return status || !token.s ? status : mx_registration_token_spend(r->server, token, err);
 }
 
 /* Once more with a session that has registered already: a second session of the same user. */
@@ -125,34 +163,85 @@ static int finish(struct request *r, struct gg_error *err)
     if (status)
         return status;
     bool inhibit = json_is_true(json_object_get(params, "inhibit_login"));
+    const struct mx_session_wish wish = {.user_id = user_id,
+                                         .device_id = mx_text(params, "device_id"),
+                                         .display_name = mx_text(params, "initial_device_display_name"),
+                                         .refresh = json_is_true(json_object_get(params, "refresh_token"))};
     if (!inhibit)
-        status = mx_session_new(r->server, user_id, mx_text(params, "device_id"),
-                                mx_text(params, "initial_device_display_name"), r->arena, &session, err);
+        status = mx_session_begin(r->server, &wish, r->arena, &session, err);
     if (!status && is_new)
-        status = mx_registered(r->server, user_id, inhibit ? NULL : session.access_token.s, err);
+        status = mx_registered(r->server, user_id, r->uia.results, inhibit ? NULL : session.access_token.s, err);
     return status ? status : mx_reply_session(r->rq, user_id, inhibit ? NULL : &session);
 }
 
-int mx_api_register(void *self, struct gg_request *rq, struct gg_error *err)
+/* Guests need nothing but the wish. */
+static int register_guest(struct gg_request *rq, const json_t *body, struct gg_error *err)
 {
-    struct request r = {.server = mx_server_of_request(rq),
-                        .rq = rq,
-                        .arena = gg_request_arena(rq),
-                        .body = gg_request_json(rq, err),
-                        .uia = {.flows = flows,
-                                .n_flows = GG_COUNT(flows),
-                                .description = "register a new account",
-                                .may_change = true}};
-    int status = check_kind(rq, err);
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_arena *arena = gg_request_arena(rq);
+    const struct mx_registration registration = {.guest = true};
+    struct gg_str user_id;
+    struct mx_session session;
+    if (!gg_config_bool(server->config, "allow_guest_access"))
+        return gg_refuse(err, 403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access is disabled");
+    int status = mx_limit(server, "rc_registration", gg_str(gg_request_address(rq)), NULL, true, err);
     if (!status)
-        status = mx_limit(r.server, "rc_registration", gg_str(gg_request_address(rq)), NULL, false, err);
+        status = mx_register(server, &registration, arena, &user_id, err);
+    const struct mx_session_wish wish = {
+        .user_id = user_id, .display_name = mx_text(body, "initial_device_display_name"), .guest = true};
     if (!status)
-        status = check_request(&r, err);
+        status = mx_session_begin(server, &wish, arena, &session, err);
+    return status ? status : mx_reply_session(rq, user_id, &session);
+}
+
+static int register_user(struct gg_request *rq, json_t *body, struct gg_error *err)
+{
+    struct request r = {
+        .server = mx_server_of_request(rq), .rq = rq, .arena = gg_request_arena(rq), .body = body};
+    struct mx_signup_rules rules;
+    mx_signup_rules(r.server, &rules);
+    r.uia = (struct mx_uia){.flows = r.flows,
+                            .n_flows = mx_signup_flows(&rules, r.flows),
+                            .description = "register a new account",
+                            .may_change = true};
+    int status = check_request(&r, err);
     if (!status)
         status = mx_uia_run(r.server, rq, r.body, &r.uia, err);
     if (status)
         return status;
     return r.uia.done ? finish(&r, err) : wait_for_stages(&r, err);
+}
+
+int mx_api_register(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const char *kind = gg_request_query(rq, "kind");
+    json_t *body = gg_request_json(rq, err);
+    int status = mx_limit(server, "rc_registration", gg_str(gg_request_address(rq)), NULL, false, err);
+    if (status)
+        return status;
+    if (kind && strcmp(kind, "guest") == 0)
+        return register_guest(rq, body, err);
+    if (kind && strcmp(kind, "user") != 0)
+        return gg_refuse(err, 400, "M_UNRECOGNIZED", "Do not understand membership kind: %.60s", kind);
+    return register_user(rq, body, err);
+}
+
+/* Asked for each key that is typed, perhaps; a limit by address keeps tokens from being guessed. */
+int mx_api_registration_token(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const char *token = gg_request_query(rq, "token");
+    bool valid = false;
+    int status =
+        mx_limit(server, "rc_registration_token_validity", gg_str(gg_request_address(rq)), NULL, true, err);
+    if (!status)
+        status = check_open(server, err);
+    if (!status && !token)
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing string query parameter 'token'");
+    if (!status)
+        status = mx_registration_token_valid(server, gg_str(token), &valid, err);
+    return status ? status : gg_reply_json(rq, 200, json_pack("{sb}", "valid", valid));
 }
 
 int mx_api_register_available(void *self, struct gg_request *rq, struct gg_error *err)

@@ -1,6 +1,7 @@
 /* admin_user_end.c: passwords that administrators set, accounts that they end or bring back. */
 #include <ganglion/matrix/id.h>
 
+#include "accounts/deactivate.h"
 #include "accounts/password.h"
 #include "api/admin.h"
 #include "storage/admin/users.h"
@@ -61,5 +62,6 @@ int mx_admin_set_deactivated(struct gg_request *rq, struct gg_str user_id, bool 
 {
     if (!deactivated)
         return mx_admin_user_revive(mx_server_of_request(rq), user_id, err);
-    return gg_refuse(err, 400, "M_UNRECOGNIZED", "Accounts cannot be deactivated by this server yet");
+    const json_t *body = gg_request_json(rq, err);
+    return mx_deactivate(mx_server_of_request(rq), user_id, json_is_true(json_object_get(body, "erase")), err);
 }

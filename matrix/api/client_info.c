@@ -71,11 +71,12 @@ int mx_api_capabilities(void *self, struct gg_request *rq, struct gg_error *err)
     const struct mx_server *server = mx_server_of_request(rq);
     json_t *map = json_object();
     json_object_set_new(map, "m.room_versions", room_versions(server));
-    capability(map, "m.change_password", false);
+    capability(map, "m.change_password", strcmp(gg_config_text(server->config, "password_config.enabled"), "false") != 0 &&
+                                             gg_config_bool(server->config, "password_config.localdb_enabled"));
     capability(map, "m.set_displayname", gg_config_bool(server->config, "enable_set_displayname"));
     capability(map, "m.set_avatar_url", gg_config_bool(server->config, "enable_set_avatar_url"));
-    capability(map, "m.3pid_changes", false);
-    capability(map, "m.get_login_token", false);
+    capability(map, "m.3pid_changes", gg_config_bool(server->config, "enable_3pid_changes"));
+    capability(map, "m.get_login_token", gg_config_bool(server->config, "login_via_existing_session.enabled"));
     capability(map, "m.profile_fields", true);
     return gg_reply_json(rq, 200, json_pack("{so}", "capabilities", map));
 }

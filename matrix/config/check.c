@@ -27,10 +27,45 @@ static int check_base_url(const struct gg_config *config, struct gg_error *err)
     return 0;
 }
 
+static bool requires_address(const struct gg_config *config)
+{
+    size_t n;
+    gg_config_texts(config, "registrations_require_3pid", &n);
+    return n != 0;
+}
+
+/* What registration demands must be possible. */
+static int check_addresses(const struct gg_config *config, struct gg_error *err)
+{
+    size_t n;
+    const char *const *media = gg_config_texts(config, "registrations_require_3pid", &n);
+    const char *where = gg_node_where(gg_config_node(config, "registrations_require_3pid"));
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(media[i], "email") != 0)
+            return gg_fail(err, GG_E_INVALID, "%s: `registrations_require_3pid`: `%.40s` is not built yet", where,
+                           media[i]);
+        if (!gg_config_text(config, "email.notif_from"))
+            return gg_fail(err, GG_E_INVALID, "%s: `registrations_require_3pid` needs mail: `email.notif_from`", where);
+    }
+    return 0;
+}
+
+static int check_consent(const struct gg_config *config, struct gg_error *err)
+{
+    static const char key[] = "user_consent.require_at_registration";
+
+    if (!gg_config_bool(config, key) || gg_config_text(config, "user_consent.version"))
+        return 0;
+    return gg_fail(err, GG_E_INVALID, "%s: `%s` needs `user_consent.version`", gg_node_where(gg_config_node(config, key)),
+                   key);
+}
+
 static int check_registration(const struct gg_config *config, struct gg_error *err)
 {
     if (!gg_config_bool(config, "enable_registration") ||
-        gg_config_bool(config, "enable_registration_without_verification"))
+        gg_config_bool(config, "enable_registration_without_verification") ||
+        gg_config_bool(config, "registration_requires_token") || requires_address(config))
         return 0;
     return gg_fail(
         err, GG_E_INVALID,
@@ -85,6 +120,8 @@ int mx_config_check(const struct gg_config *config, struct gg_error *err)
 
     status = status ? status : check_base_url(config, err);
     status = status ? status : check_registration(config, err);
+    status = status ? status : check_addresses(config, err);
+    status = status ? status : check_consent(config, err);
     status = status ? status : check_room_version(config, err);
     status = status ? status : check_profiles(config, err);
     status = status ? status : check_lifetime(config, "nonrefreshable_access_token_lifetime", err);

@@ -60,6 +60,7 @@ GG_YIELDS GG_CHECKED int mx_tokens_validated(struct mx_server *server, int64_t i
 GG_YIELDS GG_CHECKED int mx_tokens_set_validated(struct mx_server *server, int64_t id, struct gg_error *err);
 struct mx_new_token {
     int64_t id, valid_until_ms; /* valid_until_ms 0: for ever */
+    int64_t refresh_id;         /* the refresh token that it comes with; 0: none */
     struct gg_str token, user_id, device_id;
     struct gg_str puppets; /* the user that an administrator (user_id) acts as; s NULL: none */
 };
@@ -69,6 +70,27 @@ GG_YIELDS GG_CHECKED int mx_tokens_insert(struct mx_server *server, const struct
 /* Uses a short-lived m.login.token; *user_out s NULL: unknown, used or expired. */
 GG_YIELDS GG_CHECKED int mx_login_tokens_use(struct mx_server *server, struct gg_str token, struct gg_arena *arena,
                                              struct gg_str *user_out, struct gg_error *err);
+
+/* ---- refresh tokens, and tokens to log in with (accounts_refresh.c) ---- */
+
+struct mx_refresh_row {
+    int64_t id; /* 0: no such token */
+    struct gg_str user_id, device_id;
+    int64_t expiry_ms, session_end_ms; /* 0: never */
+    bool superseded;                   /* the one that came after it was used: this one is spent */
+};
+GG_YIELDS GG_CHECKED int mx_refresh_max_id(struct mx_server *server, int64_t *out, struct gg_error *err);
+/* GG_E_CONFLICT: the id is taken. */
+GG_YIELDS GG_CHECKED int mx_refresh_insert(struct mx_server *server, const struct mx_refresh_row *row,
+                                           struct gg_str token, struct gg_error *err);
+GG_YIELDS GG_CHECKED int mx_refresh_find(struct mx_server *server, struct gg_str token, struct gg_arena *arena,
+                                         struct mx_refresh_row *out, struct gg_error *err);
+/* new_id is the successor of old_id from now on; the predecessors of old_id go, with their access tokens. */
+GG_YIELDS GG_CHECKED int mx_refresh_replace(struct mx_server *server, int64_t old_id, int64_t new_id,
+                                            struct gg_error *err);
+/* A token for one m.login.token until expiry_ms. */
+GG_YIELDS GG_CHECKED int mx_login_tokens_add(struct mx_server *server, struct gg_str token, struct gg_str user_id,
+                                             int64_t expiry_ms, struct gg_error *err);
 
 /* ---- devices (accounts_devices.c) ---- */
 

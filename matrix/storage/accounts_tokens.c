@@ -85,7 +85,8 @@ int mx_tokens_insert(struct mx_server *server, const struct mx_new_token *token,
 {
     static const struct gg_stmt stmt = {
         "INSERT INTO access_tokens (id, user_id, device_id, token, valid_until_ms, last_validated, used, "
-        "puppets_user_id) VALUES ($1::bigint, $2, $3, $4, $5::bigint, $6::bigint, false, $7) ON CONFLICT (id) DO NOTHING",
+        "puppets_user_id, refresh_token_id) VALUES ($1::bigint, $2, $3, $4, $5::bigint, $6::bigint, false, $7, "
+        "$8::bigint) ON CONFLICT (id) DO NOTHING",
         0};
     struct gg_arena *arena = gg_arena_new();
     struct gg_rows *rows;
@@ -93,7 +94,7 @@ int mx_tokens_insert(struct mx_server *server, const struct mx_new_token *token,
         server->db, &stmt,
         GG_PARAMS(gg_p_i64(token->id), gg_p_str(token->user_id), gg_p_str(token->device_id), gg_p_str(token->token),
                   token->valid_until_ms ? gg_p_i64(token->valid_until_ms) : gg_p_null(), gg_p_i64(gg_wall_ms()),
-                  gg_p_str(token->puppets)),
+                  gg_p_str(token->puppets), token->refresh_id ? gg_p_i64(token->refresh_id) : gg_p_null()),
         arena, &rows, err);
     if (!status && !gg_rows_affected(rows))
         status = gg_fail(err, GG_E_CONFLICT, "access token id %lld is taken", (long long)token->id);

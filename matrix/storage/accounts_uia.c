@@ -90,7 +90,12 @@ int mx_uia_note(struct mx_server *server, struct gg_str session_id, const char *
 int mx_uia_sweep(struct mx_server *server, int64_t before_ms, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
-        "WITH old AS (SELECT session_id FROM ui_auth_sessions WHERE creation_time <= $1::bigint), "
+        "WITH old AS (SELECT session_id, serverdict::jsonb AS notes FROM ui_auth_sessions WHERE creation_time <= "
+        "$1::bigint), "
+        "unused AS (SELECT notes ->> 'm.login.registration_token' AS token, count(*) AS n FROM old WHERE NOT "
+        "notes ? 'registered_user_id' AND notes ? 'm.login.registration_token' GROUP BY 1), "
+        "given_back AS (UPDATE registration_tokens AS r SET pending = greatest(r.pending - unused.n, 0) FROM unused "
+        "WHERE r.token = unused.token), "
         "ips AS (DELETE FROM ui_auth_sessions_ips WHERE session_id IN (SELECT session_id FROM old)), "
         "stages AS (DELETE FROM ui_auth_sessions_credentials WHERE session_id IN (SELECT session_id FROM old)) "
         "DELETE FROM ui_auth_sessions WHERE session_id IN (SELECT session_id FROM old)",

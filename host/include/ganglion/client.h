@@ -41,6 +41,24 @@ GG_API GG_YIELDS GG_CHECKED int gg_client_fetch(struct gg_host *host, const stru
                                                 struct gg_arena *arena, struct gg_client_answer *out,
                                                 struct gg_error *err);
 
+/* ---- mail ---- */
+
+enum gg_mail_tls { GG_MAIL_TLS_TRY = 0, GG_MAIL_TLS_NEVER = 1, GG_MAIL_TLS_STARTTLS = 2, GG_MAIL_TLS_ALWAYS = 3 };
+
+struct gg_mail {
+    const char *host;             /* the mail server */
+    uint16_t port;                /* 0: 25, or 465 with GG_MAIL_TLS_ALWAYS */
+    uint32_t tls;                 /* enum gg_mail_tls: upgrade if offered; never; upgrade or fail; from the start */
+    const char *user, *password;  /* NULL: none */
+    const char *helo;             /* who we are */
+    const char *from, *to;        /* addresses of the envelope, without angle brackets */
+    struct gg_str text;           /* header and body, lines ended by CR LF */
+};
+
+/* 0 when the mail server has taken it. GG_E_UNAVAILABLE: not reached; GG_E_FORBIDDEN: it refused us, the sender or the
+ * recipient; TIMEOUT, CLOSED, CANCELLED. Bounded by the fiber's deadline. */
+GG_API GG_YIELDS GG_CHECKED int gg_client_mail(struct gg_host *host, const struct gg_mail *mail, struct gg_error *err);
+
 /* A header of the answer, in the arena; NULL: absent. */
 GG_API const char *gg_client_header(const struct gg_client_answer *answer, struct gg_arena *arena, const char *name);
 

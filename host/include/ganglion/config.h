@@ -50,6 +50,7 @@ enum gg_config_key_flags {
     GG_KEY_GENERATED = 8, /* SECRET: main makes the file of "<key>_path" when it is missing */
     GG_KEY_PRIVATE = 16,  /* masked when printed, though not of type SECRET */
     GG_KEY_PLAIN = 32,    /* TEXT that also takes a number written plainly */
+    GG_KEY_NULL = 64,     /* a null that is written is not the default, but 0 or nothing */
 };
 
 /* Tables end with an entry whose path is NULL. */

@@ -1,0 +1,75 @@
+/* well_known.c: /.well-known/matrix: where a server and its clients' servers are (client-server API, "Server
+ * Discovery"). */
+#include <ganglion/config.h>
+#include <ganglion/matrix/id.h>
+
+#include "accounts/consent.h"
+#include "api/accounts.h"
+
+enum { DEPTH_MAX = 16 };
+
+/* A node of the configuration as JSON: a new reference. Configuration is the operator's own, but still nests only so
+ * deep: below that it is null. */
+static json_t *json_of(const struct gg_node *node, int depth)
+{
+    const char *key;
+    json_t *out;
+    switch (depth < DEPTH_MAX ? gg_node_kind(node) : GG_NODE_NULL) {
+    case GG_NODE_BOOL:
+        return json_boolean(gg_node_bool(node));
+    case GG_NODE_INT:
+        return json_integer(gg_node_int(node));
+    case GG_NODE_FLOAT:
+        return json_real(gg_node_number(node));
+    case GG_NODE_TEXT:
+        return json_string(gg_node_text(node));
+    case GG_NODE_LIST:
+        out = json_array();
+        for (size_t i = 0; i < gg_node_count(node); i++)
+            json_array_append_new(out, json_of(gg_node_at(node, i, NULL), depth + 1));
+        return out;
+    case GG_NODE_MAP:
+        out = json_object();
+        for (size_t i = 0; i < gg_node_count(node); i++) {
+            const struct gg_node *value = gg_node_at(node, i, &key);
+            json_object_set_new(out, key, json_of(value, depth + 1));
+        }
+        return out;
+    default:
+        return json_null();
+    }
+}
+
+static int reply_none(struct gg_request *rq, struct gg_str text)
+{
+    return gg_reply_text(rq, 404, "text/plain; charset=utf-8", text);
+}
+
+int mx_api_well_known_client(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const struct gg_node *extra = gg_config_node(server->config, "extra_well_known_client_content");
+    const char *identity = gg_config_text(server->config, "default_identity_server");
+    if (!gg_config_set(server->config, "public_baseurl"))
+        return reply_none(rq, GG_STR(".well-known not available"));
+    json_t *out = gg_node_kind(extra) == GG_NODE_MAP ? json_of(extra, 0) : json_object();
+    json_object_set_new(out, "m.homeserver",
+                        json_pack("{ss}", "base_url", mx_public_baseurl(server, gg_request_arena(rq))));
+    if (identity)
+        json_object_set_new(out, "m.identity_server", json_pack("{ss}", "base_url", identity));
+    return gg_reply_json(rq, 200, out);
+}
+
+/* A name without a port gets the one of HTTPS: whoever asks by it would else try 8448. */
+int mx_api_well_known_server(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const char *colon = strrchr(server->name, ':');
+    bool has_port = colon && strspn(colon + 1, "0123456789") == strlen(colon + 1) && colon[1];
+    if (!gg_config_bool(server->config, "serve_server_wellknown"))
+        return reply_none(rq, GG_STR("404. Is anything ever truly *well* known?\n"));
+    return gg_reply_json(rq, 200,
+                         json_pack("{ss}", "m.server",
+                                   has_port ? server->name
+                                            : gg_arena_printf(gg_request_arena(rq), "%s:443", server->name)));
+}
