@@ -47,7 +47,7 @@ const struct gg_route mx_routes_accounts[] = {
     ROUTE("DELETE", "/_matrix/client/v3/profile/{user_id}/{field}", mx_api_delete_field, .auth = GG_AUTH_USER,
           .limiter = "rc_profile", .doc = "remove a field of the own profile"),
 
-    READ(CLIENT "/account/3pid", mx_api_threepids, .auth = GG_AUTH_USER, .doc = "own addresses"),
+    READ(CLIENT_V1 "/account/3pid", mx_api_threepids, .auth = GG_AUTH_USER, .doc = "own addresses"),
     WRITE("POST", CLIENT "/account/3pid", mx_api_post_threepid, .auth = GG_AUTH_USER, .doc = "add an address (of old)"),
     WRITE("POST", CLIENT "/account/deactivate", mx_api_deactivate, .auth = GG_AUTH_USER, .doc = "end the own account"),
     READ(CLIENT "/auth/{stage}/fallback/web", mx_api_fallback, .doc = "a stage of authentication as a page"),
