@@ -12,6 +12,8 @@ gg_handler_fn mx_api_keys_upload, mx_api_keys_query, mx_api_keys_claim, mx_api_k
 gg_handler_fn mx_api_cross_signing_upload, mx_api_signatures_upload; /* e2ee_cross_signing.c */
 gg_handler_fn mx_api_backup_version_new, mx_api_backup_version, mx_api_backup_version_update, mx_api_backup_version_delete,
     mx_api_backup_get, mx_api_backup_put, mx_api_backup_delete; /* e2ee_backup.c */
+gg_handler_fn mx_api_dehydrated_get, mx_api_dehydrated_put, mx_api_dehydrated_delete,
+    mx_api_dehydrated_events; /* e2ee_dehydrated.c */
 
 /* Device of who asks; 400 M_MISSING_PARAM if their token has none. */
 GG_CHECKED int mx_api_own_device(struct gg_request *rq, struct gg_str *out, struct gg_error *err);

@@ -9,6 +9,7 @@ enum { LARGE = 200 * 65536, SIGNATURES = 1 << 20, UPLOAD = 2 << 20 }; /* a messa
 #define KEYS "/_matrix/client/(api/v1|r0|v3|unstable)/keys"
 #define CROSS "/_matrix/client/(v3|unstable)/keys"
 #define BACKUP CLIENT "/room_keys"
+#define DEHYDRATED "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device"
 #define READ(path_, handler_, doc_)                                                                                   \
     {                                                                                                                 \
         .method = "GET", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_USER,              \
@@ -58,6 +59,14 @@ const struct gg_route mx_routes_e2ee[] = {
     DELETE(BACKUP "/keys", mx_api_backup_delete, "delete all keys of a backup"),
     DELETE(BACKUP "/keys/{room_id}", mx_api_backup_delete, "delete a room's keys of a backup"),
     DELETE(BACKUP "/keys/{room_id}/{session_id}", mx_api_backup_delete, "delete one key of a backup"),
+
+    READ(DEHYDRATED, mx_api_dehydrated_get, "the own dehydrated device"),
+    {.method = "PUT", .path = DEHYDRATED, .handler = mx_api_dehydrated_put, .resource = "client", .auth = GG_AUTH_USER,
+     .flags = GG_ROUTE_JSON, .max_body = UPLOAD, .writer = GG_WRITER_MAIN, .doc = "leave a dehydrated device behind"},
+    {.method = "DELETE", .path = DEHYDRATED, .handler = mx_api_dehydrated_delete, .resource = "client", .auth = GG_AUTH_USER,
+     .writer = GG_WRITER_MAIN, .doc = "delete the own dehydrated device"},
+    READ(DEHYDRATED "/{device_id}/events", mx_api_dehydrated_events, "what a dehydrated device received"),
+    WRITE("POST", DEHYDRATED "/{device_id}/events", mx_api_dehydrated_events, 0, GG_AUTH_USER, "what a dehydrated device received"),
     {0},
 };
 

@@ -69,6 +69,7 @@ const struct gg_config_key mx_config_keys[] = {
     {"experimental_features.msc3381_polls_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "Push rules for polls."},
     {"experimental_features.msc3664_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "Push rules about the event that is answered."},
     {"experimental_features.msc3773_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "Counts of threads under their unstable name too."},
+    {"experimental_features.msc3814_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "Dehydrated devices."},
     {"experimental_features.msc4028_push_encrypted_events", GG_C_BOOL, GG_HONOURED, "false", .doc = "Every encrypted event notifies."},
     {"experimental_features.msc4075_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "Push rules for calls."},
     {"experimental_features.msc4210_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "No push rules for mentions of old."},

@@ -68,13 +68,20 @@ static int read_device_keys(const struct mx_json *keys, struct gg_str user_id, s
         return gg_refuse(err, 400, "M_INVALID_PARAM", "device_keys must not be null");
     if (keys->kind != MX_JSON_OBJECT)
         return gg_refuse(err, 400, "M_BAD_JSON", "device_keys must be an object");
+    const char *wrong = NULL, *missing = NULL;
+    size_t n_missing = 0;
     for (size_t i = 0; i < GG_COUNT(members); i++) {
         const struct mx_json *value = mx_json_member(keys, members[i].name);
+        n_missing += value == NULL;
         if (value == NULL)
-            return gg_refuse(err, 400, "M_MISSING_PARAM", "device_keys.%s is missing", members[i].name);
-        if (!members[i].good(value))
-            return gg_refuse(err, 400, "M_BAD_JSON", "device_keys.%s has a wrong type", members[i].name);
+            missing = members[i].name;
+        else if (!members[i].good(value))
+            wrong = members[i].name;
     }
+    if (wrong != NULL)
+        return gg_refuse(err, 400, "M_BAD_JSON", "device_keys.%s has a wrong type", wrong);
+    if (missing != NULL) /* one alone is told apart, as Synapse does */
+        return gg_refuse(err, 400, n_missing == 1 ? "M_MISSING_PARAM" : "M_BAD_JSON", "device_keys.%s is missing", missing);
     if (!gg_str_eq(mx_json_text(mx_json_member(keys, "user_id")), user_id))
         return gg_refuse(err, 400, "M_BAD_JSON",
                          "Provided `user_id` in `device_keys` does not match that of the authenticated user");

@@ -114,6 +114,7 @@ def test_refused_uploads(server):
     for name in ("algorithms", "keys", "signatures", "user_id", "device_id"):
         refused_upload(alice, "M_MISSING_PARAM", device_keys={k: v for k, v in keys.items() if k != name})
         refused_upload(alice, device_keys={**keys, name: 5})
+    refused_upload(alice, device_keys={"user_id": alice.user_id, "device_id": alice.device_id})
     for bad in ([], "x", 5):
         refused_upload(alice, device_keys=bad)
         refused_upload(alice, one_time_keys=bad)
