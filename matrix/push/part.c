@@ -7,6 +7,7 @@
 
 #include <ganglion/config.h>
 #include <ganglion/map.h>
+#include <ganglion/matrix/api.h>
 #include <ganglion/memory.h>
 #include <stdlib.h>
 
@@ -46,8 +47,10 @@ static int make(struct mx_server *server, struct gg_error *err)
     push->rooms = mx_cache_new(server, &(struct mx_cache_def){"push_members", ROOMS_BYTES, mx_push_members_free});
     push->changes = mx_changes_new(MAX_CHANGES);
     push->day_ago = -1;
+    gg_mutex_init(&push->changing);
     mx_push_ignorers_make(server);
     mx_push_follow(server);
+    gg_repl_serve(server->host, mx_methods_push, server);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #ifndef MX_PUSH_PUSH_H
 #define MX_PUSH_PUSH_H
 
+#include <ganglion/fiber.h>
 #include <ganglion/matrix/cache.h>
 
 #define MX_PUSH_MAIN "main" /* thread_id of what is in no thread */
@@ -23,8 +24,7 @@ struct mx_push {
     struct mx_cache *rooms;      /* room id -> its local members (members.c) */
     struct mx_cache *ignored_by; /* user id -> who ignores them (ignorers.c) */
     struct mx_changes *changes;  /* whose rules changed when */
-    int64_t next_rule, next_enable; /* ids that the writer gives out next; 0: not known yet (change.c) */
-    struct gg_map *changing;     /* user id -> struct queue: one change of a user's rules at a time (change.c) */
+    struct gg_mutex changing;    /* one change of rules at a time (change.c) */
     int64_t day_ago;             /* stream ordering of a day ago; -1: not known (age.c) */
     bool rotating;
 };

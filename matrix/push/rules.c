@@ -44,30 +44,48 @@ static bool is_tweak(struct gg_str action, const char *name, struct gg_arena *ar
     return mx_json_is_string(tweak) && gg_str_is(mx_json_string(tweak, arena), name);
 }
 
+static void add(struct gg_buf *list, struct gg_str action)
+{
+    gg_buf_char(list, list->n ? ',' : '[');
+    gg_buf_str(list, action);
+}
+
+static struct gg_str close_list(struct gg_buf *list, struct gg_arena *arena)
+{
+    gg_buf_text(list, list->n ? "]" : "[]");
+    struct gg_str text = gg_arena_str(arena, gg_buf_view(list));
+    gg_buf_done(list);
+    return text;
+}
+
 struct mx_push_actions mx_push_actions_read(struct gg_str json, struct gg_arena *arena)
 {
-    struct mx_push_actions out = {0};
-    struct gg_buf text = GG_BUF_INIT;
+    struct mx_push_actions out = {.notify = false};
+    struct gg_buf all = GG_BUF_INIT, stored = GG_BUF_INIT, one = GG_BUF_INIT;
     bool tweaked = false;
     struct mx_json_iter it = mx_json_iter(json);
-    gg_buf_char(&text, '[');
     while (mx_json_is_array(json) && mx_json_next(&it)) {
-        if (is_idle(it.value))
-            continue;
-        if (text.n > 1)
-            gg_buf_char(&text, ',');
-        mx_push_write_action(&text, it.value, arena);
+        gg_buf_clear(&one);
+        mx_push_write_action(&one, it.value, arena);
+        add(&all, gg_buf_view(&one));
+        if (!is_idle(it.value))
+            add(&stored, gg_buf_view(&one));
         out.notify |= gg_str_is(it.value, "\"notify\"");
         if (!tweaked && is_tweak(it.value, "highlight", arena)) {
             tweaked = true;
             out.highlight = is_true(mx_json_get(it.value, "value"));
         }
     }
-    gg_buf_char(&text, ']');
-    out.json = gg_arena_str(arena, gg_buf_view(&text));
-    gg_buf_done(&text);
-    out.stored = gg_str_is(out.json, out.highlight ? default_highlight : default_notify) ? gg_strn("", 0) : out.json;
+    gg_buf_done(&one);
+    out.json = close_list(&all, arena);
+    out.run = close_list(&stored, arena);
+    out.stored = gg_str_is(out.run, out.highlight ? default_highlight : default_notify) ? gg_strn("", 0) : out.run;
     return out;
+}
+
+struct gg_str mx_push_stored_actions(struct gg_str stored, bool highlight)
+{
+    return stored.n ? stored : gg_str(highlight ? default_highlight : default_notify);
 }
 
 /* ---- conditions ---- */

@@ -7,10 +7,10 @@
 #include "push/base_rules.h"
 #include "push/condition.h"
 
-/* What a rule does. As text twice: as clients see it, and as event_push_actions has it, where the two most frequent
- * lists are written as nothing (facts database 4.9). */
+/* What a rule does, as text: as clients see it; without what has no effect; and as event_push_actions has that, where the
+ * two most frequent lists are written as nothing (facts database 4.9). */
 struct mx_push_actions {
-    struct gg_str json, stored;
+    struct gg_str json, run, stored;
     bool notify, highlight;
 };
 
@@ -54,6 +54,8 @@ struct mx_push_rules *mx_push_rules_make(const struct mx_push_base *base, uint32
 /* A rule of the server's with this id, whatever the features; -1: none. */
 int mx_push_base_find(struct gg_str id);
 struct mx_push_actions mx_push_actions_read(struct gg_str json, struct gg_arena *arena);
+/* What a row of event_push_actions holds, written out. */
+struct gg_str mx_push_stored_actions(struct gg_str stored, bool highlight);
 
 /* What the server's impersonal conditions said of one event already: the same for everybody who has them. */
 struct mx_push_memo {

@@ -1,6 +1,7 @@
 /* matrix/push/stream.c: changes of push rules: rules in memory go stale, and who waits in /sync is woken. */
 #include "push/stream.h"
 
+#include "push/show.h"
 #include "push/user_rules.h"
 #include "sync/changes.h"
 #include "userdata/streams.h"

@@ -9,7 +9,5 @@ GG_YIELDS int mx_push_rules_fetch(void *self, struct gg_stream *stream, const ch
                                   int64_t *reached, struct gg_error *err);
 void mx_push_follow(struct mx_server *server);  /* from make */
 void mx_push_replicated(struct mx_server *server); /* positions are known */
-/* Did the user's rules change after this position? From memory: false means surely not. */
-bool mx_push_rules_changed(const struct mx_server *server, struct gg_str user_id, int64_t position);
 
 #endif

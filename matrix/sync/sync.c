@@ -1,6 +1,7 @@
 /* matrix/sync/sync.c: which rooms and which data an answer of /sync speaks of. */
 #include "sync/parts.h"
 
+#include "push/show.h"
 #include "rooms/access.h"
 #include "sync/changes.h"
 #include "userdata/ignored.h"
@@ -159,6 +160,26 @@ static int read_account_data(struct mx_sync *sync, struct gg_error *err)
     return 0;
 }
 
+/* Push rules are no account data, but are told as such. */
+static int read_push_rules(struct mx_sync *sync, struct gg_error *err)
+{
+    const struct mx_sync_query *q = sync->query;
+    struct gg_str user_id = gg_str(q->requester->user_id), type = GG_STR("m.push_rules"), content;
+    bool all = !q->has_since || q->full_state;
+    if (!mx_filter_type(&q->global_data, type) ||
+        (!all && !mx_push_rules_changed(sync->server, user_id, q->since.push_rules)))
+        return 0;
+    int rc = mx_push_rules_content(sync->server, user_id, sync->arena, &content, err);
+    if (rc != 0)
+        return rc;
+    struct mx_data_row *rows = GG_NEW_ARRAY(sync->arena, struct mx_data_row, sync->n_data + 1);
+    for (size_t i = 0; i < sync->n_data; i++)
+        rows[i] = sync->data[i];
+    rows[sync->n_data++] = (struct mx_data_row){.type = type, .content = content};
+    sync->data = rows;
+    return 0;
+}
+
 static int read_receipts(struct mx_sync *sync, struct gg_error *err)
 {
     const struct mx_sync_query *q = sync->query;
@@ -228,6 +249,8 @@ int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size
         rc = mx_sync_fill_rooms(sync, err);
     if (rc == 0)
         rc = read_account_data(sync, err);
+    if (rc == 0)
+        rc = read_push_rules(sync, err);
     if (rc == 0)
         rc = read_receipts(sync, err);
     if (rc != 0)

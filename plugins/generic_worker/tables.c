@@ -11,6 +11,7 @@ const struct gg_route *const generic_worker_routes[] = {
     mx_routes_rooms,
     mx_routes_sync,
     mx_routes_sliding,
+    mx_routes_push,
     mx_routes_userdata,
     mx_routes_presence,
     mx_routes_old_sync,
@@ -20,6 +21,7 @@ const struct gg_route *const generic_worker_routes[] = {
 const struct gg_method *const generic_worker_methods[] = {
     mx_methods_accounts,
     mx_methods_userdata,
+    mx_methods_push,
     mx_methods_e2ee,
     mx_methods_peers,
     mx_methods_presence,

@@ -10,6 +10,7 @@
 GG_API extern const struct gg_route mx_routes_rooms[];
 GG_API extern const struct gg_route mx_routes_sync[];
 GG_API extern const struct gg_route mx_routes_sliding[];
+GG_API extern const struct gg_route mx_routes_push[];
 GG_API extern const struct gg_route mx_routes_userdata[];
 GG_API extern const struct gg_route mx_routes_presence[];
 GG_API extern const struct gg_route mx_routes_old_sync[];
@@ -21,6 +22,7 @@ GG_API extern const struct gg_route mx_routes_admin[];
 
 /* Replication methods that every Matrix process serves. */
 GG_API extern const struct gg_method mx_methods_userdata[];
+GG_API extern const struct gg_method mx_methods_push[];
 GG_API extern const struct gg_method mx_methods_accounts[];
 GG_API extern const struct gg_method mx_methods_e2ee[];
 GG_API extern const struct gg_method mx_methods_peers[];
