@@ -10,13 +10,22 @@
 #define WHERE "WHERE room_id = $1 AND NOT outlier AND rejection_reason IS NULL "
 #define BACKWARDS "ORDER BY topological_ordering DESC, stream_ordering DESC LIMIT $4"
 #define FORWARDS "ORDER BY topological_ordering, stream_ordering LIMIT $4"
+#define STATEMENT(from_, to_, order_) {COLUMNS WHERE "AND " from_ to_ order_, GG_LANE_SCAN}
+/* $2 depth, $3 stream: where it starts; $5 depth, $6 stream: where it ends */
+#define FROM_LIVE(op_) "stream_ordering " op_ " $3 AND $2::bigint IS NOT NULL "
+#define FROM_PLACE(op_) "(topological_ordering, stream_ordering) " op_ " ($2::bigint, $3::bigint) "
+#define TO_NONE "AND ($5::bigint + $6::bigint) IS NOT NULL "
+#define TO_LIVE(op_) "AND stream_ordering " op_ " $6 AND $5::bigint IS NOT NULL "
+#define TO_PLACE(op_) "AND (topological_ordering, stream_ordering) " op_ " ($5::bigint, $6::bigint) "
+#define ENDS(from_, op_, order_)                                                                                       \
+    {STATEMENT(from_, TO_NONE, order_), STATEMENT(from_, TO_LIVE(op_), order_), STATEMENT(from_, TO_PLACE(op_), order_)}
 
-/* [backwards][from is a "t" position]; $2 depth, $3 stream */
-static const struct gg_stmt page_stmts[2][2] = {
-    {{COLUMNS WHERE "AND stream_ordering > $3 AND $2::bigint IS NOT NULL " FORWARDS, GG_LANE_SCAN},
-     {COLUMNS WHERE "AND (topological_ordering, stream_ordering) > ($2::bigint, $3::bigint) " FORWARDS, GG_LANE_SCAN}},
-    {{COLUMNS WHERE "AND stream_ordering <= $3 AND $2::bigint IS NOT NULL " BACKWARDS, GG_LANE_SCAN},
-     {COLUMNS WHERE "AND (topological_ordering, stream_ordering) <= ($2::bigint, $3::bigint) " BACKWARDS, GG_LANE_SCAN}},
+/* [backwards][from is a "t" position][enum to_form]. An end that is a live position has to be a condition, not where
+ * reading stops: where the room's history forks, its order by depth is not that by stream. */
+enum to_form { TO_IS_NONE, TO_IS_LIVE, TO_IS_PLACE };
+static const struct gg_stmt page_stmts[2][2][3] = {
+    {ENDS(FROM_LIVE(">"), "<=", FORWARDS), ENDS(FROM_PLACE(">"), "<=", FORWARDS)},
+    {ENDS(FROM_LIVE("<="), ">", BACKWARDS), ENDS(FROM_PLACE("<="), ">", BACKWARDS)},
 };
 
 struct row {
@@ -31,26 +40,23 @@ static struct mx_room_token after_row(const struct row *row, bool backwards)
     return token;
 }
 
-static bool past_end(struct mx_server *server, const struct mx_page_query *q, const struct row *row)
+static bool includes(struct mx_server *server, const struct mx_room_token *at, const struct row *row)
 {
-    if (q->to == NULL)
-        return false;
-    if (q->to->depth < 0) {
-        bool included = mx_position_includes(server, &q->to->at, gg_str_eq(row->instance, (struct gg_str){0}) ? "master" : row->instance.s,
-                                             row->stream);
-        return q->backwards ? included : !included;
-    }
-    bool after = row->depth > q->to->depth || (row->depth == q->to->depth && row->stream > q->to->at.min);
-    return q->backwards ? !after : after;
+    return mx_position_includes(server, &at->at, row->instance.s != NULL ? row->instance.s : "master", row->stream);
 }
 
-/* A live position with several writers holds some events above its minimum and not others. */
-static bool before_start(struct mx_server *server, const struct mx_page_query *q, const struct row *row)
+/* A live position with several writers holds some events above its minimum and not others; of these the database knows
+ * nothing. */
+static bool outside(struct mx_server *server, const struct mx_page_query *q, const struct row *row)
 {
-    if (q->from.depth >= 0 || q->from.at.n_ahead == 0)
-        return false;
-    bool included = mx_position_includes(server, &q->from.at, row->instance.s != NULL ? row->instance.s : "master", row->stream);
-    return q->backwards ? !included : included;
+    if (q->from.depth < 0 && q->from.at.n_ahead > 0 && includes(server, &q->from, row) != q->backwards)
+        return true;
+    return q->to != NULL && q->to->depth < 0 && q->to->at.n_ahead > 0 && includes(server, q->to, row) == q->backwards;
+}
+
+static enum to_form form_of(const struct mx_room_token *to)
+{
+    return to == NULL ? TO_IS_NONE : to->depth < 0 ? TO_IS_LIVE : TO_IS_PLACE;
 }
 
 static int read_rows(struct mx_server *server, const struct mx_page_query *q, const struct mx_room_token *from, size_t limit,
@@ -58,8 +64,10 @@ static int read_rows(struct mx_server *server, const struct mx_page_query *q, co
 {
     struct gg_rows *rows;
     int64_t stream = q->backwards ? mx_position_max(&from->at) : from->at.min;
-    int rc = gg_db_read(server->db, &page_stmts[q->backwards][from->depth >= 0],
-                        GG_PARAMS(gg_p_str(q->room_id), gg_p_i64(from->depth), gg_p_i64(stream), gg_p_i64((int64_t)limit)),
+    int64_t end = q->to == NULL ? 0 : q->backwards ? q->to->at.min : mx_position_max(&q->to->at);
+    int rc = gg_db_read(server->db, &page_stmts[q->backwards][from->depth >= 0][form_of(q->to)],
+                        GG_PARAMS(gg_p_str(q->room_id), gg_p_i64(from->depth), gg_p_i64(stream), gg_p_i64((int64_t)limit),
+                                  gg_p_i64(q->to != NULL ? q->to->depth : 0), gg_p_i64(end)),
                         arena, &rows, err);
     if (rc != 0)
         return rc;
@@ -89,7 +97,7 @@ static int take(struct mx_server *server, struct gg_str user_id, const struct mx
         const struct mx_event *e = events[i];
         if (i % TURN == TURN - 1 && (rc = gg_yield()) != 0)
             return gg_fail(err, rc, "reading history");
-        bool wanted = e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !before_start(server, q, &rows[i]) &&
+        bool wanted = e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !outside(server, q, &rows[i]) &&
                       (q->filter == NULL || mx_filter_event(q->filter, e));
         events[i] = wanted ? e : NULL;
         visible[i] = wanted;
@@ -130,12 +138,6 @@ int mx_history_page(struct mx_server *server, struct gg_str user_id, const struc
         out->more = n > want;
         if (out->more)
             n--;
-        for (size_t i = 0; i < n; i++) {
-            if (past_end(server, q, &rows[i])) {
-                n = i;
-                out->more = false;
-            }
-        }
         if (n == 0)
             break;
         rc = take(server, user_id, access, q, rows, n, arena, out, &used, &matched, err);

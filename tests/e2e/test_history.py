@@ -1,7 +1,11 @@
 """History visibility: nobody may see what the room does not show them, whichever way they ask."""
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from deployment.process import wait_until
 from lib.rooms import CLIENT, act, bodies, done, filtered, history, invited, joined, left, room_path, state_of
 
 SHOWN = {  # what a user sees of "before" an invite, "invited", "inside", "after" they left
@@ -166,3 +170,41 @@ def test_the_readers_own_membership_is_told(server):
     told = {e["event_id"]: e["unsigned"]["membership"] for e in joined(bob.sync(), room)["timeline"]["events"]}
     assert told[three] == "join" and told[one] == "leave"
     assert bob.ok("GET", room_path(room, "event", two))["unsigned"]["membership"] == "invite"
+
+
+def test_gaps_can_be_filled_while_the_room_forks(server):
+    """Two processes write side by side, so the order by depth is not that by position; `to` is a position."""
+    alice = server.register()
+    room = alice.create_room(preset="public_chat")
+    bases = [server.worker_url("generic_worker1"), server.worker_url("generic_worker2")]
+    few = json.dumps({"room": {"timeline": {"limit": 2}}})
+    since, seen, sent = alice.sync(filter=few)["next_batch"], set(), []
+
+    def fill(token, until):
+        while token:
+            page = alice.messages(room, limit=50, **{"from": token, "to": until})
+            seen.update(e["event_id"] for e in page["chunk"])
+            token = page.get("end") if page["chunk"] else None
+
+    def follow(since):
+        answer = alice.sync(since, timeout=100, filter=few)
+        timeline = answer["rooms"].get("join", {}).get(room, {}).get("timeline", {"events": []}) if "rooms" in answer else {"events": []}
+        seen.update(e["event_id"] for e in timeline["events"])
+        if timeline.get("limited"):
+            fill(timeline["prev_batch"], since)
+        return answer["next_batch"]
+
+    with ThreadPoolExecutor(12) as pool:
+        waiting = [pool.submit(alice.send, room, str(i), base=bases[i % 2]) for i in range(300)]
+        while not all(w.done() for w in waiting):
+            since = follow(since)
+        sent = {w.result() for w in waiting}
+    wait_until("everything is seen", lambda: follow_to_the_end(follow, since) and sent <= seen)
+
+
+def follow_to_the_end(follow, since):
+    while True:
+        now = follow(since)
+        if now == since:
+            return True
+        since = now
