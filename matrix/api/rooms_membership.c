@@ -206,12 +206,12 @@ int mx_api_forget(void *self, struct gg_request *rq, struct gg_error *err)
 /* ---- an identity server tells that an address has found its user ---- */
 
 /* Whoever calls proves nothing; each invite carries its own proof, which the auth rules check. One that fails does not
- * keep the others out. */
+ * keep the others out, but is what the caller hears of. */
 int mx_api_third_party_bound(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_arena *arena = gg_request_arena(rq);
     struct gg_str body;
-    int rc = mx_api_object_body(rq, &body, err);
+    int rc = mx_api_object_body(rq, &body, err), first = 0;
     struct gg_str invites = rc == 0 ? mx_json_get(body, "invites") : (struct gg_str){0};
     if (rc == 0 && invites.s != NULL && !mx_json_is_array(invites))
         rc = gg_refuse(err, 400, "M_INVALID_PARAM", "invites must be a list");
@@ -221,9 +221,18 @@ int mx_api_third_party_bound(void *self, struct gg_request *rq, struct gg_error 
         struct gg_str sender = mx_json_string(mx_json_get(it.value, "sender"), arena);
         struct gg_str proof = mx_json_get(it.value, "signed");
         struct gg_error one = GG_ERROR_INIT;
-        if (room_id.s != NULL && mx_room_id_valid(room_id) && proof.s != NULL &&
-            mx_third_party_exchange(mx_server_of_request(rq), gg_arena_str(arena, room_id), sender, proof, arena, &one) != 0)
-            gg_info(&logger, "an invite by address to %.*s was not taken up: %s", GG_FMT(room_id), one.message);
+        int failed = 0;
+        if (room_id.s != NULL && mx_room_id_valid(room_id) && proof.s != NULL)
+            failed = mx_third_party_exchange(mx_server_of_request(rq), gg_arena_str(arena, room_id), sender, proof, arena, &one);
+        if (failed == 0)
+            continue;
+        gg_info(&logger, "an invite by address to %.*s was not taken up: %s", GG_FMT(room_id), one.message);
+        if (first == 0) {
+            first = failed;
+            *err = one;
+        }
     }
+    if (rc == 0)
+        rc = first;
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }

@@ -28,4 +28,7 @@ struct gg_str mx_auth_membership(const struct auth *a, struct gg_str user_id);
 /* The value of a power level: an integer, a float (cut) or a string of an integer. */
 bool mx_power_value(struct gg_str value, int64_t *out);
 
+/* Is the proof of a third-party invite (`signed`) signed with this key, by whatever server? */
+bool mx_auth_proof_signed_by(const struct mx_json *proof, struct gg_str public_key, struct gg_arena *arena);
+
 #endif

@@ -2,7 +2,7 @@
  * property"). */
 #include "internal.h"
 
-static bool signed_by(const struct mx_json *proof, struct gg_str public_key, struct gg_arena *arena)
+bool mx_auth_proof_signed_by(const struct mx_json *proof, struct gg_str public_key, struct gg_arena *arena)
 {
     const struct mx_json *servers = mx_json_member(proof, "signatures");
     uint8_t key[48];
@@ -28,10 +28,10 @@ static bool signed_by(const struct mx_json *proof, struct gg_str public_key, str
 /* The invite's public_key and those in public_keys. */
 static bool signed_by_any(const struct mx_json *proof, struct gg_str content, struct gg_arena *arena)
 {
-    if (signed_by(proof, mx_json_string(mx_json_get(content, "public_key"), arena), arena))
+    if (mx_auth_proof_signed_by(proof, mx_json_string(mx_json_get(content, "public_key"), arena), arena))
         return true;
     for (struct mx_json_iter it = mx_json_iter(mx_json_get(content, "public_keys")); mx_json_next(&it);)
-        if (signed_by(proof, mx_json_string(mx_json_get(it.value, "public_key"), arena), arena))
+        if (mx_auth_proof_signed_by(proof, mx_json_string(mx_json_get(it.value, "public_key"), arena), arena))
             return true;
     return false;
 }

@@ -1,6 +1,7 @@
 /* matrix/rooms/inherit.c: a user's own data about a room moves with them into the room that replaces it. */
 #include "rooms/inherit.h"
 
+#include "push/change.h"
 #include "userdata/route.h"
 #include "userdata/tags.h"
 
@@ -69,12 +70,18 @@ static int copy_direct(struct mx_server *server, struct gg_str user_id, struct g
     return rc;
 }
 
+static int copy_push_rules(struct mx_server *server, struct gg_str user_id, struct gg_str old_room, struct gg_str new_room,
+                           struct gg_arena *arena, struct gg_error *err)
+{
+    return mx_push_copy_room_anywhere(server, user_id, old_room, new_room, err);
+}
+
 typedef int inherit_fn(struct mx_server *server, struct gg_str user_id, struct gg_str old_room, struct gg_str new_room,
                        struct gg_arena *arena, struct gg_error *err);
 static const struct {
     const char *what;
     inherit_fn *fn;
-} parts[] = {{"tags", copy_tags}, {"direct chats", copy_direct}};
+} parts[] = {{"tags", copy_tags}, {"direct chats", copy_direct}, {"push rules", copy_push_rules}};
 
 void mx_room_inherit(struct mx_server *server, struct gg_str user_id, struct gg_str old_room, struct gg_str new_room,
                      struct gg_arena *arena)

@@ -1,6 +1,8 @@
 /* matrix/rooms/third_party.c: inviting somebody of whom only an address is known. */
 #include "rooms/third_party.h"
 
+#include "auth/internal.h"
+
 #include <ganglion/buf.h>
 #include <ganglion/config.h>
 #include <ganglion/log.h>
@@ -164,29 +166,35 @@ int mx_third_party_invite(struct mx_server *server, const struct mx_requester *r
 
 /* ---- taking it up ---- */
 
-/* One of the keys of the invite must still hold; which of them has signed is for the auth rules. */
-static int check_keys(struct mx_server *server, struct gg_str content, struct gg_arena *arena, struct gg_error *err)
+/* A key of the invite that has signed the proof must still hold, by the word of its identity server. */
+static int check_key(struct mx_server *server, const struct mx_json *proof, struct gg_str key, struct gg_str url,
+                     struct gg_arena *arena, bool *valid, struct gg_error *err)
 {
-    struct gg_str keys = mx_json_get(content, "public_keys"), one = mx_json_string(mx_json_get(content, "public_key"), arena);
+    if (*valid || key.s == NULL || !mx_auth_proof_signed_by(proof, key, arena))
+        return 0;
+    *valid = url.s == NULL; /* such a key never ends */
+    if (*valid)
+        return 0;
+    int rc = mx_identity_key_valid(server, url, key, arena, valid, err);
+    if (rc == 0 || rc == GG_E_CANCELLED)
+        return rc;
+    gg_info(&logger, "key of a third-party invite: %s", err->message);
+    return gg_refuse(err, 502, "M_UNKNOWN", "Third party certificate could not be checked");
+}
+
+static int check_keys(struct mx_server *server, struct gg_str content, struct gg_str proof_text, struct gg_arena *arena,
+                      struct gg_error *err)
+{
+    struct gg_str keys = mx_json_get(content, "public_keys");
     struct mx_json_iter it = mx_json_iter(mx_json_is_array(keys) ? keys : GG_STR("[]"));
+    const struct mx_json *proof = mx_json_raw(arena, proof_text);
     bool valid = false;
-    int rc = 0;
-    while (rc == 0 && !valid && mx_json_next(&it)) {
-        struct gg_str url = mx_json_string(mx_json_get(it.value, "key_validity_url"), arena);
-        struct gg_str key = mx_json_string(mx_json_get(it.value, "public_key"), arena);
-        if (key.s != NULL && url.s == NULL)
-            valid = true; /* such a key never ends */
-        else if (key.s != NULL)
-            rc = mx_identity_key_valid(server, url, key, arena, &valid, err);
-    }
-    struct gg_str url = mx_json_string(mx_json_get(content, "key_validity_url"), arena);
-    if (rc == 0 && !valid && mx_json_length(keys) == 0 && one.s != NULL && url.s != NULL)
-        rc = mx_identity_key_valid(server, url, one, arena, &valid, err);
-    if (rc != 0) {
-        gg_info(&logger, "key of a third-party invite: %s", err->message);
-        return gg_refuse(err, 502, "M_UNKNOWN", "Third party certificate could not be checked");
-    }
-    return valid ? 0 : gg_refuse(err, 403, "M_FORBIDDEN", "Third party certificate was invalid");
+    int rc = check_key(server, proof, mx_json_string(mx_json_get(content, "public_key"), arena),
+                       mx_json_string(mx_json_get(content, "key_validity_url"), arena), arena, &valid, err);
+    while (rc == 0 && mx_json_next(&it))
+        rc = check_key(server, proof, mx_json_string(mx_json_get(it.value, "public_key"), arena),
+                       mx_json_string(mx_json_get(it.value, "key_validity_url"), arena), arena, &valid, err);
+    return rc == 0 && !valid ? gg_refuse(err, 403, "M_FORBIDDEN", "Third party certificate was invalid") : rc;
 }
 
 static int read_proof(struct mx_server *server, struct gg_str sender, struct gg_str proof, struct gg_arena *arena,
@@ -202,21 +210,16 @@ static int read_proof(struct mx_server *server, struct gg_str sender, struct gg_
     return 0;
 }
 
-/* Of the proof only what is signed goes into the event: a client may have added to it. */
-static struct gg_str member_content(struct gg_str first, struct gg_str proof, struct gg_str mxid, struct gg_str token,
-                                    struct gg_arena *arena)
+/* The proof goes in as it is: all of it is signed. */
+static struct gg_str member_content(struct gg_str first, struct gg_str proof, struct gg_arena *arena)
 {
     struct gg_buf buf = GG_BUF_INIT;
     struct gg_str name = mx_json_get(first, "display_name");
     gg_buf_lit(&buf, "{\"membership\":\"invite\",\"third_party_invite\":{\"display_name\":");
     gg_buf_str(&buf, mx_json_is_string(name) ? name : GG_STR("\"\""));
-    gg_buf_lit(&buf, ",\"signed\":{\"mxid\":");
-    gg_buf_json_string(&buf, mxid);
-    gg_buf_lit(&buf, ",\"token\":");
-    gg_buf_json_string(&buf, token);
-    gg_buf_lit(&buf, ",\"signatures\":");
-    gg_buf_str(&buf, mx_json_get(proof, "signatures"));
-    gg_buf_lit(&buf, "}}}");
+    gg_buf_lit(&buf, ",\"signed\":");
+    gg_buf_str(&buf, proof);
+    gg_buf_lit(&buf, "}}");
     struct gg_str content = gg_arena_str(arena, gg_buf_view(&buf));
     gg_buf_done(&buf);
     return content;
@@ -236,13 +239,13 @@ int mx_third_party_exchange(struct mx_server *server, struct gg_str room_id, str
     if (rc == 0 && first == NULL)
         rc = gg_refuse(err, 403, "M_FORBIDDEN", "Could not find the third party invite in the room");
     if (rc == 0)
-        rc = check_keys(server, first->content, arena, err);
+        rc = check_keys(server, first->content, proof, arena, err);
     if (rc != 0)
         return rc;
     struct gg_str localpart = mx_id_localpart(sender);
     struct mx_requester inviter = {.user_id = gg_arena_strndup(arena, sender.s, sender.n),
                                    .localpart = gg_arena_strndup(arena, localpart.s, localpart.n), .admin = true};
     struct mx_membership_change change = {.room_id = room_id, .target = mxid, .membership = GG_STR("invite"), .action = "invite",
-                                          .content = member_content(first->content, proof, mxid, token, arena)};
+                                          .content = member_content(first->content, proof, arena)};
     return mx_room_membership(server, &inviter, &change, arena, &event_id, err);
 }

@@ -36,6 +36,7 @@ def test_everything_moves(server, old, new):
     bob.join(room)
     bob.ok("PUT", data_path(bob, "rooms", room, "tags", "u.\u00e9/x"), {"order": 0.5})
     bob.ok("PUT", data_path(bob, "account_data", "m.direct"), {"@q:q": [room], "@r:r": ["!other:r"]})
+    bob.ok("PUT", f"{CLIENT}/pushrules/global/room/{quote(room)}", {"actions": []})
     assert act(alice, room, "ban", carol, reason="bad").status == 200
     answer = upgrade(alice, room, new)
     assert answer.status == 200, answer
@@ -64,11 +65,12 @@ def test_everything_moves(server, old, new):
     assert levels["events_default"] == 50 and levels["invite"] == 50
     assert after["m.room.power_levels", ""]["content"]["events_default"] == 0
     assert (alice.user_id in after["m.room.power_levels", ""]["content"]["users"]) == (new != "12")
-    refused(bob.call("PUT", room_path(room, "send", "m.room.message", "t"), {"body": "x"}), 403)
+    refused(bob.call("PUT", room_path(room, "send", "m.room.message", "t"), {"body": "x", "msgtype": "m.text"}), 403)
 
     bob.join(alias)
     assert bob.ok("GET", data_path(bob, "rooms", new_room, "tags"))["tags"] == {"u.\u00e9/x": {"order": 0.5}}
     assert bob.ok("GET", data_path(bob, "account_data", "m.direct")) == {"@q:q": [room, new_room], "@r:r": ["!other:r"]}
+    assert {r["rule_id"] for r in bob.ok("GET", f"{CLIENT}/pushrules/global/")["room"]} == {room, new_room}
     assert bob.send(new_room, "hello")
     assert upgrade(alice, room, new).json == {"replacement_room": new_room}
     sql = server.deployment.postgres.sql

@@ -85,5 +85,5 @@ class IdentityServer:
         digest = hashlib.sha256(f"{address} {medium} {PEPPER}".encode()).digest()
         return encode_base64(digest, urlsafe=True)
 
-    def proof(self, token, user_id):
-        return signedjson.sign.sign_json({"mxid": user_id, "token": token}, self.name, self.key)
+    def proof(self, token, user_id, **more):
+        return signedjson.sign.sign_json({"mxid": user_id, "token": token, **more}, self.name, self.key)
