@@ -181,7 +181,7 @@ static bool may_see(const struct mx_access *access, const struct at_event *at)
 {
     if (any_is(at->visibility, at->visibility_before, "world_readable") || any_is(at->membership, at->membership_before, "join"))
         return true;
-    if (any_is(at->visibility, at->visibility_before, "shared") && access->ever_joined)
+    if (any_is(at->visibility, at->visibility_before, "shared") && access->ever_joined && !access->own_time)
         return true;
     return any_is(at->visibility, at->visibility_before, "invited") && any_is(at->membership, at->membership_before, "invite") &&
            access->ever_joined;

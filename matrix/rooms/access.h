@@ -10,6 +10,7 @@ struct mx_access {
     const struct mx_state *state;          /* the newest state that the user may see */
     struct gg_str membership;              /* now; s NULL: never in the room */
     bool joined, peeking, ever_joined;     /* peeking: allowed by world_readable alone */
+    bool own_time;                         /* of shared history only what happened while they were in the room */
     const struct mx_event *out_of_band;    /* the leave, if it stands outside the room's history: then nothing else is seen */
     int64_t until;                         /* stream ordering at which an ex-member left: where they start to page
                                               backwards; INT64_MAX while joined */

@@ -121,7 +121,7 @@ static void write_timeline(const struct mx_sliding *s, const struct mx_sliding_r
 {
     struct mx_token token = s->now;
     token.room = r->prev;
-    write_events(s, "timeline", r->shown_at, r->n_timeline, out);
+    write_events(s, "timeline", r->timeline_at, r->n_timeline, out);
     if (!r->has_timeline)
         return;
     gg_buf_printf(out, ",\"limited\":%s,\"num_live\":%zu,\"prev_batch\":\"", r->limited ? "true" : "false", r->num_live);
@@ -141,7 +141,7 @@ static void write_room(const struct mx_sliding *s, const struct mx_sliding_room 
     write_heroes(s, r, out);
     gg_buf_text(out, r->initial ? ",\"initial\":true" : "");
     gg_buf_text(out, r->expanded ? ",\"unstable_expanded_timeline\":true" : "");
-    write_events(s, "required_state", r->shown_at + r->n_timeline, r->n_required, out);
+    write_events(s, "required_state", r->required_at, r->n_required, out);
     write_timeline(s, r, out);
     gg_buf_text(out, mx_room_is_direct(s->labels, r->entry->room->room_id) ? ",\"is_dm\":true" : "");
     if (r->membership != NULL)

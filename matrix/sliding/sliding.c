@@ -35,7 +35,7 @@ static int bundle(struct mx_sliding *s, struct gg_error *err)
     for (size_t i = 0; i < s->n_rooms; i++) {
         const struct mx_sliding_room *r = s->rooms[i];
         for (size_t k = 0; r->shown && r->limited && k < r->n_timeline; k++, n++)
-            events[r->shown_at + k] = r->timeline[k];
+            events[r->timeline_at + k] = r->timeline[k];
     }
     if (n == 0)
         return 0;

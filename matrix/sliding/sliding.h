@@ -59,7 +59,7 @@ struct mx_sliding_room {
     int64_t bump_stamp;                      /* -1: not told */
     const struct mx_event *membership;       /* invites and knocks: the user's own member event */
     int64_t notifications, highlights;
-    size_t shown_at;                         /* of sliding->show: the timeline, then the required state */
+    size_t timeline_at, required_at;         /* of sliding->show */
 };
 
 struct mx_sliding_window {

@@ -89,6 +89,15 @@ static int find_heroes(struct mx_sliding *s, struct mx_sliding_room **rooms, siz
     return rc;
 }
 
+/* Whoever is sent the avatar's event is told the avatar. */
+static bool tells_avatar(const struct mx_sliding_room *r)
+{
+    bool tells = r->initial || r->avatar_changed;
+    for (size_t i = 0; i < r->n_required && !tells; i++)
+        tells = mx_event_is(r->required[i], "m.room.avatar", "");
+    return tells;
+}
+
 static int name_rooms(struct mx_sliding *s, struct gg_error *err)
 {
     struct slots w = {GG_NEW_ARRAY(s->arena, struct gg_str, 2 * s->n_rooms + 1),
@@ -101,7 +110,7 @@ static int name_rooms(struct mx_sliding *s, struct gg_error *err)
         struct mx_sliding_room *r = s->rooms[i];
         if (r->wanted && (r->initial || r->name_changed || r->members_changed))
             want(&w, r, "m.room.name", &names[i]);
-        if (r->wanted && (r->initial || r->avatar_changed))
+        if (r->wanted && tells_avatar(r))
             want(&w, r, "m.room.avatar", &avatars[i]);
     }
     int rc = read_slots(s, &w, err);
@@ -177,28 +186,73 @@ static bool says_something(const struct mx_sliding_room *r)
            r->n_timeline > 0 || r->membership != NULL;
 }
 
-/* What stands beside the stored bytes of events of all rooms. */
-static int read_beside(struct mx_sliding *s, struct gg_error *err)
+/* Why state was redacted; what it replaced is not shown with it. */
+static int read_redactions(struct mx_sliding *s, size_t first, struct gg_error *err)
 {
-    size_t n = 0, at = 0, n_rooms = 0;
-    for (size_t i = 0; i < s->n_rooms; i++)
-        n += s->rooms[i]->shown ? s->rooms[i]->n_timeline + s->rooms[i]->n_required : 0;
-    const struct mx_event **events = GG_NEW_ARRAY(s->arena, const struct mx_event *, n + 1);
-    struct mx_show_room *rooms = GG_NEW_ARRAY(s->arena, struct mx_show_room, s->n_rooms + 1);
+    struct gg_str *ids = GG_NEW_ARRAY(s->arena, struct gg_str, s->show.n - first + 1);
+    size_t *places = GG_NEW_ARRAY(s->arena, size_t, s->show.n - first + 1), n = 0;
+    for (size_t i = first; i < s->show.n; i++) {
+        struct gg_str id = s->show.events[i]->meta.redacted ? mx_json_string(mx_json_get(s->show.events[i]->unsigned_, "redacted_by"), s->arena)
+                                                            : (struct gg_str){0};
+        if (id.s == NULL)
+            continue;
+        places[n] = i;
+        ids[n++] = id;
+    }
+    const struct mx_event **found = GG_NEW_ARRAY(s->arena, const struct mx_event *, n + 1);
+    int rc = mx_store_events(s->server, ids, n, false, s->arena, found, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        s->show.redactions[places[i]] = found[i];
+    return rc;
+}
+
+/* The timelines of all rooms, then their state: events, and which room's they are. */
+static void list_shown(struct mx_sliding *s, const struct mx_event **events, struct mx_show_room *rooms, size_t *n_rooms,
+                       size_t *n_timelines)
+{
+    size_t at = 0;
+    *n_rooms = 0;
     for (size_t i = 0; i < s->n_rooms; i++) {
         struct mx_sliding_room *r = s->rooms[i];
         const struct mx_user_room *room = r->entry->room;
         if (!r->shown)
             continue;
-        rooms[n_rooms++] = (struct mx_show_room){room->room_id, room->membership, room->stream_ordering, at, r->n_timeline};
-        r->shown_at = at;
+        rooms[(*n_rooms)++] = (struct mx_show_room){room->room_id, room->membership, room->stream_ordering, at, r->n_timeline};
+        r->timeline_at = at;
         for (size_t k = 0; k < r->n_timeline; k++)
             events[at++] = r->timeline[k];
-        for (size_t k = 0; k < r->n_required; k++)
-            events[at++] = r->required[k];
     }
-    int rc = mx_show_read(s->server, events, n, s->arena, &s->show, err);
-    return rc != 0 ? rc : mx_show_memberships(s->server, s->user_id, rooms, n_rooms, &s->show, s->arena, err);
+    *n_timelines = at;
+    for (size_t i = 0; i < s->n_rooms; i++) {
+        s->rooms[i]->required_at = at;
+        for (size_t k = 0; s->rooms[i]->shown && k < s->rooms[i]->n_required; k++)
+            events[at++] = s->rooms[i]->required[k];
+    }
+}
+
+/* What stands beside the stored bytes of events of all rooms. */
+static int read_beside(struct mx_sliding *s, struct gg_error *err)
+{
+    struct mx_show timelines;
+    size_t n = 0, n_rooms, n_timelines;
+    for (size_t i = 0; i < s->n_rooms; i++)
+        n += s->rooms[i]->shown ? s->rooms[i]->n_timeline + s->rooms[i]->n_required : 0;
+    const struct mx_event **events = GG_NEW_ARRAY(s->arena, const struct mx_event *, n + 1);
+    struct mx_show_room *rooms = GG_NEW_ARRAY(s->arena, struct mx_show_room, s->n_rooms + 1);
+    list_shown(s, events, rooms, &n_rooms, &n_timelines);
+    int rc = mx_show_read(s->server, events, n_timelines, s->arena, &timelines, err);
+    if (rc == 0)
+        rc = mx_show_memberships(s->server, s->user_id, rooms, n_rooms, &timelines, s->arena, err);
+    if (rc != 0)
+        return rc;
+    s->show = (struct mx_show){.events = events, .n = n};
+    s->show.replaced = GG_NEW_ARRAY(s->arena, const struct mx_event *, n + 1);
+    s->show.redactions = GG_NEW_ARRAY(s->arena, const struct mx_event *, n + 1);
+    s->show.memberships = GG_NEW_ARRAY(s->arena, struct gg_str, n + 1);
+    memcpy(s->show.replaced, timelines.replaced, n_timelines * sizeof(*timelines.replaced));
+    memcpy(s->show.redactions, timelines.redactions, n_timelines * sizeof(*timelines.redactions));
+    memcpy(s->show.memberships, timelines.memberships, n_timelines * sizeof(*timelines.memberships));
+    return read_redactions(s, n_timelines, err);
 }
 
 int mx_sliding_summaries(struct mx_sliding *s, struct gg_error *err)

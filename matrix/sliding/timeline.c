@@ -190,6 +190,7 @@ static int look_at_room(struct mx_sliding *s, struct mx_sliding_room *r, struct 
         rc = mx_room_access_left(s->server, s->user_id, r->entry->room, s->arena, &access, err);
         r->head = access.head;
         r->state = access.state;
+        access.own_time = true; /* as Synapse has it here, unlike in /sync */
         if (rc == 0 && access.out_of_band != NULL)
             r->n_events = 0;
     } else {
