@@ -90,6 +90,47 @@ def incremental_sync(world, n):
     return [world.request("GET", sync_path(world, since), reader.token) for _ in range(n)]
 
 
+SLIDING = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+# What Element X asks of each room in its list.
+SLIDING_STATE = [[f"m.room.{kind}", ""] for kind in ("name", "topic", "avatar", "encryption", "create", "join_rules", "power_levels",
+                                                     "canonical_alias", "history_visibility", "tombstone")] + \
+    [["m.room.member", "$LAZY"], ["m.room.member", "$ME"], ["m.space.parent", "*"], ["m.space.child", "*"]]
+
+
+def sliding_body(last, conn_id):
+    on = {"enabled": True}
+    return {"conn_id": conn_id, "extensions": {"account_data": on, "receipts": on, "typing": on},
+            "lists": {"all_rooms": {"ranges": [[0, last]], "timeline_limit": 1, "required_state": SLIDING_STATE}}}
+
+
+def sliding_start(world, n):
+    """The first twenty of a thousand rooms, each time on a connection of its own."""
+    user, _ = world.crowded()
+    return [world.request("POST", SLIDING, user.token, sliding_body(19, f"c{next(world.txn)}")) for _ in range(n)]
+
+
+def sliding_at(world, name, last, news):
+    """A position on a connection that knows the first rooms; then there are news in some of all rooms."""
+    def make():
+        user, rooms = world.crowded()
+        body, pos = sliding_body(last, name), ""
+        for _ in range(2):
+            pos = "?pos=" + user.ok("POST", SLIDING + pos, body)["pos"]
+        for room in rooms[:news]:
+            user.send(room, "news")
+        return user, SLIDING + pos, body
+
+    return world.once(name, make)
+
+
+def sliding_news(last, news):
+    def requests(world, n):
+        user, path, body = sliding_at(world, f"first {last}, {news} with news", last, news)
+        return [world.request("POST", path, user.token, body) for _ in range(n)]
+
+    return requests
+
+
 class FanOut(Case):
     """From the moment a message is sent until each of fifty long polls has it; a delivery is the unit."""
 
@@ -143,6 +184,10 @@ CASES = {
     "messages": Case(read(room_path(lambda w: w.talked_room(), "messages?dir=b&limit=50")), (200, 20), (2000, 80), 4),
     "initial sync, 50 rooms": Case(initial_sync, (20, 3), (100, 6), 2),
     "incremental sync, busy": Case(incremental_sync, (50, 10), (400, 30), 4),
+    "sliding, first answer": Case(sliding_start, (20, 3), (100, 6), 2),
+    "sliding, no news": Case(sliding_news(19, 0), (200, 10), (1000, 30), 4),
+    "sliding, 1 room's news": Case(sliding_news(19, 1), (200, 10), (1000, 30), 4),
+    "sliding, all in sight": Case(sliding_news(999, 1), (200, 10), (1000, 30), 4),
     "fan-out to 50": FanOut((10, 5)),
     "createRoom": Case(create_room, (50, 5), (300, 16), 4),
     "join": Case(join, (50, 5), (300, 16), 4),

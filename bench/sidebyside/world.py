@@ -72,6 +72,14 @@ class World:
 
         return self.once("reader", make)
 
+    def crowded(self):
+        """A user of their own in a thousand rooms, of which nobody else is in any."""
+        def make():
+            user = self.user("crowded")
+            return user, self.public_rooms(self.scale(1000), user)
+
+        return self.once("crowded", make)
+
     def waiters(self):
         """A room and the fifty who wait in it."""
         def make():

@@ -1,12 +1,13 @@
 /* matrix/api/sliding.c: POST .../org.matrix.simplified_msc3575/sync (MSC4186): computes, and waits while there is nothing to
  * say. */
 #include "sliding/sliding.h"
+#include "sync/catch_up.h"
 
 #include <ganglion/fiber.h>
 #include <ganglion/matrix/api.h>
 #include <ganglion/matrix/notifier.h>
 
-enum { CATCH_UP_MS = 10000, MAX_TIMEOUT_MS = 24 * 3600 * 1000, MAX_BODY = 1 << 20 };
+enum { MAX_TIMEOUT_MS = 24 * 3600 * 1000, MAX_BODY = 1 << 20 };
 
 struct asking {
     struct mx_server *server;
@@ -40,27 +41,6 @@ static int read_request(struct gg_request *rq, struct asking *a, struct gg_error
     a->timeout_ms = a->timeout_ms < 0 ? 0 : a->timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : a->timeout_ms;
     a->deadline = gg_deadline(a->timeout_ms);
     return rc;
-}
-
-/* A position may come from a worker that is ahead of us: answering it at once would show the past. */
-static int catch_up(struct mx_server *server, const struct mx_token *from, bool *behind, struct gg_error *err)
-{
-    const struct {
-        struct gg_stream *stream;
-        int64_t position;
-    } waits[] = {{server->events, mx_position_max(&from->room.at)}, {server->receipts, from->receipts.min},
-                 {server->account_data, from->account_data},        {server->push_rules, from->push_rules},
-                 {server->to_device, from->to_device},              {server->device_lists, from->device_lists.min}};
-    int64_t deadline = gg_deadline(CATCH_UP_MS);
-    for (size_t i = 0; i < GG_COUNT(waits); i++) {
-        if (gg_stream_upto(waits[i].stream) >= waits[i].position)
-            continue;
-        int rc = gg_stream_wait_upto(waits[i].stream, waits[i].position, deadline);
-        if (rc != 0 && rc != GG_E_TIMEOUT)
-            return gg_fail(err, rc, "waiting for the stream %s", gg_stream_def(waits[i].stream)->name);
-        *behind = *behind || rc == GG_E_TIMEOUT;
-    }
-    return 0;
 }
 
 /* Nothing new, at the client's own position: it is ahead of all that could be told. */
@@ -124,7 +104,8 @@ static int handle_sliding(void *self, struct gg_request *rq, struct gg_error *er
     if (rc == 0)
         rc = mx_connection_at(a.server, &a.name, a.position, gg_request_arena(rq), &a.connection, err);
     if (rc == 0 && a.has_from)
-        rc = catch_up(a.server, &a.from, &behind, err);
+        rc = mx_sync_catch_up(a.server, &a.from, err);
+    behind = a.has_from && gg_stream_upto(a.server->events) < a.from.room.at.min;
     if (rc == 0 && behind)
         rc = stand_still(&a, &out);
     while (rc == 0 && !behind && again)
