@@ -116,7 +116,7 @@ def sliding_at(world, name, last, news):
         body, pos = sliding_body(last, name), ""
         for _ in range(2):
             pos = "?pos=" + user.ok("POST", SLIDING + pos, body)["pos"]
-        for room in rooms[:news]:
+        for room in rooms[len(rooms) - news:]:  # made last: in sight
             user.send(room, "news")
         return user, SLIDING + pos, body
 

@@ -28,7 +28,22 @@ class Connection:
         path = self.PATH + "?" + "&".join(f"{key}={value}" for key, value in query.items())
         return self.user.call("POST", path, self.body(), base=base, timeout=30 + timeout / 1000)
 
+    def settle(self, seconds=15):
+        """Until every process stands where the others do: whoever is asked next has heard of what was done before."""
+        server = self.user.server
+        deadline = time.monotonic() + seconds
+        while not server.monolith:
+            names = ["main", *(w.name for w in server.deployment.workers if "client" in w.listener_names)]
+            bases = [server.worker_url(name) for name in names]
+            found = {self.user.ok("POST", self.PATH, {}, base=base)["pos"] for base in bases}
+            if len(found) == 1:
+                return
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
     def sync(self, timeout=0, base=None):
+        if not timeout and base is None:
+            self.settle()
         answer = self.call(timeout, base)
         assert answer.status == 200, answer
         self.pos = answer.json["pos"]
