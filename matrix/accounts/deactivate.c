@@ -9,6 +9,7 @@
 #include <ganglion/memory.h>
 #include <ganglion/topology.h>
 
+#include "accounts/binding.h"
 #include "rooms/forget.h"
 #include "storage/accounts_deactivate.h"
 
@@ -113,9 +114,22 @@ static int tell_main(struct mx_server *server, struct gg_str user_id, struct gg_
     return status;
 }
 
-int mx_deactivate(struct mx_server *server, struct gg_str user_id, bool erase, struct gg_error *err)
+static int undo_bindings(struct mx_server *server, struct gg_str user_id, bool *unbound_out, struct gg_error *err)
 {
-    int status = mx_logout(server, user_id, NULL, 0, (struct gg_str){0}, err);
+    struct gg_arena *arena = gg_arena_new();
+    int status = mx_binding_undo_all(server, user_id, arena, unbound_out, err);
+    gg_arena_free(arena);
+    return status;
+}
+
+int mx_deactivate(struct mx_server *server, struct gg_str user_id, bool erase, bool *unbound_out, struct gg_error *err)
+{
+    bool unbound;
+    int status = undo_bindings(server, user_id, &unbound, err);
+    if (unbound_out)
+        *unbound_out = unbound;
+    if (!status)
+        status = mx_logout(server, user_id, NULL, 0, (struct gg_str){0}, err);
     if (!status)
         status = mx_users_end(server, user_id, erase, err);
     if (!status)

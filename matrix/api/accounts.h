@@ -58,6 +58,7 @@ MX_HANDLER(mx_api_threepids); /* accounts_threepids.c */
 MX_HANDLER(mx_api_post_threepid);
 MX_HANDLER(mx_api_add_threepid);
 MX_HANDLER(mx_api_delete_threepid);
+MX_HANDLER(mx_api_bind_threepid);
 MX_HANDLER(mx_api_unbind_threepid);
 
 MX_HANDLER(mx_api_change_password); /* accounts_password.c */

@@ -111,12 +111,13 @@ int mx_api_deactivate(void *self, struct gg_request *rq, struct gg_error *err)
     json_t *body = gg_request_json(rq, err);
     const json_t *erase = json_object_get(body, "erase");
     struct mx_uia uia = {.description = "deactivate your account"};
+    bool unbound;
     if (erase && !json_is_boolean(erase))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Param 'erase' must be a boolean, if given");
     int status = mx_uia_confirm(server, rq, body, false, &uia, err);
     if (status || !uia.done)
         return status ? status : mx_uia_answer(rq, &uia);
-    status = mx_deactivate(server, uia.user_id, json_is_true(erase), err);
+    status = mx_deactivate(server, uia.user_id, json_is_true(erase), &unbound, err);
     return status ? status
-                  : gg_reply_json(rq, 200, json_pack("{ss}", "id_server_unbind_result", "success"));
+                  : gg_reply_json(rq, 200, json_pack("{ss}", "id_server_unbind_result", unbound ? "success" : "no-support"));
 }

@@ -86,6 +86,8 @@ const struct gg_route mx_routes_accounts_main[] = {
           .doc = "add a proved address"),
     WRITE("POST", CLIENT "/account/3pid/delete", mx_api_delete_threepid, .auth = GG_AUTH_USER,
           .writer = GG_WRITER_MAIN, .doc = "remove an address"),
+    WRITE("POST", CLIENT "/account/3pid/bind", mx_api_bind_threepid, .auth = GG_AUTH_USER, .writer = GG_WRITER_MAIN,
+          .doc = "have an identity server publish an address"),
     WRITE("POST", CLIENT "/account/3pid/unbind", mx_api_unbind_threepid, .auth = GG_AUTH_USER,
           .writer = GG_WRITER_MAIN, .doc = "take an address back from identity servers"),
     WRITE("POST", CLIENT "/account/password", mx_api_change_password, .auth = GG_AUTH_OPTIONAL,

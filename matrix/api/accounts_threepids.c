@@ -2,6 +2,7 @@
  * Information"). */
 #include <ganglion/config.h>
 
+#include "accounts/binding.h"
 #include "accounts/threepid.h"
 #include "accounts/uia.h"
 #include "api/accounts.h"
@@ -110,10 +111,36 @@ static int read_address(struct gg_request *rq, struct gg_str *medium_out, struct
     return gg_str_is(*medium_out, "msisdn") ? 0 : gg_refuse(err, 400, "M_INVALID_PARAM", "medium must be email or msisdn");
 }
 
-/* Bindings at identity servers are taken back by who made them; this server makes none. */
-static int reply_unbound(struct gg_request *rq)
+/* ---- identity servers ---- */
+
+int mx_api_bind_threepid(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    return gg_reply_json(rq, 200, json_pack("{ss}", "id_server_unbind_result", "no-support"));
+    const json_t *body = gg_request_json(rq, err);
+    const struct mx_identity identity = {.server = mx_text(body, "id_server"),
+                                         .access_token = mx_text(body, "id_access_token")};
+    struct gg_str sid, secret;
+    int status = read_proof(body, &sid, &secret, err);
+    if (!status && (!json_object_get(body, "id_server") || !json_object_get(body, "id_access_token")))
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: id_server and id_access_token");
+    if (!status && (!mx_identity_name_valid(identity.server) || !identity.access_token.s))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "id_server must be a hostname, id_access_token a string");
+    if (!status)
+        status = mx_binding_make(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), &identity, sid, secret,
+                                 gg_request_arena(rq), err);
+    return status ? status : gg_reply_empty_object(rq);
+}
+
+static int undo(struct gg_request *rq, struct gg_str medium, struct gg_str address, struct gg_error *err)
+{
+    const json_t *body = gg_request_json(rq, err), *value = json_object_get(body, "id_server");
+    struct gg_str id_server = mx_text(body, "id_server");
+    bool supported = false;
+    if (value && !json_is_null(value) && !mx_identity_name_valid(id_server))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "id_server must be a hostname");
+    int status = mx_binding_undo(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), medium, address,
+                                 id_server, gg_request_arena(rq), &supported, err);
+    return status ? status
+                  : gg_reply_json(rq, 200, json_pack("{ss}", "id_server_unbind_result", supported ? "success" : "no-support"));
 }
 
 int mx_api_delete_threepid(void *self, struct gg_request *rq, struct gg_error *err)
@@ -124,12 +151,12 @@ int mx_api_delete_threepid(void *self, struct gg_request *rq, struct gg_error *e
         status = read_address(rq, &medium, &address, err);
     if (!status)
         status = mx_threepids_delete(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), medium, address, err);
-    return status ? status : reply_unbound(rq);
+    return status ? status : undo(rq, medium, address, err);
 }
 
 int mx_api_unbind_threepid(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str medium, address;
     int status = read_address(rq, &medium, &address, err);
-    return status ? status : reply_unbound(rq);
+    return status ? status : undo(rq, medium, address, err);
 }

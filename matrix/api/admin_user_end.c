@@ -63,5 +63,6 @@ int mx_admin_set_deactivated(struct gg_request *rq, struct gg_str user_id, bool 
     if (!deactivated)
         return mx_admin_user_revive(mx_server_of_request(rq), user_id, err);
     const json_t *body = gg_request_json(rq, err);
-    return mx_deactivate(mx_server_of_request(rq), user_id, json_is_true(json_object_get(body, "erase")), err);
+    return mx_deactivate(mx_server_of_request(rq), user_id, json_is_true(json_object_get(body, "erase")), NULL,
+                         err);
 }

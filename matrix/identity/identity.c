@@ -68,12 +68,15 @@ static bool insecure(const struct mx_server *server)
 int mx_identity_call(struct mx_server *server, const struct mx_identity *identity, const char *path, struct gg_str body,
                      struct gg_arena *arena, struct mx_json **out, struct gg_error *err)
 {
-    const char *headers[3] = {"Content-Type: application/json"};
+    const char *headers[4] = {"Content-Type: application/json"};
+    size_t n_headers = 1;
     for (size_t i = 0; i < identity->access_token.n; i++) /* it becomes part of a header */
         if ((unsigned char)identity->access_token.s[i] <= ' ' || identity->access_token.s[i] == 0x7f)
             return gg_refuse(err, 400, "M_INVALID_PARAM", "id_access_token is no access token");
     if (identity->access_token.s != NULL)
-        headers[1] = gg_arena_printf(arena, "Authorization: Bearer %.*s", GG_FMT(identity->access_token));
+        headers[n_headers++] = gg_arena_printf(arena, "Authorization: Bearer %.*s", GG_FMT(identity->access_token));
+    if (identity->header != NULL)
+        headers[n_headers] = identity->header;
     struct gg_client_request request = {.method = body.s != NULL ? "POST" : "GET",
                                         .url = gg_arena_printf(arena, "https://%.*s%s", GG_FMT(identity->server), path),
                                         .headers = headers, .body = body, .max_answer = MAX_ANSWER, .public_only = true,

@@ -8,6 +8,7 @@
 struct mx_identity {
     struct gg_str server;       /* host and port */
     struct gg_str access_token; /* of the user, for that server */
+    const char *header;         /* a further header ("Authorization: X-Matrix ..."), or NULL */
 };
 /* Does the text name a server that can be asked? No path, no scheme. Pure. */
 bool mx_identity_name_valid(struct gg_str server);

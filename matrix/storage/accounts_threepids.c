@@ -93,6 +93,23 @@ int mx_bindings_list(struct mx_server *server, struct gg_str user_id, struct gg_
     return 0;
 }
 
+int mx_bindings_of_user(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                        struct mx_binding **out, size_t *n_out, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "SELECT medium, address, id_server FROM user_threepid_id_server WHERE user_id = $1", GG_LANE_POINT};
+    struct gg_rows *rows;
+    int status = gg_db_read(server->db, &stmt, GG_PARAMS(gg_p_str(user_id)), arena, &rows, err);
+    if (status)
+        return status;
+    *n_out = gg_rows_count(rows);
+    *out = GG_NEW_ARRAY(arena, struct mx_binding, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++)
+        (*out)[i] =
+            (struct mx_binding){gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2)};
+    return 0;
+}
+
 int mx_bindings_delete(struct mx_server *server, struct gg_str user_id, struct gg_str medium, struct gg_str address,
                        struct gg_str id_server, struct gg_error *err)
 {

@@ -26,6 +26,12 @@ GG_YIELDS GG_CHECKED int mx_bindings_list(struct mx_server *server, struct gg_st
 GG_YIELDS GG_CHECKED int mx_bindings_delete(struct mx_server *server, struct gg_str user_id, struct gg_str medium,
                                             struct gg_str address, struct gg_str id_server, struct gg_error *err);
 
+struct mx_binding {
+    struct gg_str medium, address, id_server;
+};
+GG_YIELDS GG_CHECKED int mx_bindings_of_user(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                                             struct mx_binding **out, size_t *n_out, struct gg_error *err);
+
 /* ---- validation ---- */
 
 struct mx_validation {
