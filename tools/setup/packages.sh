@@ -10,7 +10,7 @@ run=(build-essential cmake ninja-build pkg-config ccache
     libcurl4-openssl-dev libc-ares-dev libhttp-parser-dev libunistring-dev libcrypt-dev zlib1g-dev
     postgresql postgresql-client redis-server nginx-light python3 python3-yaml curl ca-certificates util-linux procps)
 check=(libcmocka-dev clang libclang-rt-14-dev valgrind haproxy python3-venv python3-dev python3-psycopg2 file dpkg-dev
-    fakeroot git)
+    fakeroot git chromium)
 
 if [ "${1:-}" = install ]; then
     shift

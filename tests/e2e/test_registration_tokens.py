@@ -1,0 +1,237 @@
+"""Registration that asks for more: a token, consent to the terms; and the pages for clients that know neither stage."""
+
+import html.parser
+import os
+import re
+import shutil
+import struct
+import subprocess
+import urllib.parse
+import zlib
+
+import pytest
+
+from deployment.deployment import Deployment
+from lib.server import Server, User, request
+
+CLIENT = "/_matrix/client/v3"
+TOKEN, TERMS = "m.login.registration_token", "m.login.terms"
+
+
+@pytest.fixture(scope="module", params=["monolith", "split"])
+def strict(request, build, folder, postgres):
+    extra = {
+        "registration_requires_token": True,
+        "enable_registration_without_verification": False,
+        "user_consent": {"version": "1.0", "require_at_registration": True, "policy_name": "House rules"},
+    }
+    database = f"e2e_strict_{request.param}"
+    postgres.sql(f"DROP DATABASE IF EXISTS {database}")
+    deployment = Deployment(os.path.join(folder, database), build, postgres, database=database, bcrypt_rounds=4,
+                            monolith=request.param == "monolith", extra_config=extra)
+    try:
+        deployment.start()
+        yield Server(deployment)
+    finally:
+        clean = deployment.stop()
+    assert clean, "a process had to be killed at the end"
+
+
+@pytest.fixture(scope="module")
+def boss(strict):
+    status, made = strict.deployment.register("boss", "a good password", admin=True)
+    assert status == 200, made
+    return User(strict, made["user_id"], made["access_token"], made["device_id"])
+
+
+def register(server, body, base=None):
+    return request("POST", (base or server.base_url) + CLIENT + "/register", body)
+
+
+def new_token(boss, token, uses):
+    boss.ok("POST", "/_synapse/admin/v1/registration_tokens/new", {"token": token, "uses_allowed": uses})
+
+
+def counts(boss, token):
+    held = boss.ok("GET", f"/_synapse/admin/v1/registration_tokens/{token}")
+    return held["pending"], held["completed"]
+
+
+def test_a_token_and_the_terms(strict, boss):
+    new_token(boss, "let.me_in", 1)
+    first, second = strict.worker_url("generic_worker1"), strict.worker_url("generic_worker2")
+    asked = register(strict, {"username": "bidden", "password": "good enough"}, first)
+    assert asked.json["flows"] == [{"stages": [TOKEN, TERMS, "m.login.dummy"]}]
+    policy = asked.json["params"][TERMS]["policies"]["privacy_policy"]
+    assert policy["version"] == "1.0" and policy["en"]["name"] == "House rules"
+    assert policy["en"]["url"] == strict.base_url + "/_matrix/consent?v=1.0"
+    session = asked.json["session"]
+
+    def step(base, **auth):
+        return register(strict, {"auth": {"session": session, **auth}}, base)
+
+    wrong = step(second, type=TOKEN, token="let.me_out")
+    assert wrong.status == 401 and wrong.json["errcode"] == "M_UNAUTHORIZED" and wrong.json["completed"] == []
+    assert step(second, type=TOKEN).status == 400 and step(second, type=TOKEN, token=5).status == 400
+    assert step(second, type=TOKEN, token="let.me_in").json["completed"] == [TOKEN]
+    assert counts(boss, "let.me_in") == (1, 0)
+    other = register(strict, {"username": "late", "password": "x", "auth": {"type": TOKEN, "token": "let.me_in"}})
+    assert other.status == 401 and other.json["completed"] == []  # its one use is spoken for
+    assert step(first, type="m.login.dummy").status == 401
+    assert set(step(second, type=TERMS).json.get("completed", [TOKEN, TERMS, "m.login.dummy"])) == {TOKEN, TERMS, "m.login.dummy"}
+    made = step(first)
+    assert made.status == 200 and made.json["user_id"] == f"@bidden:{strict.name}", made
+    assert counts(boss, "let.me_in") == (0, 1)
+    strict.login("bidden", "good enough")
+
+
+def test_is_a_token_good(strict, boss):
+    new_token(boss, "good", 1)
+    for prefix in ("v1", "unstable"):
+        path = f"/_matrix/client/{prefix}/register/m.login.registration_token/validity"
+        assert request("GET", f"{strict.base_url}{path}?token=good").json == {"valid": True}
+        assert request("GET", f"{strict.base_url}{path}?token=bad").json == {"valid": False}
+    answers = [request("GET", f"{strict.worker_url('main')}{path}?token=bad{i}") for i in range(10)]
+    assert answers[0].json == {"valid": False} and answers[-1].status == 429 and answers[-1].json["retry_after_ms"] > 0
+    assert request("GET", strict.worker_url("generic_worker1") + path).status in (400, 429)
+
+
+# ---- pages ----
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.fields, self.labels, self.action = [], {}, set(), None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        a = dict(attributes)
+        self.tags.append((tag, a))
+        if tag == "input":
+            self.fields[a["name"]] = a
+        if tag == "label":
+            self.labels.add(a["for"])
+        if tag == "form":
+            self.action = a["action"]
+
+    def check(self):
+        """What who does not see or does not point needs."""
+        names = [tag for tag, _ in self.tags]
+        assert dict(self.tags)["html"].get("lang") and "title" in names and names.count("h1") == 1 and "main" in names
+        for field in self.fields.values():
+            assert field["type"] == "hidden" or field["id"] in self.labels
+        return self
+
+
+def fallback(server, stage, session, base=None):
+    return f"{base or server.base_url}{CLIENT}/auth/{stage}/fallback/web?session={session}"
+
+
+def submit(url, page, **fields):
+    body = {**{name: f.get("value", "") for name, f in page.fields.items()}, **fields}
+    return request("POST", urllib.parse.urljoin(url, page.action), raw=urllib.parse.urlencode(body).encode(),
+                   headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+
+def test_the_pages(strict, boss):
+    new_token(boss, "by-page", 1)
+    session = register(strict, {"username": "bypage", "password": "good enough"}).json["session"]
+    url = fallback(strict, TOKEN, session, strict.worker_url("generic_worker1"))
+    shown = request("GET", url)
+    assert shown.status == 200 and shown.headers["Content-Type"].startswith("text/html")
+    assert shown.headers["Content-Security-Policy"] == "frame-ancestors 'none';"
+    page = Page(shown.text.decode()).check()
+    wrong = submit(url, page, token="<script>")
+    assert wrong.status == 401 and b'role="alert"' in wrong.text and b"<script>x" not in wrong.text
+    Page(wrong.text.decode()).check()
+    done = submit(url, page, token="by-page")
+    assert done.status == 200 and b"onAuthDone" in done.text
+    url = fallback(strict, TERMS, session, strict.worker_url("generic_worker2"))
+    page = Page(request("GET", url).text.decode()).check()
+    assert any(tag == "a" and "consent" in a["href"] for tag, a in page.tags)
+    assert submit(url, page).status == 200
+    made = register(strict, {"auth": {"type": "m.login.dummy", "session": session}})
+    assert made.status == 200, made
+
+
+def test_pages_that_are_refused(strict):
+    assert request("GET", fallback(strict, "m.login.odd", "x")).status == 404
+    missing = request("GET", f"{strict.base_url}{CLIENT}/auth/{TERMS}/fallback/web")
+    assert missing.status == 400 and missing.json["errcode"] == "M_MISSING_PARAM"
+    posted = request("POST", fallback(strict, TERMS, "nosuchsession"), raw=b"session=nosuchsession",
+                     headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert posted.status == 400
+    shown = request("GET", fallback(strict, TOKEN, "%22%3E%3Cscript%3E"))
+    assert b'"><script>' not in shown.text and b"&#34;&gt;&lt;script&gt;" in shown.text
+    for junk in (b"", b"\xff\xfe", b"=" * 5000, b"session=%00"):
+        answer = request("POST", f"{strict.base_url}{CLIENT}/auth/{TOKEN}/fallback/web", raw=junk,
+                         headers={"Content-Type": "application/x-www-form-urlencoded"})
+        assert answer.status == 400, answer
+
+
+# ---- as a browser shows them ----
+
+
+def palette(css):
+    """The two sets of colours of the style sheet: light, dark."""
+    return [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in re.findall(r":root \{([^}]*)\}", css)]
+
+
+def contrast(one, other):
+    def luminance(colour):
+        parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_colours_can_be_read(strict):
+    """WCAG 2.1 AA: 4.5 for text, 3 for what surrounds a field."""
+    colours = palette(request("GET", fallback(strict, TERMS, "x")).text.decode())
+    assert len(colours) == 2
+    for c in colours:
+        for text, ground, least in (("text", "card", 4.5), ("soft", "card", 4.5), ("act", "card", 4.5), ("bad", "card", 4.5),
+                                    ("on-act", "act", 4.5), ("line", "card", 3)):
+            assert contrast(c[text], c[ground]) >= least, (text, c)
+
+
+def picture(path):
+    """(width, height, row reader) of an 8-bit PNG without interlacing: enough for what Chromium writes."""
+    data = open(path, "rb").read()
+    width, height, depth, kind = struct.unpack(">IIBB", data[16:26])
+    assert depth == 8 and kind in (2, 6)
+    size, at, packed = (3 if kind == 2 else 4), 8, b""
+    while at < len(data):
+        length, name = struct.unpack(">I4s", data[at:at + 8])
+        packed += data[at + 8:at + 8 + length] if name == b"IDAT" else b""
+        at += length + 12
+    raw, rows, before = zlib.decompress(packed), [], bytearray(width * size)
+    for y in range(height):
+        method, row = raw[y * (width * size + 1)], bytearray(raw[y * (width * size + 1) + 1:(y + 1) * (width * size + 1)])
+        for x in range(len(row)):
+            a, b, c = (row[x - size] if x >= size else 0), before[x], (before[x - size] if x >= size else 0)
+            p = a + b - c
+            paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
+            row[x] = (row[x] + (0, a, b, (a + b) // 2, paeth)[method]) & 255
+        rows.append([tuple(row[i:i + 3]) for i in range(0, len(row), size)])
+        before = row
+    return rows
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser(strict, scheme, tmp_path):
+    url = fallback(strict, TOKEN, "seen")
+    shot, profile = tmp_path / f"{scheme}.png", tmp_path / "profile"
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=360,480", f"--user-data-dir={profile}",
+             f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}", f"--screenshot={shot}"]
+    subprocess.run(["chromium", *flags, url], check=True, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    rows = picture(shot)
+    seen = {pixel for row in rows for pixel in row}
+    light, dark = palette(request("GET", url).text.decode())
+    want = dark if scheme == "dark" else light
+    for name in ("page", "card", "act"):
+        assert tuple(int(want[name][i:i + 2], 16) for i in (1, 3, 5)) in seen, (name, want[name])
