@@ -3,6 +3,7 @@
 #include "presence/presence.h"
 #include "sync/catch_up.h"
 #include "sync/parts.h"
+#include "sync/shared.h"
 
 #include <ganglion/fiber.h>
 #include <ganglion/matrix/api.h>
@@ -89,13 +90,60 @@ static void begin_visit(struct gg_request *rq, const struct mx_sync_query *query
         mx_presence_visit_begin(server, &principal->requester, query->set_presence, visit);
 }
 
+static int compute_answer(struct mx_server *server, const struct mx_sync_query *query, int64_t deadline, struct gg_buf *out,
+                          struct gg_error *err)
+{
+    bool again = true;
+    int rc = 0;
+    while (rc == 0 && again)
+        rc = round_trip(server, query, deadline, &again, out, err);
+    return rc;
+}
+
+/* What makes two requests ask the same: who (the device sees its own transaction ids), and all parameters. */
+static struct gg_str key_of(struct gg_request *rq)
+{
+    static const char *const params[] = {"since", "filter", "timeout", "full_state", "set_presence", "use_state_after",
+                                         "org.matrix.msc4222.use_state_after"};
+    const struct mx_requester *requester = mx_requester_of(rq);
+    struct gg_buf key = GG_BUF_INIT;
+    gg_buf_printf(&key, "%s\n%s\n%s", requester->user_id, requester->device_id != NULL ? requester->device_id : "",
+                  requester->device_id != NULL ? "" : requester->access_token);
+    for (size_t i = 0; i < GG_COUNT(params); i++) {
+        const char *value = gg_request_query(rq, params[i]);
+        gg_buf_char(&key, '\n');
+        gg_buf_json_string(&key, gg_str(value != NULL ? value : ""));
+    }
+    struct gg_str copy = gg_arena_str(gg_request_arena(rq), gg_buf_view(&key));
+    gg_buf_done(&key);
+    return copy;
+}
+
+static int share_answer(struct gg_request *rq, const struct mx_sync_query *query, int64_t deadline, struct gg_buf *out,
+                        struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_str key = key_of(rq);
+    for (;;) {
+        bool own;
+        struct mx_shared_answer *answer = mx_shared_join(server->shared_syncs, key, &own);
+        if (own) {
+            int rc = compute_answer(server, query, deadline, out, err);
+            mx_shared_done(server->shared_syncs, key, answer, rc == 0 ? out : NULL);
+            return rc;
+        }
+        int rc = mx_shared_wait(answer, out);
+        if (rc != GG_E_CONFLICT)
+            return rc == 0 ? 0 : gg_fail(err, rc, "waiting for the same answer");
+    }
+}
+
 static int handle_sync(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
     struct mx_sync_query query;
     struct gg_buf out = GG_BUF_INIT;
     struct mx_visit *visit = NULL;
-    bool again = true;
     int rc = mx_sync_read_query(rq, &query, err);
     if (rc == 0 && query.has_since)
         rc = mx_sync_catch_up(server, &query.since, err);
@@ -105,8 +153,8 @@ static int handle_sync(void *self, struct gg_request *rq, struct gg_error *err)
         begin_visit(rq, &query, &visit);
     int64_t timeout = query.timeout_ms < 0 ? 0 : query.timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : query.timeout_ms;
     int64_t deadline = gg_deadline(timeout);
-    while (rc == 0 && again)
-        rc = round_trip(server, &query, deadline, &again, &out, err);
+    if (rc == 0)
+        rc = share_answer(rq, &query, deadline, &out, err);
     mx_presence_visit_end(visit);
     if (rc == 0)
         return gg_reply_buf(rq, 200, &out);

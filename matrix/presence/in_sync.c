@@ -16,8 +16,8 @@ struct found {
 static int read_new_faces(struct mx_sync *sync, struct found *out, struct gg_error *err)
 {
     const struct gg_str *joined;
-    struct mx_presence_row *rows = NULL;
-    size_t n_joined, n = sync->came.n, n_rows;
+    struct mx_presence_seen *all;
+    size_t n_joined, n = sync->came.n;
     struct gg_str *users = sync->came.v;
     int rc = 0;
     out->n = 0;
@@ -37,11 +37,11 @@ static int read_new_faces(struct mx_sync *sync, struct found *out, struct gg_err
     }
     if (rc != 0 || n == 0)
         return rc;
-    rc = mx_presence_load_users(sync->server, users, n, sync->arena, &rows, &n_rows, err);
-    out->v = GG_NEW_ARRAY(sync->arena, struct mx_presence_seen, n_rows + 1);
-    for (size_t i = 0; rc == 0 && i < n_rows; i++)
-        if (!gg_str_is(rows[i].user_id, sync->query->requester->user_id))
-            out->v[out->n++] = (struct mx_presence_seen){rows[i].user_id, rows[i].state};
+    rc = mx_presence_get_all(sync->server, users, n, sync->arena, &all, err);
+    out->v = rc == 0 ? all : NULL;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (!gg_str_is(all[i].user_id, sync->query->requester->user_id))
+            out->v[out->n++] = all[i];
     return rc;
 }
 

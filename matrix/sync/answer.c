@@ -104,13 +104,15 @@ static void write_prev_batch(struct mx_sync *sync, const struct mx_sync_room *r,
     gg_buf_printf(out, "\",\"limited\":%s}", r->limited ? "true" : "false");
 }
 
+static const char *const state_names[] = {"state", "state_after", "org.matrix.msc4222.state_after"};
+
 static void write_room(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out)
 {
     gg_buf_json_string(out, r->room->room_id);
     gg_buf_lit(out, ":{\"timeline\":");
     write_events(sync, out, r->shown_at, r->n_timeline);
     write_prev_batch(sync, r, out);
-    gg_buf_lit(out, ",\"state\":");
+    gg_buf_printf(out, ",\"%s\":", state_names[sync->query->state_after]);
     write_events(sync, out, r->shown_at + r->n_timeline, r->n_state);
     gg_buf_lit(out, "},\"account_data\":");
     write_data(out, r->data, r->n_data, &sync->query->room_data);

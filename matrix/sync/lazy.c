@@ -5,13 +5,16 @@
 #include <ganglion/map.h>
 #include <stdlib.h>
 
-/* As many members of a device as Synapse remembers, and as long; all devices together take at most 8 MiB. */
+/* As many members of a device as Synapse remembers, and as long; all devices together take at most 16 MiB. */
 enum { MAX_MEMBERS = 100, MAX_DEVICES = 10000, KEPT_MS = 30 * 60 * 1000 };
 
 struct device {
     int64_t used;
     unsigned n, next;
-    uint64_t sent[MAX_MEMBERS]; /* hashes of event ids, the oldest at next when it is full */
+    struct {
+        uint64_t hash;          /* of the event id */
+        int64_t since;
+    } sent[MAX_MEMBERS];        /* the oldest at next when it is full */
 };
 
 struct mx_lazy {
@@ -39,16 +42,22 @@ void mx_lazy_forget(struct mx_lazy *lazy, struct gg_str device)
     gg_map_delete(lazy->devices, device);
 }
 
-bool mx_lazy_sent(const struct mx_lazy *lazy, struct gg_str device, struct gg_str event_id)
+/* Where it stands; n: nowhere. */
+static unsigned find(const struct device *d, uint64_t hash)
+{
+    unsigned i = 0;
+    while (i < d->n && d->sent[i].hash != hash)
+        i++;
+    return i;
+}
+
+bool mx_lazy_sent(const struct mx_lazy *lazy, struct gg_str device, struct gg_str event_id, int64_t since)
 {
     const struct device *d = gg_map_get(lazy->devices, device);
-    uint64_t hash = gg_hash(event_id);
     if (d == NULL || d->used + KEPT_MS < gg_now_ms())
         return false;
-    for (unsigned i = 0; i < d->n; i++)
-        if (d->sent[i] == hash)
-            return true;
-    return false;
+    unsigned i = find(d, gg_hash(event_id));
+    return i < d->n && d->sent[i].since != since;
 }
 
 static void make_place(struct mx_lazy *lazy)
@@ -65,7 +74,7 @@ static void make_place(struct mx_lazy *lazy)
         gg_map_clear(lazy->devices);
 }
 
-void mx_lazy_note(struct mx_lazy *lazy, struct gg_str device, struct gg_str event_id)
+void mx_lazy_note(struct mx_lazy *lazy, struct gg_str device, struct gg_str event_id, int64_t since)
 {
     struct device *d = gg_map_get(lazy->devices, device);
     if (d == NULL) {
@@ -74,12 +83,12 @@ void mx_lazy_note(struct mx_lazy *lazy, struct gg_str device, struct gg_str even
         GG_ASSERT(d != NULL);
         gg_map_put(lazy->devices, device, d);
     }
-    if (mx_lazy_sent(lazy, device, event_id)) {
-        d->used = gg_now_ms();
-        return;
-    }
+    uint64_t hash = gg_hash(event_id);
     d->used = gg_now_ms();
-    d->sent[d->next] = gg_hash(event_id);
+    if (find(d, hash) < d->n)
+        return;
+    d->sent[d->next].hash = hash;
+    d->sent[d->next].since = since;
     d->next = (d->next + 1) % MAX_MEMBERS;
     d->n += d->n < MAX_MEMBERS;
 }

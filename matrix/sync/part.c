@@ -4,6 +4,7 @@
 #include "sync/changes.h"
 #include "sync/follow.h"
 #include "sync/lazy.h"
+#include "sync/shared.h"
 #include "sync/sync.h"
 #include "userdata/ignored.h"
 #include "userdata/streams.h"
@@ -20,6 +21,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     server->receipt_changes = mx_changes_new(MAX_CHANGES);
     server->account_data_changes = mx_changes_new(MAX_CHANGES);
     server->lazy_members = mx_lazy_new();
+    server->shared_syncs = mx_shared_new();
     server->rooms = mx_rooms_new();
     mx_ignored_make(server);
     server->typing = mx_typing_new(server);
@@ -40,6 +42,7 @@ static void free_all(struct mx_server *server)
 {
     mx_typing_free(server->typing);
     mx_rooms_free(server->rooms);
+    mx_shared_free(server->shared_syncs);
     mx_lazy_free(server->lazy_members);
     mx_changes_free(server->account_data_changes);
     mx_changes_free(server->receipt_changes);

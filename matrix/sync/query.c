@@ -70,6 +70,22 @@ static int read_set_presence(struct gg_request *rq, uint8_t *out, struct gg_erro
     return 0;
 }
 
+static int read_state_after(struct gg_request *rq, uint8_t *out, struct gg_error *err)
+{
+    static const struct {
+        const char *name;
+        uint8_t wanted;
+    } names[] = {{"use_state_after", MX_STATE_AFTER}, {"org.matrix.msc4222.use_state_after", MX_STATE_AFTER_MSC4222}};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < GG_COUNT(names); i++) {
+        bool on;
+        rc = gg_request_query_bool(rq, names[i].name, false, &on, err);
+        if (rc == 0 && on)
+            *out = names[i].wanted;
+    }
+    return rc;
+}
+
 int mx_sync_read_query(struct gg_request *rq, struct mx_sync_query *out, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
@@ -78,6 +94,8 @@ int mx_sync_read_query(struct gg_request *rq, struct mx_sync_query *out, struct 
     memset(out, 0, sizeof(*out));
     out->requester = mx_requester_of(rq);
     int rc = gg_request_query_i64(rq, "timeout", 0, &out->timeout_ms, err);
+    if (rc == 0)
+        rc = read_state_after(rq, &out->state_after, err);
     if (rc == 0)
         rc = read_set_presence(rq, &out->set_presence, err);
     if (rc == 0)

@@ -17,12 +17,17 @@ void mx_notifier_free(struct mx_notifier *notifier);
 /* Which rooms changed since a position; fed by follow.c. */
 struct mx_changes *mx_sync_room_changes(struct mx_server *server);
 
+/* Which state a client wants: that before the timeline, which it then plays through, or that after it, under the name of
+ * the specification or of the proposal. */
+enum mx_state_wanted { MX_STATE_BEFORE, MX_STATE_AFTER, MX_STATE_AFTER_MSC4222 };
+
 struct mx_sync_query {
     const struct mx_requester *requester;
     bool has_since, full_state;
     struct mx_token since;
     int64_t timeout_ms;
     bool include_leave;
+    uint8_t state_after;                    /* enum mx_state_wanted */
     struct gg_str event_format;             /* "federation", or the default */
     const struct gg_str *event_fields;
     size_t n_event_fields;
@@ -93,6 +98,8 @@ GG_YIELDS GG_CHECKED int mx_sync_read_query(struct gg_request *rq, struct mx_syn
 GG_YIELDS GG_CHECKED int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err);
 /* room.c: timelines and state of all rooms of sync->rooms, with a fixed number of reads. */
 GG_YIELDS GG_CHECKED int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err);
+/* state.c: state, and the summary that goes with it. */
+GG_YIELDS GG_CHECKED int mx_sync_make_state(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err);
 /* summary.c: whether the room gets a summary, and who is in it. */
 GG_YIELDS GG_CHECKED int mx_sync_summarise(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err);
 void mx_sync_write_summary(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_buf *out);

@@ -216,3 +216,94 @@ def test_every_message_is_told_once_while_two_processes_write(server):
             assert not part or not part["timeline"]["limited"] or len(part["timeline"]["events"]) == 10
             seen += ids(part["timeline"]["events"]) if part else []
     assert sorted(e for e in seen if e in sent) == sorted(sent)
+
+
+# ---- the state after the timeline (specification 1.16, MSC4222) ----
+
+AFTER = [("use_state_after", "state_after"), ("org.matrix.msc4222.use_state_after", "org.matrix.msc4222.state_after")]
+
+
+def kinds(part, key):
+    return sorted((e["type"], e["state_key"]) for e in part[key]["events"])
+
+
+@pytest.mark.parametrize("param, key", AFTER)
+def test_state_after_the_timeline(server, param, key):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat", name="first")
+    bob.join(room)
+    first = joined(filtered(bob, None, {"timeline": {"limit": 2}}, **{param: "true"}), room)
+    assert "state" not in first
+    assert {("m.room.name", ""), ("m.room.create", ""), ("m.room.member", bob.user_id)} <= set(kinds(first, key))
+    since = bob.sync()["next_batch"]
+    alice.put_state(room, "m.room.topic", {"topic": "t"})
+    alice.send(room, "between")
+    name = alice.put_state(room, "m.room.name", {"name": "second"})
+    last = alice.send(room, "last")
+    bob.sync_until(lambda a: joined(a, room) and [e for e in joined(a, room)["timeline"]["events"] if e["event_id"] == last], since)
+    for limit in (10, 1):
+        part = joined(filtered(bob, since, {"timeline": {"limit": limit}}, **{param: "true"}), room)
+        assert kinds(part, key) == [("m.room.name", ""), ("m.room.topic", "")], limit
+        assert [e["event_id"] for e in part[key]["events"] if e["type"] == "m.room.name"] == [name]
+    lazily = joined(filtered(bob, since, {"state": {"lazy_load_members": True}}, **{param: "true"}), room)
+    assert kinds(lazily, key) == [("m.room.member", alice.user_id), ("m.room.name", ""), ("m.room.topic", "")]
+    alice.send(room, "no state")
+    token = bob.sync()["next_batch"]
+    alice.send(room, "no state either")
+    quiet, _ = bob.sync_until(lambda a: joined(a, room), token)
+    assert joined(filtered(bob, token, **{param: "true"}), room)[key]["events"] == []
+    bob.leave(room)
+    left = filtered(bob, token, **{param: "true"})["rooms"]["leave"][room]
+    assert kinds(left, key) == [("m.room.member", bob.user_id)] and "state" not in left
+    assert bob.call("GET", "/_matrix/client/v3/sync", **{param: "maybe"}).status == 400
+
+
+# ---- once more ----
+
+def test_the_same_position_tells_the_same_members_again(server):
+    """A lazily loaded member is left out where the client has them, not where it never got the answer."""
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat", name="no heroes")
+    bob.join(room)
+    lazy = {"state": {"lazy_load_members": True}, "timeline": {"limit": 1}}
+    base = server.worker_url("generic_worker1")
+    since = filtered(bob, None, lazy, base=base)["next_batch"]
+    alice.send(room, "one")
+
+    def shown(answer):
+        return [e["state_key"] for e in joined(answer, room)["state"]["events"]]
+
+    first, _ = bob.sync_until(lambda a: joined(a, room), since)
+    answers = [filtered(bob, since, lazy, base=base) for _ in range(3)]
+    assert [shown(a) for a in answers] == [[alice.user_id]] * 3
+    alice.send(room, "two")
+    later = answers[0]["next_batch"]
+    bob.sync_until(lambda a: joined(a, room), later)
+    assert shown(filtered(bob, later, lazy, base=base)) == []
+    again = {"state": {"lazy_load_members": True, "include_redundant_members": True}, "timeline": {"limit": 1}}
+    assert shown(filtered(bob, later, again, base=base)) == [alice.user_id]
+
+
+def test_identical_requests_share_an_answer(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    since, answers = bob.sync(set_presence="offline")["next_batch"], []
+    base = server.worker_url("generic_worker1")
+    threads = [threading.Thread(target=lambda: answers.append(bob.sync(since, timeout=10000, base=base, set_presence="offline")))
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while bob.call("GET", "/_matrix/client/v3/account/whoami", base=base).status != 200:
+        pass
+    sent = alice.send(room, "for all of them")
+    for thread in threads:
+        thread.join(20)
+    assert len(answers) == 8
+    for answer in answers:
+        since = answer["next_batch"]
+        part = joined(answer, room)
+        if not part or not part["timeline"]["events"]:  # woken by something else first
+            answer, _ = bob.sync_until(lambda a: joined(a, room) and joined(a, room)["timeline"]["events"], since)
+            part = joined(answer, room) if isinstance(answer, dict) else {"timeline": {"events": answer}}
+        assert [e["event_id"] for e in part["timeline"]["events"]] == [sent]

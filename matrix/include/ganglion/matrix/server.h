@@ -22,6 +22,7 @@ struct mx_changes;
 struct mx_lazy;
 struct mx_e2ee;
 struct mx_presences;
+struct mx_shared;
 struct mx_sliding_part;
 
 /* One for each process; made by mx_server_attach (called from every Matrix role's load()). Each part is made by the
@@ -54,6 +55,7 @@ struct mx_server {
     struct mx_changes *account_data_changes; /* whose account data changed */
     struct mx_lazy *lazy_members;            /* member events that devices were sent of late */
     struct mx_e2ee *e2ee;                    /* devices and their keys (e2ee/e2ee.h) */
+    struct mx_shared *shared_syncs;          /* identical requests that run now */
     struct mx_presences *who_is_there;       /* presence/presence.h */
     struct mx_sliding_part *sliding;         /* sliding sync (sliding/part.h) */
     void *parts[16];                         /* of later issues */
