@@ -1,6 +1,7 @@
 /* matrix/rooms/membership.c: join, invite, leave, kick, ban, unban and knock, each one member event. */
 #include "rooms/membership.h"
 
+#include "rooms/blocked.h"
 #include "rooms/forget.h"
 #include "rooms/inherit.h"
 #include "rooms/reject.h"
@@ -245,6 +246,8 @@ int mx_room_membership(struct mx_server *server, const struct mx_requester *requ
         return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: users of other servers cannot be invited");
     int rc = check_inviting(server, requester, change, err);
     struct mx_room_lock *lock;
+    if (rc == 0 && !listed("leave|ban", change->membership))
+        rc = mx_room_not_blocked(server, change->room_id, err);
     if (rc == 0)
         rc = mx_room_lock(server, change->room_id, &lock, err);
     if (rc != 0)

@@ -48,6 +48,7 @@ struct mx_server {
     struct mx_accounts *accounts;
     struct mx_rooms *rooms;
     struct mx_typing *typing;
+    struct mx_cache *blocked_rooms;          /* room id -> is it blocked? (rooms/blocked.h) */
     struct mx_tasks *tasks;                  /* tasks/tasks.h */
     struct mx_cache *ignored_users;          /* user id -> whom they ignore (userdata/ignored.h) */
     struct mx_changes *room_changes;         /* which rooms moved since when */
