@@ -22,7 +22,7 @@ extern const struct mx_part mx_part_push;
 extern const struct mx_part mx_part_caches, mx_part_store, mx_part_heads, mx_part_persister, mx_part_sync,
     mx_part_tasks, mx_part_accounts;
 extern const struct mx_part mx_part_presence;
-extern const struct mx_part mx_part_purge;
+extern const struct mx_part mx_part_purge, mx_part_jobs;
 extern const struct mx_part mx_part_stats;
 extern const struct mx_part mx_part_e2ee;
 extern const struct mx_part mx_part_sliding;

@@ -17,7 +17,7 @@ static const struct mx_part *const parts[] = {&mx_part_caches,    &mx_part_store
                                               &mx_part_tasks,     &mx_part_purge, &mx_part_accounts,
                                               &mx_part_stats,
                                               &mx_part_sliding,
-                                              &mx_part_e2ee};
+                                              &mx_part_e2ee, &mx_part_jobs};
 
 struct attached {
     struct mx_server server; /* first: the service's self is the server */

@@ -8,8 +8,7 @@
 gg_handler_fn mx_admin_api_rooms, mx_admin_api_room, mx_admin_api_room_members, mx_admin_api_room_block,
     mx_admin_api_put_room_block, mx_admin_api_extremities, mx_admin_api_one_extremity, mx_admin_api_rooms_sizes;
 /* admin_rooms_read.c */
-gg_handler_fn mx_admin_api_room_state, mx_admin_api_room_messages, mx_admin_api_room_context, mx_admin_api_fetch_event,
-    mx_admin_api_room_at;
+gg_handler_fn mx_admin_api_room_state, mx_admin_api_fetch_event;
 /* admin_rooms_act.c */
 gg_handler_fn mx_admin_api_join, mx_admin_api_make_room_admin;
 /* admin_rooms_end.c */

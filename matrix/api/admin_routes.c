@@ -2,11 +2,14 @@
 #include <ganglion/matrix/api.h>
 
 #include "api/admin.h"
+#include "api/admin_rooms.h"
+#include "api/rooms.h"
 
 #define V1 "/_synapse/admin/v1"
 #define V2 "/_synapse/admin/v2"
 #define USER V1 "/users/{user_id}"
 #define USER2 V2 "/users/{user_id}"
+#define ROOM V1 "/rooms/{room_id}"
 #define ROUTE(method_, path_, handler_, ...)                                                                           \
     {                                                                                                                  \
         .method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_ADMIN,            \
@@ -59,5 +62,28 @@ const struct gg_route mx_routes_admin[] = {
     READ(V1 "/registration_tokens/{token}", mx_admin_api_token, "a registration token"),
     WRITE("PUT", V1 "/registration_tokens/{token}", mx_admin_api_put_token, "change a registration token"),
     ROUTE("DELETE", V1 "/registration_tokens/{token}", mx_admin_api_delete_token, .doc = "delete a registration token"),
+
+    READ(V1 "/rooms", mx_admin_api_rooms, "list rooms"),
+    READ(ROOM, mx_admin_api_room, "facts about a room"),
+    READ(ROOM "/members", mx_admin_api_room_members, "members of a room"),
+    READ(ROOM "/state", mx_admin_api_room_state, "state of a room"),
+    READ(ROOM "/messages", mx_api_messages, "pages of a room's history"),
+    READ(ROOM "/context/{event_id}", mx_api_context, "an event and what is around it"),
+    READ(ROOM "/timestamp_to_event", mx_api_timestamp_to_event, "the event next to a moment"),
+    READ(ROOM "/block", mx_admin_api_room_block, "is a room blocked?"),
+    WRITE("PUT", ROOM "/block", mx_admin_api_put_room_block, "block or unblock a room"),
+    READ(ROOM "/forward_extremities", mx_admin_api_extremities, "ends of a room's graph"),
+    ROUTE("DELETE", ROOM "/forward_extremities", mx_admin_api_one_extremity, .doc = "leave one end of a room's graph"),
+    WRITE("POST", ROOM "/make_room_admin", mx_admin_api_make_room_admin, "give a user power in a room"),
+    WRITE("POST", V1 "/join/{room_identifier}", mx_admin_api_join, "bring a user into a room"),
+    READ(V1 "/statistics/database/rooms", mx_admin_api_rooms_sizes, "largest rooms"),
+    READ(V1 "/fetch_event/{event_id}", mx_admin_api_fetch_event, "any event"),
+    WRITE("POST", V1 "/purge_history/{room_id}", mx_admin_api_purge_history, "purge old history"),
+    WRITE("POST", V1 "/purge_history/{room_id}/{event_id}", mx_admin_api_purge_history, "purge history before an event"),
+    READ(V1 "/purge_history_status/{purge_id}", mx_admin_api_purge_status, "how far a purge is"),
+    ROUTE("DELETE", ROOM, mx_admin_api_delete_room_now, .flags = GG_ROUTE_JSON, .deadline_ms = 3600000, .doc = "delete a room, and wait for it"),
+    WRITE("DELETE", V2 "/rooms/{room_id}", mx_admin_api_delete_room, "delete a room in the background"),
+    READ(V2 "/rooms/{room_id}/delete_status", mx_admin_api_delete_status_of_room, "deletions of a room"),
+    READ(V2 "/rooms/delete_status/{delete_id}", mx_admin_api_delete_status, "how far a deletion is"),
     {0},
 };

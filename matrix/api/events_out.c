@@ -6,6 +6,8 @@
 
 int mx_api_access(struct gg_request *rq, struct mx_access *access, struct gg_error *err)
 {
+    if (gg_request_route(rq)->auth == GG_AUTH_ADMIN)
+        return mx_room_access_admin(mx_server_of_request(rq), mx_api_param(rq, "room_id"), gg_request_arena(rq), access, err);
     return mx_room_access(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"),
                           gg_request_arena(rq), access, err);
 }

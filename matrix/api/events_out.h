@@ -7,7 +7,7 @@
 #include <ganglion/http.h>
 #include <ganglion/matrix/token.h>
 
-/* What the requester may see of the route's {room_id}. */
+/* What the requester may see of the route's {room_id}: on a route for administrators, all of it. */
 GG_YIELDS GG_CHECKED int mx_api_access(struct gg_request *rq, struct mx_access *access, struct gg_error *err);
 /* Appends a list of events (NULL ones are left out). access: of those who read history: the reader's membership and what
  * relates to each event are told with it; NULL: not told (state). */

@@ -14,11 +14,15 @@ struct mx_access {
     const struct mx_event *out_of_band;    /* the leave, if it stands outside the room's history: then nothing else is seen */
     int64_t until;                         /* stream ordering at which an ex-member left: where they start to page
                                               backwards; INT64_MAX while joined */
+    bool admin;                            /* a server administrator looks: everything is seen */
 };
 
 /* What a user may see of a room; 403 M_FORBIDDEN when nothing, as for those who are banned. */
 GG_YIELDS GG_CHECKED int mx_room_access(struct mx_server *server, struct gg_str user_id, struct gg_str room_id,
                                         struct gg_arena *arena, struct mx_access *out, struct gg_error *err);
+/* For the admin API: all of the room. 404 M_NOT_FOUND for an unknown one. */
+GG_YIELDS GG_CHECKED int mx_room_access_admin(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena,
+                                              struct mx_access *out, struct gg_error *err);
 /* What /sync shows of a room that the user has left or was banned from: everything up to that, or, to those who were
  * never joined (ever_joined says so), nothing but that. */
 GG_YIELDS GG_CHECKED int mx_room_access_left(struct mx_server *server, struct gg_str user_id, const struct mx_user_room *room,

@@ -1,7 +1,10 @@
 /* matrix/rooms/forget.c: a user forgets a room (facts: tables room_memberships, sliding_sync_membership_snapshots). */
 #include "rooms/forget.h"
 
+#include <ganglion/config.h>
 #include <ganglion/matrix/cache.h>
+
+#include "tasks/tasks.h"
 
 static const struct gg_stmt forget_memberships = {
     "UPDATE room_memberships SET forgotten = 1 WHERE user_id = $1 AND room_id = $2", 0};
@@ -32,6 +35,25 @@ static int forget_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
 static const struct gg_stmt membership_now = {
     "SELECT membership FROM local_current_membership WHERE user_id = $1 AND room_id = $2", GG_LANE_POINT};
 
+static const struct gg_stmt remembered = {
+    "SELECT EXISTS (SELECT 1 FROM local_current_membership l LEFT JOIN room_memberships m USING (event_id) WHERE l.room_id = $1 "
+    "AND (l.membership NOT IN ('leave', 'ban') OR coalesce(m.forgotten, 0) = 0))", GG_LANE_POINT};
+
+/* forgotten_room_retention_period: a room that no local user remembers goes some time later. */
+static int purge_later(struct mx_server *server, struct gg_str room_id, struct gg_error *err)
+{
+    if (!gg_config_set(server->config, "forgotten_room_retention_period"))
+        return 0;
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &remembered, GG_PARAMS(gg_p_str(room_id)), arena, &rows, err);
+    if (rc == 0 && !gg_rows_bool(rows, 0, 0))
+        rc = mx_task_schedule(server, "purge_room", room_id, (struct gg_str){0},
+                              gg_wall_ms() + gg_config_int(server->config, "forgotten_room_retention_period"), NULL, err);
+    gg_arena_free(arena);
+    return rc;
+}
+
 int mx_room_forget(struct mx_server *server, struct gg_str user_id, struct gg_str room_id, struct gg_error *err)
 {
     struct gg_arena *arena = gg_arena_new();
@@ -50,6 +72,8 @@ int mx_room_forget(struct mx_server *server, struct gg_str user_id, struct gg_st
     mx_forget_begin(&f.caches, server, arena);
     rc = gg_db_txn(server->db, "forget_room", 0, forget_txn, &f, err);
     mx_forget_end(&f.caches, rc == 0);
+    if (rc == 0)
+        rc = purge_later(server, room_id, err);
 out:
     gg_arena_free(arena);
     return rc;

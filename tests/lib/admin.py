@@ -14,3 +14,11 @@ def administrator(server, name):
 
 def path(version, *parts):
     return version + "".join("/" + quote(part) for part in parts)
+
+
+def kill_background(server):
+    """SIGKILL for the process that does what runs in the background, and a new one in its place."""
+    worker = server.background()
+    server.deployment.processes[worker.name if worker else "main"].kill()
+    server.sql("UPDATE worker_read_write_locks SET last_renewed_ts = 1")  # else two minutes pass until they count as stale
+    server.deployment.start_process(worker)

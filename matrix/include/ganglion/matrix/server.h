@@ -17,6 +17,7 @@ struct mx_caches;
 struct mx_accounts;
 struct mx_rooms;
 struct mx_tasks;
+struct mx_jobs_part;
 struct mx_typing;
 struct mx_changes;
 struct mx_lazy;
@@ -49,6 +50,8 @@ struct mx_server {
     struct mx_rooms *rooms;
     struct mx_typing *typing;
     struct mx_cache *blocked_rooms;          /* room id -> is it blocked? (rooms/blocked.h) */
+    struct mx_cache *retention;              /* room id -> how long messages are shown (rooms/retention.h) */
+    struct mx_jobs_part *jobs;               /* jobs/table.c */
     struct mx_tasks *tasks;                  /* tasks/tasks.h */
     struct mx_cache *ignored_users;          /* user id -> whom they ignore (userdata/ignored.h) */
     struct mx_changes *room_changes;         /* which rooms moved since when */
