@@ -167,6 +167,58 @@ class BesideLogins(Case):
             process.wait()
 
 
+def keyed(world):
+    """Fifty users who have published identity keys, a fallback key and 500 one-time keys."""
+    def publish(user):
+        device = {"user_id": user.user_id, "device_id": user.device_id, "algorithms": ["m.olm.v1.curve25519-aes-sha2"],
+                  "keys": {f"{kind}:{user.device_id}": "k" * 43 for kind in ("curve25519", "ed25519")},
+                  "signatures": {user.user_id: {f"ed25519:{user.device_id}": "s" * 86}}}
+        one_time = {f"signed_curve25519:{i:03}": signed_key(user, i) for i in range(500)}
+        user.ok("POST", f"{CLIENT}/keys/upload", {"device_keys": device, "one_time_keys": one_time,
+                                                  "fallback_keys": {"signed_curve25519:F": {**signed_key(user, "f"), "fallback": True}}})
+
+    def make():
+        users = world.users(world.scale(50) + 1)[1:]
+        world.each(publish, users)
+        return users
+
+    return world.once("keys", make)
+
+
+def signed_key(user, name):
+    return {"key": f"{name}".rjust(43, "k"), "signatures": {user.user_id: {f"ed25519:{user.device_id}": "s" * 86}}}
+
+
+def keys_upload(world, n):
+    """A new fallback key each time, as clients do after the old one was used."""
+    users = itertools.cycle(keyed(world))
+    return [world.request("POST", f"{CLIENT}/keys/upload", user.token,
+                          {"fallback_keys": {f"signed_curve25519:{(i := next(world.txn))}": {**signed_key(user, i), "fallback": True}}})
+            for user in itertools.islice(users, n)]
+
+
+def keys_query(world, n):
+    """The keys of fifty users at once."""
+    asked = {"device_keys": {user.user_id: [] for user in keyed(world)}}
+    return [world.request("POST", f"{CLIENT}/keys/query", world.alice.token, asked) for _ in range(n)]
+
+
+def keys_claim(world, n):
+    """A one-time key of each of ten devices; fallback keys when there are none left."""
+    users = itertools.cycle(keyed(world))
+    return [world.request("POST", f"{CLIENT}/keys/claim", world.alice.token,
+                          {"one_time_keys": {user.user_id: {user.device_id: "signed_curve25519"} for user in itertools.islice(users, 10)}})
+            for _ in range(n)]
+
+
+def to_device(world, n):
+    """A message to each of fifty devices."""
+    messages = {user.user_id: {user.device_id: {"algorithm": "m.olm.v1.curve25519-aes-sha2", "ciphertext": "c" * 500}}
+                for user in keyed(world)}
+    return [world.request("PUT", f"{CLIENT}/sendToDevice/m.room.encrypted/b{next(world.txn)}", world.alice.token,
+                          {"messages": messages}, port=world.side.ports[0]) for _ in range(n)]
+
+
 def room_path(room_of, rest):
     return lambda w: f"{CLIENT}/rooms/{quote(room_of(w))}/{rest}"
 
@@ -191,5 +243,9 @@ CASES = {
     "fan-out to 50": FanOut((10, 5)),
     "createRoom": Case(create_room, (50, 5), (300, 16), 4),
     "join": Case(join, (50, 5), (300, 16), 4),
+    "keys/upload": Case(keys_upload, (200, 20), (1000, 100), 4),
+    "keys/query, 50 users": Case(keys_query, (200, 20), (1000, 60), 4),
+    "keys/claim, 10 devices": Case(keys_claim, (100, 20), (500, 60), 4),
+    "sendToDevice, 50": Case(to_device, (100, 20), (500, 60), 4),
     "whoami beside logins": BesideLogins(whoami, (300, 100), (100, 50), 1),
 }

@@ -65,17 +65,17 @@ struct claiming {
     struct mx_forget forget;
 };
 
-/* Whoever comes at the same moment skips the rows that are locked and takes the next ones. */
+/* Whoever comes at the same moment skips the rows that are locked and takes the next ones. A row that is locked stays in its
+ * place, by which it is deleted. */
 static int take_one_time(struct claiming *c, struct gg_txn *txn, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
         "WITH wanted AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY"
-        " AS w (user_id, device_id, algorithm, at)), picked AS (SELECT w.at, o.* FROM wanted w CROSS JOIN LATERAL ("
-        " SELECT k.user_id, k.device_id, k.algorithm, k.key_id FROM e2e_one_time_keys_json k"
+        " AS w (user_id, device_id, algorithm, at)), picked AS (SELECT w.at, o.place FROM wanted w CROSS JOIN LATERAL ("
+        " SELECT k.ctid AS place FROM e2e_one_time_keys_json k"
         " WHERE k.user_id = w.user_id AND k.device_id = w.device_id AND k.algorithm = w.algorithm"
         " ORDER BY k.ts_added_ms LIMIT 1 FOR UPDATE SKIP LOCKED) o)"
-        " DELETE FROM e2e_one_time_keys_json k USING picked p WHERE k.user_id = p.user_id AND k.device_id = p.device_id"
-        " AND k.algorithm = p.algorithm AND k.key_id = p.key_id RETURNING p.at, k.key_id, k.key_json", 0};
+        " DELETE FROM e2e_one_time_keys_json k USING picked p WHERE k.ctid = p.place RETURNING p.at, k.key_id, k.key_json", 0};
     struct gg_rows *rows;
     int rc = gg_txn_exec(txn, &stmt, GG_PARAMS(gg_p_texts(c->users, c->n), gg_p_texts(c->devices, c->n),
                                                gg_p_texts(c->algorithms, c->n)), c->arena, &rows, err);

@@ -65,46 +65,62 @@ static struct gg_str key_text(struct gg_str raw_key, struct gg_arena *arena)
     return text.s != NULL && memchr(text.s, '\0', text.n) == NULL ? text : (struct gg_str){0};
 }
 
-static int read_devices(struct gg_str user_id, struct gg_str devices, struct gg_arena *arena,
-                        struct mx_to_device_message *out, size_t *n, struct gg_error *err)
+struct messages {
+    struct mx_to_device_message *v;
+    size_t n, cap;
+};
+
+static void add(struct messages *m, const struct mx_to_device_message *message, struct gg_arena *arena)
 {
-    bool every = mx_json_length(devices) == 1;
-    for (struct mx_json_iter it = mx_json_iter(devices); mx_json_next(&it);) {
-        struct gg_str device_id = key_text(it.key, arena);
+    if (m->n == m->cap) {
+        struct mx_to_device_message *more = GG_NEW_ARRAY(arena, struct mx_to_device_message, m->cap * 2 + 64);
+        if (m->n > 0)
+            memcpy(more, m->v, m->n * sizeof(*more));
+        m->v = more;
+        m->cap = m->cap * 2 + 64;
+    }
+    m->v[m->n++] = *message;
+}
+
+static int read_devices(struct gg_str user_id, struct gg_str devices, struct gg_arena *arena, struct messages *out,
+                        struct gg_error *err)
+{
+    size_t first = out->n, named = 0;
+    for (struct mx_json_iter it = mx_json_iter(devices); mx_json_next(&it); named++) {
+        struct mx_to_device_message message = {.user_id = user_id, .device_id = key_text(it.key, arena), .content = it.value};
         if (!mx_json_is_object(it.value))
             return gg_refuse(err, 400, "M_BAD_JSON", "A message must be an object");
         if (it.value.n > MX_TO_DEVICE_MAX_BYTES)
             return gg_refuse(err, 413, "M_TOO_LARGE", "To-device message is too large to send (%zu > %d)", it.value.n,
                              MX_TO_DEVICE_MAX_BYTES);
-        if (device_id.s == NULL)
-            continue; /* no device is called so */
-        out[(*n)++] = (struct mx_to_device_message){user_id, device_id, it.value, every && gg_str_is(device_id, "*")};
+        if (message.device_id.s != NULL) /* else no device is called so */
+            add(out, &message, arena);
     }
+    if (named == 1 && out->n == first + 1)
+        out->v[first].every = gg_str_is(out->v[first].device_id, "*");
     return 0;
 }
 
+/* Large bodies are the common ones: each is gone through once. */
 int mx_to_device_read(struct gg_str messages, struct gg_arena *arena, struct mx_to_device_message **out, size_t *n_out,
                       struct gg_error *err)
 {
-    size_t total = 0;
+    struct messages found = {0};
     if (!mx_json_is_object(messages))
         return gg_refuse(err, 400, "M_BAD_JSON", "messages must be an object");
     for (struct mx_json_iter it = mx_json_iter(messages); mx_json_next(&it);) {
+        struct gg_str user_id = key_text(it.key, arena);
+        size_t before = found.n;
         if (!mx_json_is_object(it.value))
             return gg_refuse(err, 400, "M_BAD_JSON", "messages must hold objects of messages by device");
-        total += mx_json_length(it.value);
-    }
-    *out = GG_NEW_ARRAY(arena, struct mx_to_device_message, total + 1);
-    *n_out = 0;
-    for (struct mx_json_iter it = mx_json_iter(messages); mx_json_next(&it);) {
-        struct gg_str user_id = key_text(it.key, arena);
-        size_t before = *n_out;
-        int rc = read_devices(user_id, it.value, arena, *out, n_out, err);
+        int rc = read_devices(user_id, it.value, arena, &found, err);
         if (rc != 0)
             return rc;
         if (user_id.s == NULL || !mx_user_id_valid(user_id))
-            *n_out = before;
+            found.n = before;
     }
+    *out = found.v;
+    *n_out = found.n;
     return 0;
 }
 

@@ -134,3 +134,22 @@ def test_a_removed_device_leaves_nothing(server):
     assert inbox(server, phone)
     phone.ok("POST", f"{CLIENT}/logout", {})
     assert not inbox(server, phone) and inbox(server, bob)
+
+
+def test_floods_of_key_requests_are_lost_without_a_word(server):
+    """More than rc_key_requests allows at once (100, and 20 a second): a refusal would only be retried."""
+    alice, bob = server.register(), server.register()
+    for i in range(200):
+        send(alice, f"t{i}", {bob.user_id: {bob.device_id: {"n": i}}}, kind="m.room_key_request")
+    assert 100 <= len(inbox(server, bob)) < 200
+    send(alice, "other", {bob.user_id: {bob.device_id: {"n": 1}}})
+    assert any(e["type"] == "x.test" for base in workers(server) for e in _all(bob, base))
+
+
+def _all(user, base):
+    found, since = [], None
+    while True:
+        answer = user.sync(since, base=base)
+        if not received(answer):
+            return found
+        found, since = found + received(answer), answer["next_batch"]

@@ -9,10 +9,8 @@ MOMENTARY = {"age", "error"}
 # Positions of all streams, presence among them, which moves whenever anybody syncs. What the tokens mean is compared by
 # using those of one server with the other (World.remember).
 TOKENS = {"next_batch", "prev_batch"}
-# What Ganglion does not serve yet: presence, unread counts, room summaries, devices' lists and key counts, bundled
-# relations. (Push rules, which are account data to clients, are taken out of lists below.)
-LATER = {"presence", "unread_notifications", "summary", "device_lists", "device_one_time_keys_count",
-         "device_unused_fallback_key_types", "org.matrix.msc2732.device_unused_fallback_key_types", "m.relations"}
+# What Ganglion does not serve yet: presence, unread counts, room summaries, bundled relations. (Push rules, which are account data to clients, are taken out of lists below.)
+LATER = {"presence", "unread_notifications", "summary", "m.relations"}
 
 
 def differences(one, two, path=""):
@@ -38,6 +36,8 @@ def comparable(value, name=""):
         if name == "state" and isinstance(found.get("body"), list):
             found["body"].sort(key=_place)  # the answer of GET state
         return {k: v for k, v in found.items() if not (k == "account_data" and v == {"events": []})}
+    if isinstance(value, list) and name in ("changed", "left"):  # of device lists: sets of users
+        return sorted(value)
     if isinstance(value, list):
         found = [comparable(v) for v in value]
         return sorted(found, key=_place) if name == "state" else found
