@@ -32,9 +32,9 @@ const struct gg_route mx_routes_accounts[] = {
 
     READ(PROFILE, mx_api_profile, .doc = "a user's profile"),
     READ(PROFILE "/displayname", mx_api_profile_name, .doc = "a user's display name"),
-    WRITE("PUT", PROFILE "/displayname", mx_api_set_name, .auth = GG_AUTH_USER, .limiter = "rc_profile",
+    WRITE("PUT", PROFILE "/displayname", mx_api_set_name, .auth = GG_AUTH_GUEST, .limiter = "rc_profile",
           .doc = "change the own display name"),
-    ROUTE("DELETE", PROFILE "/displayname", mx_api_delete_name, .auth = GG_AUTH_USER, .limiter = "rc_profile",
+    ROUTE("DELETE", PROFILE "/displayname", mx_api_delete_name, .auth = GG_AUTH_GUEST, .limiter = "rc_profile",
           .doc = "remove the own display name"),
     READ(PROFILE "/avatar_url", mx_api_profile_avatar, .doc = "a user's avatar"),
     WRITE("PUT", PROFILE "/avatar_url", mx_api_set_avatar, .auth = GG_AUTH_USER, .limiter = "rc_profile",

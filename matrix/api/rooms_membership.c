@@ -78,6 +78,8 @@ static int change_membership(struct gg_request *rq, const char *action, struct g
 {
     struct mx_membership_change change = {.room_id = room_id, .target = gg_str(mx_requester_of(rq)->user_id), .action = action};
     struct gg_str body, event_id;
+    if (mx_requester_of(rq)->guest && strcmp(action, "join") != 0 && strcmp(action, "leave") != 0)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Guest access not allowed");
     int rc = mx_api_object_body(rq, &body, err);
     for (size_t i = 0; rc == 0 && i < GG_COUNT(actions); i++) {
         if (strcmp(actions[i].action, action) != 0)
@@ -124,7 +126,7 @@ int mx_api_invite(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str body;
     int rc = mx_api_object_body(rq, &body, err);
-    if (rc == 0 && mx_json_get(body, "user_id").s == NULL && names_address(body))
+    if (rc == 0 && mx_json_get(body, "user_id").s == NULL && names_address(body) && !mx_requester_of(rq)->guest)
         rc = invite_address(rq, body, err);
     else if (rc == 0)
         rc = change_membership(rq, "invite", mx_api_param(rq, "room_id"), false, err);

@@ -15,6 +15,10 @@
 #define READ(path_, handler_, ...) \
     {.method = "GET", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
      .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
+/* Not for guests. */
+#define MEMBER_READ(path_, handler_, ...) \
+    {.method = "GET", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_USER, \
+     .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
 #define SUMMARY(path_, ...) \
     {.method = "GET", .path = path_, .handler = mx_api_room_summary, .resource = "client", .auth = GG_AUTH_OPTIONAL, \
      .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
@@ -51,8 +55,10 @@ const struct gg_route mx_routes_rooms[] = {
     WRITE("PUT", ROOM "/kick/{txn_id}", mx_api_kick, .doc = "remove (old form)"),
     WRITE("PUT", ROOM "/ban/{txn_id}", mx_api_ban, .doc = "ban (old form)"),
     WRITE("PUT", ROOM "/unban/{txn_id}", mx_api_unban, .doc = "lift a ban (old form)"),
-    WRITE("POST", ROOM "/forget", mx_api_forget, .doc = "forget a room"),
-    WRITE("PUT", ROOM "/forget/{txn_id}", mx_api_forget, .doc = "forget (old form)"),
+    {.method = "POST", .path = ROOM "/forget", .handler = mx_api_forget, .resource = "client", .auth = GG_AUTH_USER,
+     .pool = "events", .balance = "room", .doc = "forget a room"},
+    {.method = "PUT", .path = ROOM "/forget/{txn_id}", .handler = mx_api_forget, .resource = "client", .auth = GG_AUTH_USER,
+     .pool = "events", .balance = "room", .doc = "forget (old form)"},
 
     WRITE("PUT", ROOM "/send/{event_type}/{txn_id}", mx_api_send, .limiter = "rc_message", .doc = "send a message event"),
     WRITE("POST", ROOM "/send/{event_type}", mx_api_send, .limiter = "rc_message", .doc = "send without transaction id"),
@@ -67,7 +73,7 @@ const struct gg_route mx_routes_rooms[] = {
     READ(ROOM "/state/{event_type}/", mx_api_get_state, .doc = "with an empty state key"),
     READ(ROOM "/state/{event_type}", mx_api_get_state, .doc = "with an empty state key"),
     READ(ROOM "/members", mx_api_members, .doc = "member events"),
-    READ(ROOM "/joined_members", mx_api_joined_members, .doc = "who is joined, with profiles"),
+    MEMBER_READ(ROOM "/joined_members", mx_api_joined_members, .doc = "who is joined, with profiles"),
     READ(ROOM "/messages", mx_api_messages, .pool = "events", .balance = "room", .doc = "pages of history"),
     READ(ROOM "/context/{event_id}", mx_api_context, .doc = "an event and what is around it"),
     READ(ROOM "/event/{event_id}", mx_api_event, .doc = "one event"),
@@ -81,8 +87,8 @@ const struct gg_route mx_routes_rooms[] = {
     REPORT("/_matrix/client/(r0|v3|unstable)/rooms/{room_id}/report/{event_id}", mx_api_report_event, .doc = "report an event"),
     REPORT("/_matrix/client/v3/rooms/{room_id}/report", mx_api_report_room, .limiter = "rc_reports", .doc = "report a room"),
     REPORT("/_matrix/client/v3/users/{target_user_id}/report", mx_api_report_user, .limiter = "rc_reports", .doc = "report a user"),
-    READ(CLIENT_NEW "/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases of a room"),
-    READ("/_matrix/client/unstable/org.matrix.msc2432/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases (MSC2432)"),
+    MEMBER_READ(CLIENT_NEW "/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases of a room"),
+    MEMBER_READ("/_matrix/client/unstable/org.matrix.msc2432/rooms/{room_id}/aliases", mx_api_room_aliases, .doc = "aliases (MSC2432)"),
     {.method = "GET", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_get_alias, .resource = "client",
      .flags = GG_ROUTE_CANCELLABLE, .doc = "the room of an alias"},
     {.method = "PUT", .path = CLIENT "/directory/room/{room_alias}", .handler = mx_api_put_alias, .resource = "client",

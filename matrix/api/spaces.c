@@ -46,7 +46,8 @@ static int not_found(struct gg_request *rq, struct gg_str room_id, struct gg_err
 {
     const struct mx_head *head;
     struct gg_error ignored = GG_ERROR_INIT;
-    bool known = mx_heads_get(mx_server_of_request(rq), room_id, gg_request_arena(rq), &head, &ignored) == 0;
+    bool known = mx_heads_get(mx_server_of_request(rq), room_id, gg_request_arena(rq), &head, &ignored) == 0 &&
+                 mx_state_count(head->state) > 0; /* that everybody has left is another server's to know */
     if (!known && gg_request_query(rq, "via") == NULL)
         return gg_refuse(err, 400, "M_UNKNOWN", "Missing via to query remote room");
     return gg_refuse(err, 404, "M_NOT_FOUND", "Room not found or is not accessible");

@@ -162,5 +162,10 @@ def test_guests_leave_when_they_are_no_longer_let_in(deploy):
     alice.put_state(room, "m.room.guest_access", {"guest_access": "can_join"})
     done(guest, room, "join")
     assert alice.state(room, "m.room.member", guest.user_id)["kind"] == "guest"
+    for action in ("invite", "kick", "ban", "unban"):
+        refused(act(guest, room, action, bob), 403, "M_FORBIDDEN")
+    for path in ("joined_members", "aliases"):
+        refused(guest.call("GET", room_path(room, path)), 403, "M_GUEST_ACCESS_FORBIDDEN")
+    assert guest.call("PUT", f"{CLIENT}/profile/{quote(guest.user_id)}/displayname", {"displayname": "Visitor"}).status == 200
     alice.put_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
     assert membership(alice, room, guest) == "leave" and membership(alice, room, bob) == "join"
