@@ -1,6 +1,7 @@
 """What the suites share: builds made once, one PostgreSQL and one Redis, virtual environments."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -84,6 +85,24 @@ class Context:
                     f.write(wanted)
             self._venvs[name] = python
         return self._venvs[name]
+
+    def node_modules(self, python, package):
+        """A folder below var/ with the package.json and what it asks for; npm is the one beside python."""
+        folder = os.path.join(VAR, "clients")
+        stamp = os.path.join(folder, "package.installed")
+        with open(package, encoding="utf-8") as f:
+            wanted = f.read()
+        if os.path.exists(stamp) and open(stamp, encoding="utf-8").read() == wanted:
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        shutil.copy(package, os.path.join(folder, "package.json"))
+        npm = os.path.join(os.path.dirname(python), "npm")
+        if not self.run([npm, "install", "--prefix", folder, "--no-audit", "--no-fund", "--no-package-lock"], "npm-clients"):
+            return None
+        with open(stamp, "w", encoding="utf-8") as f:
+            f.write(wanted)
+        return folder
 
     def close(self):
         for service in (self._redis, self._postgres):

@@ -34,9 +34,9 @@ def _junit(report):
     return passed, failed
 
 
-def _pytest(context, name, folders, preset, env=None, timeout=2400):
+def _pytest(context, name, folders, preset, env=None, timeout=2400, python=None):
     build = context.build(preset)
-    python = context.venv("tests", os.path.join(TOP, "tests", "requirements.txt"))
+    python = python or context.venv("tests", os.path.join(TOP, "tests", "requirements.txt"))
     if build is None or python is None:
         return 0, 1
     report = os.path.join(context.folder, f"pytest-{name}.xml")
@@ -133,8 +133,19 @@ def interop(context):
     return _pytest(context, "interop", ["tests/interop"], "release", {"SYNAPSE_PYTHON": python})
 
 
+def clients(context):
+    """Clients that others have written, each in the version that its requirements name."""
+    python = context.venv("clients", os.path.join(TOP, "tests", "clients", "requirements.txt"))
+    place = python and context.node_modules(python, os.path.join(TOP, "tests", "clients", "package.json"))
+    if not place:
+        return 0, 1
+    return _pytest(context, "clients", ["tests/clients"], "release", {"GANGLION_TEST_CLIENTS": place}, python=python)
+
+
 def faults(context):
-    return _pytest(context, "faults", ["tests/faults"], "release")
+    """Sanitized: what comes apart under load and kills is memory. Freed memory is kept for a short while only, since the
+    processes' growth is measured."""
+    return _pytest(context, "faults", ["tests/faults"], "asan", {"ASAN_OPTIONS": "detect_leaks=1:exitcode=99:quarantine_size_mb=4:malloc_context_size=4"})
 
 
 ALL = {
@@ -145,8 +156,9 @@ ALL = {
     "sdk": (sdk, "plugins built outside the tree, packages"),
     "e2e": (e2e, "whole deployments, monolith and split, through HTTP"),
     "interop": (interop, "real Synapse on the same database and Redis"),
+    "clients": (clients, "clients that others have written, with encryption"),
     "faults": (faults, "processes killed under load"),
     "fuzz": (fuzz, "parsers of foreign bytes, 20 s each"),
 }
-FOLDERS = {"differential": "tests/differential", "sdk": "tests/sdk", "e2e": "tests/e2e", "interop": "tests/interop", "faults": "tests/faults"}
+FOLDERS = {"differential": "tests/differential", "sdk": "tests/sdk", "e2e": "tests/e2e", "interop": "tests/interop", "clients": "tests/clients", "faults": "tests/faults"}
 SUITES = {name: suite for name, suite in ALL.items() if name not in FOLDERS or os.path.isdir(os.path.join(TOP, FOLDERS[name]))}
