@@ -96,8 +96,21 @@ static int new_update(void *self, const struct gg_call *call, json_t **answer_ou
     return 0;
 }
 
+/* Device lists of remote users, fetched anew: other servers are not asked yet, so there are none. */
+static int resync(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    const json_t *list = json_object_get(call->body, "user_ids");
+    *answer_out = json_object();
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_is_string(json_array_get(list, i)))
+            json_object_set_new(*answer_out, json_string_value(json_array_get(list, i)), json_null());
+    return 0;
+}
+
 const struct gg_method mx_methods_e2ee[] = {
     {"notify_user_signature_update", 1, 0, signature_update, "device_lists", "a user signed keys of others"},
     {"handle_new_device_update", 0, 0, new_update, "device_lists", "a device list has changed"},
+    {"multi_user_device_resync", 0, GG_METHOD_TXN, resync, "device_lists", "fetch the devices of remote users"},
+    {"device_handle_room_un_partial_stated", 1, GG_METHOD_TXN, new_update, "device_lists", "the state of a room is complete"},
     {0},
 };

@@ -116,7 +116,8 @@ static int one_change(struct gathering *g, const struct gg_rows *rows, size_t i,
     if (!here)
         return 0;
     if (is_in || gg_str_is(now, "invite") || gg_str_is(now, "knock")) {
-        put(g->changed, user);
+        if (!is_in || !was_in) /* a new name is no news of devices */
+            put(g->changed, user);
         gg_map_delete(g->left, user);
     } else if (was_in) {
         put(g->left, user);

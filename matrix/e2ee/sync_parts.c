@@ -5,6 +5,8 @@
 #include "e2ee/sync_parts.h"
 #include "e2ee/to_device.h"
 
+#include <ganglion/map.h>
+
 static struct gg_str user_of(const struct mx_sync *sync)
 {
     return gg_str(sync->query->requester->user_id);
@@ -69,6 +71,27 @@ const struct mx_sync_part mx_sync_part_to_device = {
 
 /* ---- device lists ---- */
 
+/* /sync names besides everybody whose membership it shows, as Synapse's does: clients may rely on it for members that they
+ * see for the first time. */
+static void add_who_came(struct mx_sync *sync, struct mx_device_lists *lists)
+{
+    struct gg_map *named = gg_map_new(NULL);
+    struct gg_str *all = GG_NEW_ARRAY(sync->arena, struct gg_str, lists->n_changed + sync->came.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < lists->n_left; i++)
+        gg_map_put(named, lists->left[i], NULL);
+    for (size_t i = 0; i < lists->n_changed + sync->came.n; i++) {
+        struct gg_str name = i < lists->n_changed ? lists->changed[i] : sync->came.v[i - lists->n_changed];
+        if (i >= lists->n_changed && gg_map_has(named, name))
+            continue;
+        gg_map_put(named, name, NULL);
+        all[n++] = name;
+    }
+    lists->changed = all;
+    lists->n_changed = n;
+    gg_map_free(named);
+}
+
 static int gather_lists(struct mx_sync *sync, void **out, struct gg_error *err)
 {
     struct mx_device_lists *lists = GG_NEW(sync->arena, struct mx_device_lists);
@@ -80,6 +103,8 @@ static int gather_lists(struct mx_sync *sync, void **out, struct gg_error *err)
     if (rc == 0)
         rc = mx_device_lists_between(sync->server, user_of(sync), rooms, n, &sync->query->since, &sync->now, sync->arena,
                                      lists, err);
+    if (rc == 0 && sync->came.n > 0)
+        add_who_came(sync, lists);
     *out = lists->n_changed + lists->n_left > 0 ? lists : NULL;
     return rc;
 }

@@ -115,6 +115,34 @@ def test_an_invited_user_is_news(server, pair):
     assert until_heard(bob, carol, since)[0] == ({carol.user_id}, set())
 
 
+def test_a_new_name_is_no_news_of_devices(server, pair):
+    alice, bob, room = pair
+    since = bob.sync()["next_batch"]
+    alice.put_state(room, "m.room.member", {"membership": "join", "displayname": "new"}, alice.user_id)
+    bob.sync_until(lambda a: a.get("rooms", {}).get("join", {}).get(room), since)
+    for base in workers(server):
+        assert changes(bob, since, base=base) == (set(), set())
+
+
+def test_who_comes_back_is_news(server, pair):
+    alice, bob, room = pair
+    since, his = alice.sync()["next_batch"], bob.sync()["next_batch"]
+    bob.leave(room)
+    bob.join(room)
+    found, _ = until_heard(alice, bob, since)
+    assert found == ({bob.user_id}, set())
+    assert changes(alice, since) == ({bob.user_id}, set())
+    assert alice.user_id in changes(bob, his)[0] and not changes(bob, his)[1]
+
+
+def test_a_banned_user_hears_that_the_others_left(server, pair):
+    alice, bob, room = pair
+    since, his = alice.sync()["next_batch"], bob.sync()["next_batch"]
+    done(alice, room, "ban", bob)
+    assert until_heard(alice, bob, since, 1)[0] == (set(), {bob.user_id})
+    assert until_heard(bob, alice, his, 1)[0] == (set(), {alice.user_id})
+
+
 def test_a_room_filter_does_not_hide_devices(server, pair):
     alice, bob, room = pair
     since = bob.sync()["next_batch"]
