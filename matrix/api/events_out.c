@@ -12,7 +12,7 @@ int mx_api_access(struct gg_request *rq, struct mx_access *access, struct gg_err
                           gg_request_arena(rq), access, err);
 }
 
-static struct mx_client_format format_for(struct gg_request *rq)
+struct mx_client_format mx_api_format(struct gg_request *rq)
 {
     const struct mx_requester *requester = mx_requester_of(rq);
     struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = gg_str(requester->user_id), .old_copies = true};
@@ -69,14 +69,14 @@ static int write_one_or_all(struct gg_request *rq, struct gg_buf *buf, const str
 int mx_api_write_events(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n,
                         const struct mx_access *access, struct gg_error *err)
 {
-    struct mx_client_format format = format_for(rq);
+    struct mx_client_format format = mx_api_format(rq);
     return write_one_or_all(rq, buf, events, n, true, access, &format, err);
 }
 
 int mx_api_write_event(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *event, const struct mx_access *access,
                        bool old_copies, struct gg_error *err)
 {
-    struct mx_client_format format = format_for(rq);
+    struct mx_client_format format = mx_api_format(rq);
     format.old_copies = old_copies;
     return write_one_or_all(rq, buf, &event, 1, false, access, &format, err);
 }

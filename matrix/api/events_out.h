@@ -9,6 +9,8 @@
 
 /* What the requester may see of the route's {room_id}: on a route for administrators, all of it. */
 GG_YIELDS GG_CHECKED int mx_api_access(struct gg_request *rq, struct mx_access *access, struct gg_error *err);
+/* As the endpoints outside /sync show events to the requester. */
+struct mx_client_format mx_api_format(struct gg_request *rq);
 /* Appends a list of events (NULL ones are left out). access: of those who read history: the reader's membership and what
  * relates to each event are told with it; NULL: not told (state). */
 GG_YIELDS GG_CHECKED int mx_api_write_events(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events,

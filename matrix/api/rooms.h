@@ -13,7 +13,7 @@ gg_handler_fn mx_api_public_rooms, mx_api_search_public_rooms, mx_api_get_listed
 gg_handler_fn mx_api_get_state_all, mx_api_get_state, mx_api_members, mx_api_joined_members, mx_api_joined_rooms,
     mx_api_messages, mx_api_event, mx_api_context;
 gg_handler_fn mx_api_relations, mx_api_threads, mx_api_timestamp_to_event;
-gg_handler_fn mx_api_report_event, mx_api_report_room, mx_api_report_user;
+gg_handler_fn mx_api_search, mx_api_report_event, mx_api_report_room, mx_api_report_user;
 
 /* {"key": id} */
 int mx_api_reply_id(struct gg_request *rq, const char *key, struct gg_str id);

@@ -4,6 +4,7 @@
 #include "api/rooms.h"
 
 #include "rooms/access.h"
+#include "rooms/around.h"
 #include "rooms/history.h"
 
 #include <ganglion/config.h>
@@ -352,7 +353,7 @@ int mx_api_event(void *self, struct gg_request *rq, struct gg_error *err)
 }
 
 struct around {
-    struct mx_page before, after;
+    struct mx_around events;
     const struct mx_event **state;
     size_t n_state;
 };
@@ -360,24 +361,9 @@ struct around {
 static int read_around(struct gg_request *rq, const struct mx_access *access, const struct mx_event *event, size_t limit,
                        const struct mx_filter *filter, struct around *out, struct gg_error *err)
 {
-    struct mx_server *server = mx_server_of_request(rq);
-    struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
-    struct gg_arena *arena = gg_request_arena(rq);
-    struct mx_page_query q = {.room_id = event->room_id, .backwards = true, .limit = limit / 2, .filter = filter,
-                              .from = {.depth = event->depth, .at = {.min = event->meta.stream_ordering - 1}}};
-    int rc = mx_history_page(server, user_id, access, &q, arena, &out->before, err);
-    q.backwards = false;
-    q.limit = limit - limit / 2;
-    q.from.at.min = event->meta.stream_ordering;
-    if (rc == 0)
-        rc = mx_history_page(server, user_id, access, &q, arena, &out->after, err);
-    const struct mx_event *last = out->after.n > 0 ? out->after.events[out->after.n - 1] : event;
-    struct mx_access at = *access;
-    if (rc == 0)
-        rc = mx_store_state_after(server, last->event_id, arena, &at.state, err);
-    if (rc != 0)
-        return rc;
-    return load_state(rq, at.state, NULL, &out->state, &out->n_state, err);
+    int rc = mx_around(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), access, event, limit / 2, limit - limit / 2,
+                       filter, gg_request_arena(rq), &out->events, err);
+    return rc != 0 ? rc : load_state(rq, out->events.state, NULL, &out->state, &out->n_state, err);
 }
 
 /* With lazy members: only those who sent something that is shown. */
@@ -388,10 +374,10 @@ static void drop_members(struct around *a, const struct mx_event *event)
         if (s == NULL || !gg_str_is(s->type, "m.room.member"))
             continue;
         bool wanted = gg_str_eq(s->state_key, event->sender);
-        for (size_t k = 0; k < a->before.n && !wanted; k++)
-            wanted = gg_str_eq(s->state_key, a->before.events[k]->sender);
-        for (size_t k = 0; k < a->after.n && !wanted; k++)
-            wanted = gg_str_eq(s->state_key, a->after.events[k]->sender);
+        for (size_t k = 0; k < a->events.before.n && !wanted; k++)
+            wanted = gg_str_eq(s->state_key, a->events.before.events[k]->sender);
+        for (size_t k = 0; k < a->events.after.n && !wanted; k++)
+            wanted = gg_str_eq(s->state_key, a->events.after.events[k]->sender);
         if (!wanted)
             a->state[i] = NULL;
     }
@@ -422,15 +408,15 @@ int mx_api_context(void *self, struct gg_request *rq, struct gg_error *err)
     gg_buf_lit(&buf, "{\"event\":");
     rc = mx_api_write_event(rq, &buf, event, &access, true, err);
     gg_buf_lit(&buf, ",\"events_before\":");
-    rc = rc == 0 ? mx_api_write_events(rq, &buf, a.before.events, a.before.n, &access, err) : rc;
+    rc = rc == 0 ? mx_api_write_events(rq, &buf, a.events.before.events, a.events.before.n, &access, err) : rc;
     gg_buf_lit(&buf, ",\"events_after\":");
-    rc = rc == 0 ? mx_api_write_events(rq, &buf, a.after.events, a.after.n, &access, err) : rc;
+    rc = rc == 0 ? mx_api_write_events(rq, &buf, a.events.after.events, a.events.after.n, &access, err) : rc;
     gg_buf_lit(&buf, ",\"state\":");
     rc = rc == 0 ? mx_api_write_events(rq, &buf, a.state, a.n_state, NULL, err) : rc;
     gg_buf_char(&buf, ',');
-    mx_api_write_room_token(&buf, "start", &(struct mx_token){0}, &a.before.end);
+    mx_api_write_room_token(&buf, "start", &(struct mx_token){0}, &a.events.before.end);
     gg_buf_char(&buf, ',');
-    mx_api_write_room_token(&buf, "end", &(struct mx_token){0}, &a.after.end);
+    mx_api_write_room_token(&buf, "end", &(struct mx_token){0}, &a.events.after.end);
     gg_buf_char(&buf, '}');
     return mx_api_answer(rq, &buf, rc);
 }

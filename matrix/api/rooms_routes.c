@@ -84,6 +84,8 @@ const struct gg_route mx_routes_rooms[] = {
      .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "threads of a room"},
     {.method = "GET", .path = "/_matrix/client/v1/rooms/{room_id}/timestamp_to_event", .handler = mx_api_timestamp_to_event,
      .resource = "client", .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .doc = "the event nearest to a moment"},
+    {.method = "POST", .path = CLIENT "/search", .handler = mx_api_search, .resource = "client", .auth = GG_AUTH_USER,
+     .flags = GG_ROUTE_CANCELLABLE, .doc = "messages, names and topics by their words"},
     REPORT("/_matrix/client/(r0|v3|unstable)/rooms/{room_id}/report/{event_id}", mx_api_report_event, .doc = "report an event"),
     REPORT("/_matrix/client/v3/rooms/{room_id}/report", mx_api_report_room, .limiter = "rc_reports", .doc = "report a room"),
     REPORT("/_matrix/client/v3/users/{target_user_id}/report", mx_api_report_user, .limiter = "rc_reports", .doc = "report a user"),

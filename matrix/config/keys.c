@@ -229,7 +229,7 @@ const struct gg_config_key mx_config_keys[] = {
     {"alias_creation_rules", GG_C_LIST, GG_HONOURED, .doc = "Who may make which alias."},
     {"room_list_publication_rules", GG_C_LIST, GG_HONOURED, .doc = "Who may publish which room; nobody where it is not set."},
     {"enable_search", GG_C_BOOL, GG_HONOURED, "true",
-     .doc = "Index messages for search; the search call itself is not built yet."},
+     .doc = "Index messages for search, and search them."},
     {"user_directory.enabled", GG_C_BOOL, GG_IGNORED, "true", .doc = "User directory.",
      .why = NOT_BUILT("the user directory")},
     {"user_directory.search_all_users", GG_C_BOOL, GG_IGNORED, "false", .doc = "User directory.",
