@@ -36,6 +36,20 @@ static int now_in(struct gg_request *rq, const struct mx_access *access, struct 
     return rc;
 }
 
+static void write_shown(struct gg_buf *buf, const struct mx_show *show, bool list, const struct mx_client_format *format)
+{
+    bool first = true;
+    gg_buf_text(buf, list ? "[" : "");
+    for (size_t i = 0; i < show->n; i++) {
+        if (show->events[i] == NULL)
+            continue;
+        gg_buf_text(buf, first ? "" : ",");
+        first = false;
+        mx_show_write(buf, show, i, format);
+    }
+    gg_buf_text(buf, list ? "]" : "");
+}
+
 /* access: of those who read history, whose membership is told with each event; NULL: not told (state). */
 static int write_one_or_all(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n, bool list,
                             const struct mx_access *access, const struct mx_client_format *format, struct gg_error *err)
@@ -51,19 +65,19 @@ static int write_one_or_all(struct gg_request *rq, struct gg_buf *buf, const str
         rc = mx_show_memberships(server, format->user_id, &room, 1, &show, arena, err);
     if (rc == 0 && access != NULL)
         rc = mx_show_relations(server, format->user_id, &show, arena, err);
-    if (rc != 0)
-        return rc;
-    bool first = true;
-    gg_buf_text(buf, list ? "[" : "");
-    for (size_t i = 0; i < n; i++) {
-        if (events[i] == NULL)
-            continue;
-        gg_buf_text(buf, first ? "" : ",");
-        first = false;
-        mx_show_write(buf, &show, i, format);
-    }
-    gg_buf_text(buf, list ? "]" : "");
-    return 0;
+    if (rc == 0)
+        write_shown(buf, &show, list, format);
+    return rc;
+}
+
+int mx_api_write_state(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n, struct gg_error *err)
+{
+    struct mx_client_format format = mx_api_format(rq);
+    struct mx_show show;
+    int rc = mx_show_read_state(mx_server_of_request(rq), events, n, gg_request_arena(rq), &show, err);
+    if (rc == 0)
+        write_shown(buf, &show, true, &format);
+    return rc;
 }
 
 int mx_api_write_events(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n,

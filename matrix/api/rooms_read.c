@@ -6,6 +6,7 @@
 #include "rooms/access.h"
 #include "rooms/around.h"
 #include "rooms/history.h"
+#include "rooms/relations.h"
 
 #include <ganglion/config.h>
 
@@ -37,7 +38,7 @@ int mx_api_get_state_all(void *self, struct gg_request *rq, struct gg_error *err
     if (rc != 0)
         return rc;
     struct gg_buf buf = GG_BUF_INIT;
-    return mx_api_answer(rq, &buf, mx_api_write_events(rq, &buf, events, n, NULL, err));
+    return mx_api_answer(rq, &buf, mx_api_write_state(rq, &buf, events, n, err));
 }
 
 int mx_api_get_state(void *self, struct gg_request *rq, struct gg_error *err)
@@ -118,7 +119,7 @@ int mx_api_members(void *self, struct gg_request *rq, struct gg_error *err)
             events[i] = NULL;
     struct gg_buf buf = GG_BUF_INIT;
     gg_buf_lit(&buf, "{\"chunk\":");
-    rc = mx_api_write_events(rq, &buf, events, n, NULL, err);
+    rc = mx_api_write_state(rq, &buf, events, n, err);
     gg_buf_char(&buf, '}');
     return mx_api_answer(rq, &buf, rc);
 }
@@ -136,8 +137,9 @@ int mx_api_joined_members(void *self, struct gg_request *rq, struct gg_error *er
     struct mx_access access;
     const struct mx_event **events;
     size_t n;
-    int rc = mx_room_access_joined(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"),
-                                   gg_request_arena(rq), &access, err);
+    int rc = mx_api_access(rq, &access, err);
+    if (rc == 0 && !access.joined && !access.peeking)
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "Getting joined members while not being a current member of the room is forbidden.");
     if (rc == 0)
         rc = load_state(rq, access.state, "m.room.member", &events, &n, err);
     if (rc != 0)
@@ -238,7 +240,7 @@ static int read_page_query(struct gg_request *rq, const struct mx_access *access
     q->backwards = dir != NULL && dir[0] == 'b';
     int rc = gg_request_query_i64(rq, "limit", 10, &limit, err);
     if (rc == 0 && limit < 0)
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must not be negative");
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must be a positive integer.");
     if (rc == 0 && json != NULL)
         rc = mx_json_check(gg_str(json), 100, err);
     if (rc == 0)
@@ -247,7 +249,7 @@ static int read_page_query(struct gg_request *rq, const struct mx_access *access
         return rc;
     q->limit = limit > 1000 ? 1000 : (size_t)limit;
     q->filter = filter;
-    if (from == NULL || from[0] == '\0') {
+    if (from == NULL || from[0] == '\0' || strcmp(from, "END") == 0) {
         rc = default_start(rq, access, q->backwards, &q->from, err);
     } else {
         rc = mx_token_parse(mx_server_of_request(rq), from, base, err);
@@ -255,7 +257,7 @@ static int read_page_query(struct gg_request *rq, const struct mx_access *access
         if (rc == 0 && q->backwards && mx_position_max(&q->from.at) > access->until)
             rc = default_start(rq, access, true, &q->from, err); /* what came after they left is none of theirs */
     }
-    if (rc == 0 && end != NULL) {
+    if (rc == 0 && end != NULL && end[0] != '\0') {
         rc = mx_token_parse(mx_server_of_request(rq), end, &token, err);
         *to = token.room;
         q->to = to;
@@ -330,7 +332,9 @@ static int visible_event(struct gg_request *rq, struct mx_access *access, const 
         return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
     if (rc == 0)
         rc = mx_api_access(rq, access, err);
-    if (rc == 0 && gg_str_eq((*out)->room_id, mx_api_param(rq, "room_id")) && (*out)->meta.rejected.s == NULL &&
+    if (rc == 0 && !gg_str_eq((*out)->room_id, mx_api_param(rq, "room_id")))
+        return gg_refuse(err, 404, "M_NOT_FOUND", "Event not found.");
+    if (rc == 0 && (*out)->meta.rejected.s == NULL &&
         !(*out)->meta.outlier && !(*out)->meta.soft_failed)
         rc = mx_events_visible(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), access, out, 1,
                                gg_request_arena(rq), &visible, err);
@@ -392,6 +396,8 @@ int mx_api_context(void *self, struct gg_request *rq, struct gg_error *err)
     int64_t limit;
     const char *json = gg_request_query(rq, "filter");
     int rc = gg_request_query_i64(rq, "limit", 10, &limit, err);
+    if (rc == 0 && limit < 0)
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must be a positive integer.");
     if (rc == 0 && json != NULL)
         rc = mx_json_check(gg_str(json), 100, err);
     if (rc == 0)
@@ -399,7 +405,13 @@ int mx_api_context(void *self, struct gg_request *rq, struct gg_error *err)
     if (rc == 0)
         rc = visible_event(rq, &access, &event, err);
     if (rc == 0)
-        rc = read_around(rq, &access, event, limit < 0 ? 0 : limit > 100 ? 100 : (size_t)limit, &filter, &a, err);
+        rc = read_around(rq, &access, event, limit > 100 ? 100 : (size_t)limit, &filter, &a, err);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < a.n_state; i++)
+        if (a.state[i] != NULL && !mx_filter_event(&filter, a.state[i]))
+            a.state[i] = NULL;
+    rc = mx_relations_filter(mx_server_of_request(rq), &filter, a.state, a.n_state, gg_request_arena(rq), err);
     if (rc != 0)
         return rc;
     if (filter.lazy_members)

@@ -70,7 +70,9 @@ int mx_filter_parse(struct gg_str json, struct gg_arena *arena, struct mx_filter
         const char *key;
         struct mx_filter_list *list;
     } lists[] = {{"types", &out->types},       {"not_types", &out->not_types}, {"senders", &out->senders},
-                 {"not_senders", &out->not_senders}, {"rooms", &out->rooms},   {"not_rooms", &out->not_rooms}};
+                 {"not_senders", &out->not_senders}, {"rooms", &out->rooms},   {"not_rooms", &out->not_rooms},
+                 {"org.matrix.labels", &out->labels}, {"org.matrix.not_labels", &out->not_labels},
+                 {"related_by_rel_types", &out->related_types}, {"related_by_senders", &out->related_senders}};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < GG_COUNT(lists); i++)
         rc = read_list(json, lists[i].key, arena, lists[i].list, err);
@@ -158,8 +160,25 @@ bool mx_filter_room(const struct mx_filter *filter, struct gg_str room_id)
     return passes(&filter->rooms, &filter->not_rooms, room_id, false);
 }
 
+/* Does the event carry one of these labels? */
+static bool labelled(const struct mx_filter_list *list, const struct mx_event *event)
+{
+    struct gg_str labels = mx_json_get(event->content, "org.matrix.labels");
+    struct mx_json_iter it = mx_json_iter(labels);
+    if (list->n == 0 || !mx_json_is_array(labels))
+        return false;
+    bool found = false;
+    struct gg_arena *arena = gg_arena_new();
+    while (!found && mx_json_next(&it))
+        found = mx_json_is_string(it.value) && holds(list, mx_json_string(it.value, arena), false);
+    gg_arena_free(arena);
+    return found;
+}
+
 bool mx_filter_event(const struct mx_filter *filter, const struct mx_event *event)
 {
+    if (labelled(&filter->not_labels, event) || (filter->labels.v != NULL && !labelled(&filter->labels, event)))
+        return false;
     if (!mx_filter_type(filter, event->type) || !mx_filter_sender(filter, event->sender))
         return false;
     if (event->room_id.s != NULL && !mx_filter_room(filter, event->room_id))

@@ -11,6 +11,10 @@ struct mx_filter_list {
 
 struct mx_filter {
     struct mx_filter_list types, not_types, senders, not_senders, rooms, not_rooms;
+    struct mx_filter_list labels, not_labels; /* org.matrix.labels (MSC2326) */
+    struct mx_filter_list related_types, related_senders; /* related_by_rel_types, related_by_senders: what relates to the
+                                                             event; not for mx_filter_event, which cannot know it, but for
+                                                             mx_relations_filter */
     int64_t limit;          /* -1: not given */
     int contains_url;       /* -1: any, else 0 or 1 */
     bool lazy_members, redundant_members, unread_threads;

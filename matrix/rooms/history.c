@@ -4,6 +4,8 @@
  * bounds the stream ordering alone, as Synapse reads them. */
 #include "rooms/history.h"
 
+#include "rooms/relations.h"
+
 #include <ganglion/fiber.h>
 
 #define COLUMNS "SELECT event_id, topological_ordering, stream_ordering, instance_name FROM events "
@@ -100,8 +102,11 @@ static int take(struct mx_server *server, struct gg_str user_id, const struct mx
         bool wanted = e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !outside(server, q, &rows[i]) &&
                       (q->filter == NULL || mx_filter_event(q->filter, e));
         events[i] = wanted ? e : NULL;
-        visible[i] = wanted;
     }
+    if (rc == 0 && q->filter != NULL)
+        rc = mx_relations_filter(server, q->filter, events, n, arena, err);
+    for (size_t i = 0; i < n; i++)
+        visible[i] = events[i] != NULL;
     if (rc == 0 && access != NULL)
         rc = mx_events_visible(server, user_id, access, events, n, arena, visible, err);
     size_t i = 0;
@@ -129,6 +134,8 @@ int mx_history_page(struct mx_server *server, struct gg_str user_id, const struc
     struct mx_room_token last = q->from;
     out->end = q->from;
     out->more = true;
+    if (q->filter != NULL && q->filter->types.v != NULL && q->filter->types.n == 0)
+        return 0; /* wants nothing: the page ends where it began */
     for (size_t seen = 0; seen < MAX_SEEN && out->more && out->n_matched < q->limit;) {
         size_t want = (q->limit - out->n_matched) + (seen > 0 ? 50 : 0), n, used, matched;
         struct row *rows;

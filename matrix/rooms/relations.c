@@ -11,6 +11,24 @@ struct gg_str mx_relation_type(const struct mx_event *event, struct gg_arena *ar
     return mx_json_is_string(mx_json_get(relation, "event_id")) ? type : (struct gg_str){0};
 }
 
+int mx_relations_filter(struct mx_server *server, const struct mx_filter *filter, const struct mx_event **events, size_t n,
+                        struct gg_arena *arena, struct gg_error *err)
+{
+    struct mx_id_list types = {filter->related_types.v, filter->related_types.n};
+    struct mx_id_list senders = {filter->related_senders.v, filter->related_senders.n};
+    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    bool *related = GG_NEW_ARRAY(arena, bool, n + 1);
+    if (types.n == 0 && senders.n == 0)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        ids[i] = events[i] != NULL ? events[i]->event_id : GG_STR("");
+    int rc = mx_relations_by(server, ids, n, &types, &senders, arena, related, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (!related[i])
+            events[i] = NULL;
+    return rc;
+}
+
 /* ---- gathering ---- */
 
 /* The events that can have a bundle, each once, and where it goes. */

@@ -3,6 +3,8 @@
 #ifndef MX_ROOMS_RELATIONS_H
 #define MX_ROOMS_RELATIONS_H
 
+#include "filter/filter.h"
+
 #include <ganglion/matrix/store.h>
 
 /* Of one event; all lives in the arena. */
@@ -22,6 +24,11 @@ GG_YIELDS GG_CHECKED int mx_relations_bundle(struct mx_server *server, struct gg
                                              size_t n, struct gg_arena *arena, const struct mx_bundle **out, struct gg_error *err);
 /* Appends "m.relations":{...}, a member of unsigned; format is that of the event itself. */
 void mx_bundle_write(struct gg_buf *out, const struct mx_bundle *bundle, const struct mx_client_format *format);
+
+/* Takes out (sets NULL) the events to which nothing relates that the filter's related_by_rel_types and related_by_senders
+ * ask for (spec "Filtering by relations"). No statement where the filter asks for nothing. */
+GG_YIELDS GG_CHECKED int mx_relations_filter(struct mx_server *server, const struct mx_filter *filter, const struct mx_event **events,
+                                             size_t n, struct gg_arena *arena, struct gg_error *err);
 
 /* m.relates_to.rel_type; s NULL: it relates to nothing. */
 struct gg_str mx_relation_type(const struct mx_event *event, struct gg_arena *arena);

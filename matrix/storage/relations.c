@@ -90,6 +90,25 @@ int mx_relations_threads(struct mx_server *server, const struct gg_str *roots, s
     return rc;
 }
 
+static const struct gg_stmt select_by = {
+    "SELECT EXISTS (SELECT 1 FROM event_relations r JOIN events e USING (event_id) WHERE r.relates_to_id = w.id"
+    " AND ($2::text[] = '{}' OR r.relation_type = ANY ($2)) AND ($3::text[] = '{}' OR e.sender = ANY ($3)))"
+    " FROM unnest($1::text[]) WITH ORDINALITY w(id, place) ORDER BY w.place", GG_LANE_POINT};
+
+int mx_relations_by(struct mx_server *server, const struct gg_str *parents, size_t n, const struct mx_id_list *rel_types,
+                    const struct mx_id_list *senders, struct gg_arena *arena, bool *out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    memset(out, 0, n * sizeof(*out));
+    if (n == 0)
+        return 0;
+    int rc = gg_db_read(server->db, &select_by, GG_PARAMS(gg_p_texts(parents, n), gg_p_texts(rel_types->ids, rel_types->n),
+                                                          gg_p_texts(senders->ids, senders->n)), arena, &rows, err);
+    for (size_t i = 0; rc == 0 && i < gg_rows_count(rows); i++)
+        out[i] = gg_rows_bool(rows, i, 0);
+    return rc;
+}
+
 /* ---- questions about one event ---- */
 
 static int ask(struct mx_server *server, const struct gg_stmt *stmt, const struct gg_param *params, size_t n, bool *out,

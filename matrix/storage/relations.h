@@ -35,6 +35,12 @@ GG_YIELDS GG_CHECKED int mx_relations_threads(struct mx_server *server, const st
                                               struct gg_arena *arena, struct mx_thread_summary *out,
                                               struct gg_error *err);
 
+/* Of each parent: does something relate to it that is of one of these types (n 0: of any) and by one of these senders
+ * (n 0: by anybody)? */
+GG_YIELDS GG_CHECKED int mx_relations_by(struct mx_server *server, const struct gg_str *parents, size_t n,
+                                         const struct mx_id_list *rel_types, const struct mx_id_list *senders,
+                                         struct gg_arena *arena, bool *out, struct gg_error *err);
+
 /* ---- questions about one event ---- */
 
 /* Does anything relate to it? */
