@@ -1,6 +1,7 @@
 """What relates to an event: shown with it, listed, and by threads."""
 
 import itertools
+import time
 from urllib.parse import quote
 
 import pytest
@@ -20,7 +21,12 @@ def related(user, room, kind, event, body="x", **more):
 
 
 def redact(user, room, event):
-    return user.ok("PUT", room_path(room, "redact", event, f"red{next(_txn)}"), {})["event_id"]
+    """Returns when every process has heard of it: any of them may answer what comes next."""
+    user.ok("PUT", room_path(room, "redact", event, f"red{next(_txn)}"), {})
+    for base in [None] + [user.server.worker_url(f"generic_worker{i}") for i in (1, 2)]:
+        deadline = time.monotonic() + 10
+        while "redacted_because" not in user.ok("GET", room_path(room, "event", event), base=base)["unsigned"]:
+            assert time.monotonic() < deadline
 
 
 def ignore(user, *others):
