@@ -74,16 +74,18 @@ static void write_because(struct gg_buf *out, bool *first, const struct mx_clien
     struct mx_client_format inner = *f;
     inner.replaced = inner.redaction = NULL;
     inner.membership = inner.extra_unsigned = gg_strn(NULL, 0);
+    inner.inner = true;
     comma(out, first);
     gg_buf_lit(out, "\"redacted_because\":");
     write_all(out, f->redaction, &inner);
 }
 
-/* What was looked up for the event replaces what may be stored with it. */
+/* What was looked up for the event replaces what may be stored with it; inside another one it says less. */
 static bool looked_up(struct gg_str key, const struct mx_client_format *f)
 {
     return (f->replaced && (gg_str_is(key, "prev_content") || gg_str_is(key, "prev_sender"))) ||
-           (f->redaction && gg_str_is(key, "redacted_because"));
+           (f->redaction && gg_str_is(key, "redacted_because")) ||
+           (f->inner && (gg_str_is(key, "redacted_because") || gg_str_is(key, "redacted_by")));
 }
 
 static bool age_of(const struct mx_event *e, const struct mx_client_format *f, int64_t *age)

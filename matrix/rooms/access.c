@@ -219,6 +219,13 @@ static int drop_ignored(struct mx_server *server, struct gg_str user_id, const s
     return rc;
 }
 
+/* Events that no client is shown: those that only tie loose ends of a room together, and those that named aliases, which
+ * servers cannot take back by redaction (Synapse keeps them from clients, too). */
+static bool is_hidden(const struct mx_event *event)
+{
+    return gg_str_is(event->type, "m.room.aliases") || gg_str_is(event->type, "org.matrix.dummy_event");
+}
+
 /* What came after the user had left is not theirs to read, unless it is everybody's. */
 static bool in_time(const struct mx_access *access, const struct mx_event *event, const struct at_event *at)
 {
@@ -259,8 +266,9 @@ int mx_events_visible(struct mx_server *server, struct gg_str user_id, const str
         return 0;
     int rc = all_visible(server, access, arena, &all, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        visible[i] = all && events[i] != NULL;
-        if (all || events[i] == NULL)
+        bool candidate = events[i] != NULL && !is_hidden(events[i]);
+        visible[i] = all && candidate;
+        if (all || !candidate)
             continue;
         struct at_event at;
         rc = look_at(server, user_id, events[i], arena, &at, err);

@@ -33,7 +33,7 @@ static int read_beside(struct mx_server *server, const struct mx_event *const *e
     for (size_t i = 0; i < n; i++) {
         if (events[i] == NULL)
             continue;
-        if (replaced && mx_event_is_state(events[i]))
+        if (replaced && mx_event_is_state(events[i]) && !events[i]->meta.redacted)
             want(&w, named_in(events[i], "replaces_state", arena), &out->replaced[i]);
         if (events[i]->meta.redacted)
             want(&w, named_in(events[i], "redacted_by", arena), &out->redactions[i]);

@@ -205,7 +205,8 @@ static int load_shown_state(struct mx_sync *sync, struct mx_sync_room *r, const 
     r->state = GG_NEW_ARRAY(sync->arena, const struct mx_event *, ids->n);
     int rc = mx_store_events(sync->server, ids->v, ids->n, false, sync->arena, r->state, err);
     for (size_t i = 0; rc == 0 && i < ids->n; i++)
-        if (r->state[i] != NULL && mx_filter_event(&sync->query->state, r->state[i]) && !redundant(sync, r->state[i]))
+        if (r->state[i] != NULL && !gg_str_is(r->state[i]->type, "m.room.aliases") &&
+            mx_filter_event(&sync->query->state, r->state[i]) && !redundant(sync, r->state[i]))
             r->state[r->n_state++] = r->state[i];
     return rc;
 }

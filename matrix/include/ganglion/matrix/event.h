@@ -117,6 +117,7 @@ struct mx_client_format {
     const struct mx_event *replaced;  /* the state event before it: unsigned.prev_content and prev_sender; or NULL */
     const struct mx_event *redaction; /* why it is gone: unsigned.redacted_because, in the same format; or NULL */
     struct gg_str membership;         /* the reader's own at the event: unsigned.membership; s NULL: none */
+    bool inner;      /* the event stands inside another: why it was redacted itself is not told */
     bool old_copies; /* outside /sync: top-level user_id, age, prev_content, replaces_state and redacted_because, the
                         first version of the client format, which Synapse still serves beside the second */
 };
