@@ -52,6 +52,9 @@ void mx_authenticate_make(struct mx_server *server);
  * M_LIMIT_EXCEEDED. principal NULL: nobody is exempt. */
 GG_CHECKED int mx_limit(struct mx_server *server, const char *class, struct gg_str key,
                         const struct mx_principal *principal, bool update, struct gg_error *err);
+/* The same for what no configuration limits: the rate is the caller's. */
+GG_CHECKED int mx_limit_rate(struct mx_server *server, const char *class, struct mx_rate rate, struct gg_str key,
+                             bool update, struct gg_error *err);
 void mx_limits_make(struct mx_server *server);
 
 /* ---- last seen (seen.c) ---- */

@@ -42,9 +42,13 @@ int mx_limit(struct mx_server *server, const char *class, struct gg_str key, con
 {
     if (principal && principal->unlimited)
         return 0;
-    struct mx_rate rate = rate_of(server, class);
-    if (principal && principal->limited && strcmp(class, "rc_message") == 0)
-        rate = principal->rate;
+    bool own = principal && principal->limited && strcmp(class, "rc_message") == 0;
+    return mx_limit_rate(server, class, own ? principal->rate : rate_of(server, class), key, update, err);
+}
+
+int mx_limit_rate(struct mx_server *server, const char *class, struct mx_rate rate, struct gg_str key, bool update,
+                  struct gg_error *err)
+{
     struct gg_buf name = GG_BUF_INIT;
     gg_buf_printf(&name, "%s\x1f%.*s", class, (int)(key.n < MAX_KEY ? key.n : MAX_KEY), key.s);
     int64_t retry_ms;

@@ -111,8 +111,6 @@ int mx_login_password(struct mx_server *server, struct gg_request *rq, struct gg
     int status = mx_limit(server, "rc_login.failed_attempts", key, NULL, false, err);
     if (!status)
         status = find_account(server, user_id, arena, &user, err);
-    if (!status && user.id.s && user.deactivated)
-        return check_account(&user, err);
     if (!status)
         status = mx_password_verify(server->config, password, user.password_hash, &ok, err);
     if (status)

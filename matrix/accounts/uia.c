@@ -146,13 +146,13 @@ static int run_stage(struct mx_server *server, struct gg_request *rq, const json
 {
     struct mx_uia_try attempt = {server, rq, auth, uia};
     struct gg_str name = mx_text(auth, "type");
-    const struct mx_uia_stage *stage = in_flows(uia, name) ? mx_uia_stage_find(name) : NULL;
+    const struct mx_uia_stage *stage = mx_uia_stage_find(name);
     json_t *result = NULL;
     *again_out = false;
     if (!stage || !stage->run)
         return gg_refuse(err, 400, "M_UNRECOGNIZED", "Unknown login type %.*s", (int)(name.n < 64 ? name.n : 64), name.s);
-    if (json_object_get(uia->results, stage->name))
-        return 0;
+    if (!in_flows(uia, name) || json_object_get(uia->results, stage->name))
+        return 0; /* a stage that nobody asked for proves nothing: the answer says what is asked for */
     int status = stage->run(&attempt, &result, again_out, err);
     if (status)
         return status;

@@ -71,6 +71,8 @@ MX_HANDLER(mx_api_turn); /* calls.c */
 MX_HANDLER(mx_api_openid_token);
 MX_HANDLER(mx_api_openid_userinfo);
 
+/* What /.well-known/matrix/client says: a new reference; NULL: nothing. */
+json_t *mx_well_known_client(struct mx_server *server);
 MX_HANDLER(mx_api_well_known_client); /* well_known.c */
 MX_HANDLER(mx_api_well_known_server);
 

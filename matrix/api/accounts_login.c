@@ -23,9 +23,9 @@ int mx_api_login_flows(void *self, struct gg_request *rq, struct gg_error *err)
     return gg_reply_json(rq, 200, json_pack("{so}", "flows", flows));
 }
 
-int mx_reply_session(struct gg_request *rq, struct gg_str user_id, const struct mx_session *session)
+/* A new reference. */
+static json_t *session_json(const struct mx_server *server, struct gg_str user_id, const struct mx_session *session)
 {
-    struct mx_server *server = mx_server_of_request(rq);
     json_t *reply = json_pack("{ss# ss}", "user_id", user_id.s, (int)user_id.n, "home_server", server->name);
     if (session) {
         json_object_set_new(reply, "access_token", json_stringn(session->access_token.s, session->access_token.n));
@@ -35,7 +35,12 @@ int mx_reply_session(struct gg_request *rq, struct gg_str user_id, const struct 
         if (session->valid_until_ms)
             json_object_set_new(reply, "expires_in_ms", json_integer(session->valid_until_ms - gg_wall_ms()));
     }
-    return gg_reply_json(rq, 200, reply);
+    return reply;
+}
+
+int mx_reply_session(struct gg_request *rq, struct gg_str user_id, const struct mx_session *session)
+{
+    return gg_reply_json(rq, 200, session_json(mx_server_of_request(rq), user_id, session));
 }
 
 /* ---- kinds of login ---- */
@@ -107,7 +112,12 @@ int mx_api_login(void *self, struct gg_request *rq, struct gg_error *err)
                                          .refresh = json_is_true(refresh)};
     if (!status)
         status = mx_session_begin(server, &wish, gg_request_arena(rq), &session, err);
-    return status ? status : mx_reply_session(rq, user_id, &session);
+    if (status)
+        return status;
+    json_t *reply = session_json(server, user_id, &session), *well_known = mx_well_known_client(server);
+    if (well_known)
+        json_object_set_new(reply, "well_known", well_known);
+    return gg_reply_json(rq, 200, reply);
 }
 
 int mx_api_refresh(void *self, struct gg_request *rq, struct gg_error *err)
@@ -151,6 +161,11 @@ int mx_api_get_login_token(void *self, struct gg_request *rq, struct gg_error *e
     }
     if (status || !uia.done)
         return status ? status : mx_uia_answer(rq, &uia);
+    /* One a minute: each lets somebody in. */
+    status = mx_limit_rate(server, "get_login_token", (struct mx_rate){1.0 / 60, 1},
+                           gg_str(mx_requester_of(rq)->user_id), true, err);
+    if (status)
+        return status;
     int64_t life = gg_config_int(server->config, "login_via_existing_session.token_timeout");
     const char *token = mx_login_token_new(gg_request_arena(rq));
     status = mx_login_tokens_add(server, gg_str(token), gg_str(mx_requester_of(rq)->user_id), gg_wall_ms() + life, err);
@@ -165,7 +180,7 @@ int mx_api_get_login_token(void *self, struct gg_request *rq, struct gg_error *e
 static int log_out(struct gg_request *rq, bool everywhere, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
-    int status = mx_authenticate(server, rq, MX_AUTH_GUESTS | MX_AUTH_LOCKED | MX_AUTH_EXPIRED, err);
+    int status = mx_authenticate(server, rq, MX_AUTH_LOCKED | MX_AUTH_EXPIRED, err); /* no table holds guests' tokens */
     if (status)
         return status;
     const struct mx_requester *who = mx_requester_of(rq);

@@ -159,7 +159,7 @@ int mx_api_threepid_mail(void *self, struct gg_request *rq, struct gg_error *err
 
 int mx_api_no_phone(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    return gg_refuse(err, 400, "M_UNKNOWN", "Phone numbers are not supported by this homeserver");
+    return gg_refuse(err, 400, "M_THREEPID_MEDIUM_NOT_SUPPORTED", "Phone numbers are not supported by this homeserver");
 }
 
 /* ---- the link ---- */

@@ -9,6 +9,8 @@
 #include "api/accounts.h"
 #include "storage/accounts_registration.h"
 
+enum { USERNAME_MAX = 1024 }; /* longer ones are no names; the rule for names says how long one may be */
+
 static int check_open(const struct mx_server *server, struct gg_error *err)
 {
     return gg_config_bool(server->config, "enable_registration")
@@ -69,7 +71,7 @@ static int check_request(struct request *r, struct gg_error *err)
     if (!status && r->password.s)
         status = mx_password_policy(r->server->config, r->password, err);
     if (!status)
-        status = optional_text(r->body, "username", 255, &r->username, err);
+        status = optional_text(r->body, "username", USERNAME_MAX, &r->username, err);
     if (!status)
         status = mx_device_check(mx_text(r->body, "device_id"), mx_text(r->body, "initial_device_display_name"), err);
     if (!status)
@@ -220,6 +222,9 @@ int mx_api_register(void *self, struct gg_request *rq, struct gg_error *err)
     int status = mx_limit(server, "rc_registration", gg_str(gg_request_address(rq)), NULL, false, err);
     if (status)
         return status;
+    if (gg_str_is(mx_text(body, "type"), "m.login.application_service")) /* none is known: none has a token */
+        return gg_refuse(err, 400, "M_UNKNOWN",
+                         "Appservice token must be provided when using a type of m.login.application_service");
     if (kind && strcmp(kind, "guest") == 0)
         return register_guest(rq, body, err);
     if (kind && strcmp(kind, "user") != 0)

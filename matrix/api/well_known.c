@@ -45,19 +45,25 @@ static int reply_none(struct gg_request *rq, struct gg_str text)
     return gg_reply_text(rq, 404, "text/plain; charset=utf-8", text);
 }
 
-int mx_api_well_known_client(void *self, struct gg_request *rq, struct gg_error *err)
+json_t *mx_well_known_client(struct mx_server *server)
 {
-    struct mx_server *server = mx_server_of_request(rq);
     const struct gg_node *extra = gg_config_node(server->config, "extra_well_known_client_content");
     const char *identity = gg_config_text(server->config, "default_identity_server");
     if (!gg_config_set(server->config, "public_baseurl"))
-        return reply_none(rq, GG_STR(".well-known not available"));
+        return NULL;
+    struct gg_arena *arena = gg_arena_new();
     json_t *out = gg_node_kind(extra) == GG_NODE_MAP ? json_of(extra, 0) : json_object();
-    json_object_set_new(out, "m.homeserver",
-                        json_pack("{ss}", "base_url", mx_public_baseurl(server, gg_request_arena(rq))));
+    json_object_set_new(out, "m.homeserver", json_pack("{ss}", "base_url", mx_public_baseurl(server, arena)));
     if (identity)
         json_object_set_new(out, "m.identity_server", json_pack("{ss}", "base_url", identity));
-    return gg_reply_json(rq, 200, out);
+    gg_arena_free(arena);
+    return out;
+}
+
+int mx_api_well_known_client(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    json_t *out = mx_well_known_client(mx_server_of_request(rq));
+    return out ? gg_reply_json(rq, 200, out) : reply_none(rq, GG_STR(".well-known not available"));
 }
 
 /* A name without a port gets the one of HTTPS: whoever asks by it would else try 8448. */

@@ -45,7 +45,10 @@ def test_a_session_is_for_one_request_of_one_user(server):
 def test_stages_that_are_none(server):
     user = server.register("stages")
     path = CLIENT + "/delete_devices"
-    for kind in ("m.login.dummy", "m.login.terms", "m.login.odd", "m.login.token", ""):
+    for kind in ("m.login.dummy", "m.login.terms", "m.login.email.identity"):  # stages, but not of this flow
+        asked = user.call("POST", path, {"devices": ["X"], "auth": {"type": kind}})
+        assert asked.status == 401 and asked.json["completed"] == [] and asked.json["flows"] == [{"stages": ["m.login.password"]}]
+    for kind in ("m.login.odd", "m.login.token", ""):
         refused(user.call("POST", path, {"devices": ["X"], "auth": {"type": kind}}), 400, "M_UNRECOGNIZED")
     for auth in ("text", ["list"], 5, True):
         refused(user.call("POST", path, {"devices": ["X"], "auth": auth}), 400, "M_BAD_JSON")
