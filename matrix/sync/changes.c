@@ -6,10 +6,20 @@
 #include <ganglion/memory.h>
 #include <stdlib.h>
 
+struct note {
+    int64_t position;
+    char *key; /* NULL: none yet */
+    size_t n;
+};
+
 struct mx_changes {
     struct gg_map *newest; /* key -> position, kept in the pointer: positions fit */
     size_t max;
     int64_t horizon;
+    struct note *log;        /* a ring; NULL: none is kept */
+    size_t log_size;
+    uint64_t seq;            /* of the note that comes next */
+    int64_t newest_unlogged; /* highest position that has left the ring, or was there before it */
 };
 
 _Static_assert(sizeof(void *) >= sizeof(int64_t), "positions are kept in pointers");
@@ -27,6 +37,9 @@ void mx_changes_free(struct mx_changes *changes)
     if (changes == NULL)
         return;
     gg_map_free(changes->newest);
+    for (size_t i = 0; i < changes->log_size; i++)
+        free(changes->log[i].key);
+    free(changes->log);
     free(changes);
 }
 
@@ -34,6 +47,23 @@ void mx_changes_start(struct mx_changes *changes, int64_t position)
 {
     gg_map_clear(changes->newest);
     changes->horizon = position;
+    if (position > changes->newest_unlogged)
+        changes->newest_unlogged = position;
+}
+
+void mx_changes_keep_log(struct mx_changes *changes, size_t n)
+{
+    changes->log = gg_xcalloc(n, sizeof(*changes->log));
+    changes->log_size = n;
+}
+
+static void write_log(struct mx_changes *changes, struct gg_str key, int64_t position)
+{
+    struct note *note = &changes->log[changes->seq++ % changes->log_size];
+    if (note->key != NULL && note->position > changes->newest_unlogged)
+        changes->newest_unlogged = note->position;
+    free(note->key);
+    *note = (struct note){position, gg_xstrndup(key.s, key.n), key.n};
 }
 
 static int by_position(const void *a, const void *b)
@@ -69,6 +99,39 @@ void mx_changes_note(struct mx_changes *changes, struct gg_str key, int64_t posi
     if (known == NULL && gg_map_count(changes->newest) >= changes->max)
         forget_older_half(changes);
     gg_map_put(changes->newest, key, (void *)(intptr_t)position);
+    if (changes->log != NULL)
+        write_log(changes, key, position);
+}
+
+uint64_t mx_changes_seq(const struct mx_changes *changes)
+{
+    return changes->seq;
+}
+
+bool mx_changes_replay(const struct mx_changes *changes, uint64_t seq, mx_changes_fn *fn, void *arg)
+{
+    if (changes->log == NULL || changes->seq - seq > changes->log_size)
+        return false;
+    for (; seq < changes->seq; seq++) {
+        const struct note *note = &changes->log[seq % changes->log_size];
+        fn(arg, gg_strn(note->key, note->n));
+    }
+    return true;
+}
+
+bool mx_changes_each_after(const struct mx_changes *changes, int64_t position, mx_changes_fn *fn, void *arg)
+{
+    if (changes->log == NULL || position < changes->newest_unlogged || position < changes->horizon)
+        return false;
+    size_t kept = changes->seq < changes->log_size ? (size_t)changes->seq : changes->log_size;
+    for (size_t i = 0; i < kept; i++) {
+        const struct note *note = &changes->log[i];
+        struct gg_str key = gg_strn(note->key, note->n);
+        /* Of several notes of a key the newest tells. */
+        if (note->position > position && (int64_t)(intptr_t)gg_map_get(changes->newest, key) == note->position)
+            fn(arg, key);
+    }
+    return true;
 }
 
 int64_t mx_changes_position(const struct mx_changes *changes, struct gg_str key)

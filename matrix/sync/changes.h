@@ -15,6 +15,14 @@ void mx_changes_start(struct mx_changes *changes, int64_t position);
 void mx_changes_note(struct mx_changes *changes, struct gg_str key, int64_t position);
 /* The newest position that was noted for key; 0: none is known. */
 int64_t mx_changes_position(const struct mx_changes *changes, struct gg_str key);
+/* From here on keeps the last n notes in order, for the two below. */
+void mx_changes_keep_log(struct mx_changes *changes, size_t n);
+uint64_t mx_changes_seq(const struct mx_changes *changes); /* notes so far, of those that moved a key */
+typedef void mx_changes_fn(void *arg, struct gg_str key);
+/* Calls fn for each note after the seq-th; a key may come more than once. False: the log does not reach back so far. */
+bool mx_changes_replay(const struct mx_changes *changes, uint64_t seq, mx_changes_fn *fn, void *arg);
+/* Calls fn once for each key that changed after the position. False, and nothing is called: not all of them are known. */
+bool mx_changes_each_after(const struct mx_changes *changes, int64_t position, mx_changes_fn *fn, void *arg);
 bool mx_changes_after(const struct mx_changes *changes, struct gg_str key, int64_t position);
 
 #endif

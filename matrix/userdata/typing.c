@@ -236,6 +236,15 @@ bool mx_typing_changed(struct mx_server *server, struct gg_str room_id, int64_t 
     return room != NULL && room->token > from;
 }
 
+void mx_typing_each_changed(struct mx_server *server, int64_t from, void (*fn)(void *arg, struct gg_str room_id), void *arg)
+{
+    struct gg_str room_id;
+    void *value;
+    for (size_t i = 0; gg_map_next(server->typing->rooms, &i, &room_id, &value);)
+        if (((const struct typing_room *)value)->token > from)
+            fn(arg, room_id);
+}
+
 void mx_typing_write(struct mx_server *server, struct gg_str room_id, struct gg_buf *out)
 {
     write_list(gg_map_get(server->typing->rooms, room_id), out);
