@@ -143,7 +143,7 @@ static void write_room(const struct mx_sliding *s, const struct mx_sliding_room 
     gg_buf_text(out, r->expanded ? ",\"unstable_expanded_timeline\":true" : "");
     write_events(s, "required_state", r->required_at, r->n_required, out);
     write_timeline(s, r, out);
-    gg_buf_text(out, mx_room_is_direct(s->labels, r->entry->room->room_id) ? ",\"is_dm\":true" : "");
+    gg_buf_text(out, mx_room_is_direct(s->roster->base->labels, r->entry->room->room_id) ? ",\"is_dm\":true" : "");
     if (r->membership != NULL)
         write_stripped(r->membership, out);
     gg_buf_char(out, '}');

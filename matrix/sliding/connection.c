@@ -20,6 +20,7 @@ void mx_connection_unref(void *connection)
     struct mx_connection *c = connection;
     if (--c->refs > 0)
         return;
+    free(c->aligned);
     gg_map_free(c->configs);
     gg_map_free(c->rooms);
     gg_arena_free(c->arena);
@@ -41,6 +42,25 @@ size_t mx_connection_bytes(const struct mx_connection *c)
 const struct mx_sliding_known *mx_connection_room(const struct mx_connection *connection, struct gg_str room_id)
 {
     return gg_map_get(connection->rooms, room_id);
+}
+
+const struct mx_sliding_known *const *mx_connection_aligned(const struct mx_connection *connection, uint64_t id,
+                                                            const struct gg_map *places, size_t n)
+{
+    struct mx_connection *c = (struct mx_connection *)(uintptr_t)connection; /* what is remembered of it stays the same */
+    struct gg_str room_id;
+    void *value;
+    if (c->aligned_id == id)
+        return c->aligned;
+    free(c->aligned);
+    c->aligned = gg_xcalloc(n + 1, sizeof(*c->aligned));
+    c->aligned_id = id;
+    for (size_t i = 0; gg_map_next(c->rooms, &i, &room_id, &value);) {
+        size_t place = (size_t)(uintptr_t)gg_map_get(places, room_id);
+        if (place > 0)
+            c->aligned[place - 1] = value;
+    }
+    return c->aligned;
 }
 
 bool mx_connection_next(const struct mx_connection *connection, size_t *cursor, const struct mx_sliding_known **out)

@@ -25,6 +25,10 @@ struct mx_sliding_known {
 struct mx_connection;
 /* NULL: nothing is known of the room. */
 const struct mx_sliding_known *mx_connection_room(const struct mx_connection *connection, struct gg_str room_id);
+/* Of n rooms, what mx_connection_room says of each, by place (places: room id -> place from 1). Made once for each owner of
+ * the places, which is told from others by its id. */
+const struct mx_sliding_known *const *mx_connection_aligned(const struct mx_connection *connection, uint64_t id,
+                                                            const struct gg_map *places, size_t n);
 bool mx_connection_next(const struct mx_connection *connection, size_t *cursor, const struct mx_sliding_known **out);
 size_t mx_connection_count(const struct mx_connection *connection);
 int64_t mx_connection_last_used(const struct mx_connection *connection); /* ms; 0: never */

@@ -10,6 +10,8 @@ struct mx_connection {
     struct gg_map *rooms;   /* room id -> struct mx_sliding_known */
     struct gg_map *configs; /* their text -> struct mx_room_config */
     int64_t last_used;
+    uint64_t aligned_id;    /* 0: to none yet */
+    const struct mx_sliding_known **aligned;
     const struct mx_room_config *last_config, *last_copy; /* most rooms have the same: not compared as text each time */
 };
 

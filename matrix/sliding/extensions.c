@@ -6,65 +6,74 @@
 #include "e2ee/device_lists.h"
 #include "e2ee/key_counts.h"
 #include "e2ee/to_device.h"
+#include "push/show.h"
 #include "sync/changes.h"
 #include "userdata/typing.h"
 
 /* ---- which rooms an extension is about ---- */
 
-static void add_window_rooms(struct gg_map *rooms, const struct mx_sliding_list_answer *list)
+/* A scope of a request, resolved: which lists are meant, and which rooms. */
+struct scope {
+    bool all;
+    uint64_t lists[2];
+    const struct mx_texts *rooms;
+};
+
+static struct scope scope_of(const struct mx_sliding *s, const struct mx_sliding_scope *asked)
 {
-    for (size_t i = 0; i < list->n_windows; i++)
-        for (size_t k = 0; k < list->windows[i].n; k++)
-            mx_text_add(rooms, list->windows[i].entries[k]->room->room_id);
+    struct scope scope = {.all = mx_texts_have(&asked->rooms, MX_ANY), .rooms = &asked->rooms};
+    bool all_lists = mx_texts_have(&asked->lists, MX_ANY);
+    for (size_t i = 0; i < s->request->n_lists; i++)
+        if (all_lists || mx_texts_have(&asked->lists, s->request->lists[i].name))
+            scope.lists[i / 64] |= UINT64_C(1) << i % 64;
+    return scope;
 }
 
-static struct gg_map *rooms_in_scope(struct mx_sliding *s, const struct mx_sliding_scope *scope)
+static bool in_scope(const struct scope *scope, const struct mx_sliding_entry *e)
 {
-    struct gg_map *rooms = mx_text_set(s->arena);
-    bool all = mx_texts_have(&scope->rooms, MX_ANY), all_lists = mx_texts_have(&scope->lists, MX_ANY);
-    for (size_t i = 0; all && i < s->n_rooms; i++)
-        mx_text_add(rooms, s->rooms[i]->entry->room->room_id);
-    for (size_t i = 0; !all && i < scope->rooms.n; i++)
-        if (gg_map_has(s->rooms_by_id, scope->rooms.v[i]))
-            mx_text_add(rooms, scope->rooms.v[i]);
-    for (size_t i = 0; !all && i < s->request->n_lists; i++)
-        if (all_lists || mx_texts_have(&scope->lists, s->lists[i].list->name))
-            add_window_rooms(rooms, &s->lists[i]);
-    return rooms;
+    return e->in_sight && (scope->all || (e->lists[0] & scope->lists[0]) != 0 || (e->lists[1] & scope->lists[1]) != 0 ||
+                           mx_texts_have(scope->rooms, e->room->room_id));
 }
 
 /* ---- rooms by what was sent of them ---- */
 
+/* Rooms in scope that were not sent up to the client's token; all others are "live". */
 struct sorted {
-    struct gg_str *live, *initial, *previous;
+    struct gg_str *initial, *previous;
     struct gg_str *since; /* of previous */
-    size_t n_live, n_initial, n_previous;
+    size_t n_initial, n_previous;
 };
 
-static bool shown_afresh(const struct mx_sliding *s, struct gg_str room_id)
+static bool shown_afresh(const struct mx_sliding_entry *e)
 {
-    const struct mx_sliding_room *r = gg_map_get(s->rooms_by_id, room_id);
-    return r != NULL && r->shown && (r->initial || r->expanded);
+    return e->answer != NULL && e->answer->shown && (e->answer->initial || e->answer->expanded);
 }
 
-static void sort_rooms(struct mx_sliding *s, const struct gg_map *rooms, enum mx_sliding_stream stream, struct sorted *out)
+static uint8_t status_of(const struct mx_sliding *s, const struct mx_sliding_entry *e, enum mx_sliding_stream stream)
 {
-    struct gg_str **all[] = {&out->live, &out->initial, &out->previous, &out->since};
-    struct gg_str room_id;
-    void *value;
+    if (e->known == NULL || !s->has_from || (stream == MX_SLIDING_RECEIPTS && shown_afresh(e)))
+        return MX_SLIDING_NEVER;
+    return e->known->sent[stream].status;
+}
+
+static void sort_rooms(struct mx_sliding *s, const struct scope *scope, enum mx_sliding_stream stream, struct sorted *out)
+{
     *out = (struct sorted){0};
-    for (size_t i = 0; i < GG_COUNT(all); i++)
-        *all[i] = GG_NEW_ARRAY(s->arena, struct gg_str, gg_map_count(rooms) + 1);
-    for (size_t i = 0; gg_map_next(rooms, &i, &room_id, &value);) {
-        const struct mx_sliding_known *known = mx_connection_room(s->connection, room_id);
-        uint8_t status = known != NULL && s->has_from ? known->sent[stream].status : MX_SLIDING_NEVER;
-        if (status == MX_SLIDING_NEVER || (stream == MX_SLIDING_RECEIPTS && shown_afresh(s, room_id))) {
-            out->initial[out->n_initial++] = room_id;
-        } else if (status == MX_SLIDING_LIVE) {
-            out->live[out->n_live++] = room_id;
+    for (size_t i = 0; i < s->n_in_sight; i++) {
+        const struct mx_sliding_entry *e = s->in_sight[i];
+        uint8_t status = status_of(s, e, stream);
+        if (status == MX_SLIDING_LIVE || !in_scope(scope, e))
+            continue;
+        if (out->initial == NULL) {
+            out->initial = GG_NEW_ARRAY(s->arena, struct gg_str, s->n_in_sight);
+            out->previous = GG_NEW_ARRAY(s->arena, struct gg_str, s->n_in_sight);
+            out->since = GG_NEW_ARRAY(s->arena, struct gg_str, s->n_in_sight);
+        }
+        if (status == MX_SLIDING_NEVER) {
+            out->initial[out->n_initial++] = e->room->room_id;
         } else {
-            out->since[out->n_previous] = known->sent[stream].last;
-            out->previous[out->n_previous++] = room_id;
+            out->since[out->n_previous] = e->known->sent[stream].last;
+            out->previous[out->n_previous++] = e->room->room_id;
         }
     }
 }
@@ -141,23 +150,25 @@ static void add_room_data(struct mx_sliding *s, struct gg_str room_id, const str
     s->ext.data[s->ext.n_data++] = (struct mx_sliding_room_data){room_id, rows, n};
 }
 
-/* Rows by room, for those of the set. */
-static void give_room_data(struct mx_sliding *s, const struct mx_data_row *rows, size_t n, const struct gg_map *rooms)
+static size_t end_of_room(const struct mx_data_row *rows, size_t first, size_t n)
 {
-    for (size_t i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && gg_str_eq(rows[end].room_id, rows[i].room_id);)
-            end++;
-        if (gg_map_has(rooms, rows[i].room_id))
-            add_room_data(s, rows[i].room_id, &rows[i], end - i);
-    }
+    size_t end = first + 1;
+    while (end < n && gg_str_eq(rows[end].room_id, rows[first].room_id))
+        end++;
+    return end;
 }
 
-static struct gg_map *set_of(struct mx_sliding *s, const struct gg_str *texts, size_t n)
+/* What came since the client's token: told for rooms that were sent up to it; what is out of scope is to be told later. */
+static void tell_live_data(struct mx_sliding *s, const struct scope *scope, const struct mx_data_row *rows, size_t n)
 {
-    struct gg_map *set = mx_text_set(s->arena);
-    for (size_t i = 0; i < n; i++)
-        mx_text_add(set, texts[i]);
-    return set;
+    for (size_t i = 0, end; s->has_from && i < n; i = end) {
+        const struct mx_sliding_entry *e = mx_sliding_find(s, rows[i].room_id);
+        end = end_of_room(rows, i, n);
+        if (e == NULL || !in_scope(scope, e))
+            remember(s, MX_SLIDING_ACCOUNT_DATA, rows[i].room_id, false);
+        else if (status_of(s, e, MX_SLIDING_ACCOUNT_DATA) == MX_SLIDING_LIVE)
+            add_room_data(s, rows[i].room_id, &rows[i], end - i);
+    }
 }
 
 /* Rooms whose account data the client has never been sent are told even where there is none. */
@@ -174,11 +185,12 @@ static int tell_initial_data(struct mx_sliding *s, const struct sorted *sorted, 
     for (size_t i = 0; i < n; i++) /* who starts afresh need not hear of what was deleted */
         if (!gg_str_is(rows[i].content, "{}") && !gg_str_is(rows[i].content, "{\"tags\":{}}"))
             rows[kept++] = rows[i];
-    size_t first = s->ext.n_data;
-    give_room_data(s, rows, kept, set_of(s, sorted->initial, sorted->n_initial));
     struct gg_map *told = mx_text_set(s->arena);
-    for (size_t i = first; i < s->ext.n_data; i++)
-        mx_text_add(told, s->ext.data[i].room_id);
+    for (size_t i = 0, end; i < kept; i = end) {
+        end = end_of_room(rows, i, kept);
+        add_room_data(s, rows[i].room_id, &rows[i], end - i);
+        mx_text_add(told, rows[i].room_id);
+    }
     for (size_t i = 0; i < sorted->n_initial; i++)
         if (!gg_map_has(told, sorted->initial[i]))
             add_room_data(s, sorted->initial[i], NULL, 0);
@@ -215,16 +227,15 @@ static int tell_account_data(struct mx_sliding *s, struct gg_error *err)
     while (rc == 0 && x->n_global < n && rows[x->n_global].room_id.s == NULL)
         x->n_global++;
     x->global = rows;
-    struct gg_map *rooms = rooms_in_scope(s, &s->request->account_data);
-    if (rc != 0 || gg_map_count(rooms) == 0)
+    struct scope scope = scope_of(s, &s->request->account_data);
+    if (rc == 0 && x->push_rules.s == NULL && (!s->has_from || mx_push_rules_changed(s->server, s->user_id, s->from.push_rules)))
+        rc = mx_push_rules_content(s->server, s->user_id, s->arena, &x->push_rules, err);
+    if (rc != 0 || s->n_in_sight == 0)
         return rc;
-    sort_rooms(s, rooms, MX_SLIDING_ACCOUNT_DATA, &sorted);
-    x->data = GG_NEW_ARRAY(s->arena, struct mx_sliding_room_data, gg_map_count(rooms) + 1);
-    if (s->has_from)
-        give_room_data(s, rows + x->n_global, n - x->n_global, set_of(s, sorted.live, sorted.n_live));
-    for (size_t i = x->n_global; s->has_from && i < n; i++)
-        if (!gg_map_has(rooms, rows[i].room_id))
-            remember(s, MX_SLIDING_ACCOUNT_DATA, rows[i].room_id, false);
+    sort_rooms(s, &scope, MX_SLIDING_ACCOUNT_DATA, &sorted);
+    x->data = GG_NEW_ARRAY(s->arena, struct mx_sliding_room_data, n - x->n_global + sorted.n_initial + sorted.n_previous + 1);
+    if (n > x->n_global)
+        tell_live_data(s, &scope, rows + x->n_global, n - x->n_global);
     rc = tell_initial_data(s, &sorted, err);
     if (rc == 0)
         rc = tell_previous_data(s, &sorted, err);
@@ -241,17 +252,46 @@ static void keep_receipts(struct mx_sliding *s, const struct mx_room_receipts *r
             s->ext.receipts[s->ext.n_receipts++] = receipts[i];
 }
 
-static int tell_live_receipts(struct mx_sliding *s, const struct sorted *sorted, struct gg_error *err)
+/* Rooms with receipts since the client's token. */
+struct moved {
+    struct mx_sliding *s;
+    const struct scope *scope;
+    struct gg_str *ids;
+    size_t n;
+};
+
+/* One that is out of scope is to be told later, if it was told so far. */
+static void look_at_moved(struct moved *m, struct mx_sliding_entry *e)
 {
-    struct gg_str *moved = GG_NEW_ARRAY(s->arena, struct gg_str, sorted->n_live + 1);
-    struct mx_room_receipts *out = GG_NEW_ARRAY(s->arena, struct mx_room_receipts, sorted->n_live + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < sorted->n_live; i++)
-        if (mx_receipts_changed(s->server, sorted->live[i], s->from.receipts.min))
-            moved[n++] = sorted->live[i];
-    int rc = n > 0 ? mx_receipts_since(s->server, s->user_id, moved, n, &s->from.receipts, &s->now.receipts, s->arena, out, err) : 0;
+    if (in_scope(m->scope, e)) {
+        if (status_of(m->s, e, MX_SLIDING_RECEIPTS) == MX_SLIDING_LIVE)
+            m->ids[m->n++] = e->room->room_id;
+    } else if (e->known != NULL && e->known->sent[MX_SLIDING_RECEIPTS].status == MX_SLIDING_LIVE) {
+        remember(m->s, MX_SLIDING_RECEIPTS, e->room->room_id, false);
+    }
+}
+
+static void take_moved(void *arg, struct gg_str room_id)
+{
+    struct moved *m = arg;
+    struct mx_sliding_entry *e = mx_sliding_find(m->s, room_id);
+    if (e != NULL)
+        look_at_moved(m, e);
+}
+
+static int tell_live_receipts(struct mx_sliding *s, const struct scope *scope, struct gg_error *err)
+{
+    struct moved m = {s, scope, GG_NEW_ARRAY(s->arena, struct gg_str, s->n_in_sight + 1), 0};
+    bool known = mx_changes_each_after(s->server->receipt_changes, s->from.receipts.min, take_moved, &m);
+    for (size_t i = 0; !known && i < s->roster->base->n; i++)
+        if (s->by_place[i] != NULL && mx_receipts_changed(s->server, s->by_place[i]->room->room_id, s->from.receipts.min))
+            look_at_moved(&m, s->by_place[i]);
+    if (m.n == 0)
+        return 0;
+    struct mx_room_receipts *out = GG_NEW_ARRAY(s->arena, struct mx_room_receipts, m.n);
+    int rc = mx_receipts_since(s->server, s->user_id, m.ids, m.n, &s->from.receipts, &s->now.receipts, s->arena, out, err);
     if (rc == 0)
-        keep_receipts(s, out, n);
+        keep_receipts(s, out, m.n);
     return rc;
 }
 
@@ -277,12 +317,12 @@ static int tell_initial_receipts(struct mx_sliding *s, const struct sorted *sort
     if (sorted->n_initial == 0)
         return 0;
     for (size_t i = 0; i < sorted->n_initial; i++) {
-        const struct mx_sliding_room *r = gg_map_get(s->rooms_by_id, sorted->initial[i]);
+        const struct mx_sliding_room *r = mx_sliding_find(s, sorted->initial[i])->answer;
         n += r != NULL && r->shown ? r->n_timeline : 0;
     }
     struct gg_str *events = GG_NEW_ARRAY(s->arena, struct gg_str, n + 1);
     for (size_t i = 0; i < sorted->n_initial; i++) {
-        const struct mx_sliding_room *r = gg_map_get(s->rooms_by_id, sorted->initial[i]);
+        const struct mx_sliding_room *r = mx_sliding_find(s, sorted->initial[i])->answer;
         for (size_t k = 0; r != NULL && r->shown && k < r->n_timeline; k++)
             events[n_events++] = r->timeline[k]->event_id;
     }
@@ -296,37 +336,42 @@ static int tell_initial_receipts(struct mx_sliding *s, const struct sorted *sort
 
 static int tell_receipts(struct mx_sliding *s, struct gg_error *err)
 {
-    struct gg_map *rooms = rooms_in_scope(s, &s->request->receipts);
-    const struct mx_sliding_known *known;
+    struct scope scope = scope_of(s, &s->request->receipts);
     struct sorted sorted;
-    sort_rooms(s, rooms, MX_SLIDING_RECEIPTS, &sorted);
-    s->ext.receipts = GG_NEW_ARRAY(s->arena, struct mx_room_receipts, gg_map_count(rooms) + 1);
-    int rc = tell_live_receipts(s, &sorted, err);
+    if (s->roster == NULL)
+        return 0;
+    sort_rooms(s, &scope, MX_SLIDING_RECEIPTS, &sorted);
+    s->ext.receipts = GG_NEW_ARRAY(s->arena, struct mx_room_receipts, s->n_in_sight + 1);
+    int rc = s->has_from ? tell_live_receipts(s, &scope, err) : 0;
     if (rc == 0)
         rc = tell_previous_receipts(s, &sorted, err);
     if (rc == 0)
         rc = tell_initial_receipts(s, &sorted, err);
     remember_sorted(s, MX_SLIDING_RECEIPTS, &sorted);
-    for (size_t i = 0; s->has_from && mx_connection_next(s->connection, &i, &known);)
-        if (known->sent[MX_SLIDING_RECEIPTS].status == MX_SLIDING_LIVE && !gg_map_has(rooms, known->room_id) &&
-            mx_receipts_changed(s->server, known->room_id, s->from.receipts.min))
-            remember(s, MX_SLIDING_RECEIPTS, known->room_id, false);
     return rc;
 }
 
 /* ---- typing ---- */
 
+static void take_typing(void *arg, struct gg_str room_id)
+{
+    struct moved *m = arg;
+    const struct mx_sliding_entry *e = mx_sliding_find(m->s, room_id);
+    if (e != NULL && in_scope(m->scope, e))
+        m->ids[m->n++] = e->room->room_id;
+}
+
 static void tell_typing(struct mx_sliding *s)
 {
-    struct gg_map *rooms = rooms_in_scope(s, &s->request->typing);
+    struct scope scope = scope_of(s, &s->request->typing);
     /* A token from before a restart of the writer is above what it counts now: then everything is news. */
     int64_t since = s->has_from && s->from.typing <= s->now.typing ? s->from.typing : 0;
-    struct gg_str room_id;
-    void *value;
-    s->ext.typing = GG_NEW_ARRAY(s->arena, struct gg_str, gg_map_count(rooms) + 1);
-    for (size_t i = 0; gg_map_next(rooms, &i, &room_id, &value);)
-        if (mx_typing_changed(s->server, room_id, since))
-            s->ext.typing[s->ext.n_typing++] = room_id;
+    struct moved m = {s, &scope, GG_NEW_ARRAY(s->arena, struct gg_str, s->n_in_sight + 1), 0};
+    if (s->has_from && s->from.typing == s->now.typing)
+        return;
+    mx_typing_each_changed(s->server, since, take_typing, &m);
+    s->ext.typing = m.ids;
+    s->ext.n_typing = m.n;
 }
 
 /* ---- all of them ---- */

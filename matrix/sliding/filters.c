@@ -14,7 +14,7 @@ static bool is_child(const struct mx_event *e)
 
 static int add_children(struct mx_sliding *s, struct gg_str space, struct gg_map *children, struct gg_error *err)
 {
-    const struct mx_sliding_entry *entry = gg_map_get(s->by_id, space);
+    const struct mx_sliding_entry *entry = mx_sliding_find(s, space);
     const struct mx_head *head;
     struct mx_state_entry child;
     size_t n = 0;
@@ -75,6 +75,7 @@ struct filtering {
     const struct mx_sliding_filters *filters;
     const struct gg_map *children;
     struct gg_str name_part; /* folded; s NULL: any */
+    const struct mx_room_facts *named; /* facts with names of all entries, if name_part is given */
 };
 
 static bool asked(int filter, bool is)
@@ -90,17 +91,29 @@ static bool type_passes(const struct mx_sliding_filters *f, const struct mx_room
            (f->not_room_types.v == NULL || !mx_texts_have(&f->not_room_types, facts->type));
 }
 
-static bool passes(struct mx_sliding *s, const struct filtering *w, const struct mx_sliding_entry *entry)
+static bool passes(struct mx_sliding *s, const struct filtering *w, size_t i)
 {
+    const struct mx_sliding_entry *entry = &s->entries[i];
     const struct mx_sliding_filters *f = w->filters;
     struct gg_str room_id = entry->room->room_id;
-    return (f->is_dm < 0 || asked(f->is_dm, mx_room_is_direct(s->labels, room_id))) &&
+    return (f->is_dm < 0 || asked(f->is_dm, mx_room_is_direct(s->roster->base->labels, room_id))) &&
            (w->children == NULL || gg_map_has(w->children, room_id)) &&
            (f->is_encrypted < 0 || (entry->facts.known && asked(f->is_encrypted, entry->facts.encrypted))) &&
            asked(f->is_invite, mx_sliding_is(entry, "invite")) && type_passes(f, &entry->facts) &&
-           (f->tags.v == NULL || mx_room_has_tag(s->labels, room_id, &f->tags)) &&
-           (f->not_tags.v == NULL || !mx_room_has_tag(s->labels, room_id, &f->not_tags)) &&
-           (w->name_part.s == NULL || name_has(s, entry->facts.name, w->name_part));
+           (f->tags.v == NULL || mx_room_has_tag(s->roster->base->labels, room_id, &f->tags)) &&
+           (f->not_tags.v == NULL || !mx_room_has_tag(s->roster->base->labels, room_id, &f->not_tags)) &&
+           (w->name_part.s == NULL || name_has(s, w->named[i].name, w->name_part));
+}
+
+static int read_names(struct mx_sliding *s, struct filtering *w, struct gg_error *err)
+{
+    const struct mx_user_room **rooms = GG_NEW_ARRAY(s->arena, const struct mx_user_room *, s->n_entries + 1);
+    struct mx_room_facts *facts = GG_NEW_ARRAY(s->arena, struct mx_room_facts, s->n_entries + 1);
+    for (size_t i = 0; i < s->n_entries; i++)
+        rooms[i] = s->entries[i].room;
+    w->named = facts;
+    w->name_part = folded(s, w->filters->room_name_like);
+    return mx_room_facts(s->server, s->user_id, rooms, s->n_entries, true, s->arena, facts, err);
 }
 
 int mx_sliding_filter(struct mx_sliding *s, const struct mx_sliding_filters *filters, bool *pass, struct gg_error *err)
@@ -109,8 +122,8 @@ int mx_sliding_filter(struct mx_sliding *s, const struct mx_sliding_filters *fil
     int rc = children_of(s, &filters->spaces, &children, err);
     struct filtering w = {.filters = filters, .children = children};
     if (rc == 0 && filters->room_name_like.s != NULL)
-        w.name_part = folded(s, filters->room_name_like);
+        rc = read_names(s, &w, err);
     for (size_t i = 0; rc == 0 && i < s->n_entries; i++)
-        pass[i] = passes(s, &w, &s->entries[i]);
+        pass[i] = passes(s, &w, i);
     return rc;
 }

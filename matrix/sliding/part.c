@@ -5,6 +5,7 @@
 #include "sliding/connection.h"
 #include "sliding/facts.h"
 #include "sliding/labels.h"
+#include "sliding/roster.h"
 
 #include <ganglion/log.h>
 #include <ganglion/matrix/cache.h>
@@ -27,6 +28,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     mx_connections_make(server);
     mx_room_facts_make(server);
     mx_room_labels_make(server);
+    mx_rosters_make(server);
     gg_host_every(server->host, "sliding_sync_connections", EXPIRE_EVERY_MS, true, expire, server);
     return 0;
 }
@@ -35,6 +37,7 @@ static void free_all(struct mx_server *server)
 {
     mx_cache_clear(server->sliding->positions);
     mx_cache_clear(server->sliding->facts);
+    mx_cache_clear(server->sliding->rosters);
     mx_cache_clear(server->sliding->users);
     free(server->sliding);
     server->sliding = NULL;

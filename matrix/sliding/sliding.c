@@ -71,7 +71,6 @@ int mx_sliding_compute(struct mx_sliding *s, struct gg_error *err)
     s->user_id = gg_str(s->requester->user_id);
     s->computed = true;
     s->news_by_id = mx_text_set(s->arena);
-    s->rooms_by_id = mx_text_set(s->arena);
     int rc = mx_token_now(s->server, &s->now, err);
     if (rc == 0 && about_rooms(s))
         rc = fill_rooms(s, err);
@@ -124,14 +123,11 @@ int mx_sliding_token_read(const struct mx_sliding *s, enum mx_sliding_stream str
 /* Rooms of which something came that the answer does not tell, as they are in no window now. */
 static void remember_unsent(struct mx_sliding *s)
 {
-    const struct mx_sliding_known *known;
-    for (size_t i = 0; s->has_from && mx_connection_next(s->connection, &i, &known);) {
-        const struct mx_sliding_entry *entry;
-        if (known->sent[MX_SLIDING_ROOMS].status != MX_SLIDING_LIVE || gg_map_has(s->rooms_by_id, known->room_id) ||
-            !gg_map_has(s->in_lists, known->room_id) || (entry = gg_map_get(s->by_id, known->room_id)) == NULL ||
-            !mx_sliding_moved(s, entry, s->from.room.at.min))
+    for (size_t i = 0; s->has_from && i < s->n_entries && mx_sliding_moved(&s->entries[i], s->from.room.at.min); i++) {
+        const struct mx_sliding_entry *e = &s->entries[i];
+        if (e->in_sight || !e->listed || e->known == NULL || e->known->sent[MX_SLIDING_ROOMS].status != MX_SLIDING_LIVE)
             continue;
-        mx_connection_change(&s->news, s->news_by_id, s->connection, known->room_id, s->arena)->sent[MX_SLIDING_ROOMS] =
+        mx_connection_change(&s->news, s->news_by_id, s->connection, e->room->room_id, s->arena)->sent[MX_SLIDING_ROOMS] =
             (struct mx_sliding_sent){MX_SLIDING_PREVIOUSLY, mx_sliding_token_text(s, MX_SLIDING_ROOMS)};
     }
 }
@@ -140,7 +136,7 @@ static void remember_sent(struct mx_sliding *s)
 {
     for (size_t i = 0; i < s->n_rooms; i++) {
         const struct mx_sliding_room *r = s->rooms[i];
-        if (!r->wanted || (r->known != NULL && r->known->sent[MX_SLIDING_ROOMS].status == MX_SLIDING_LIVE))
+        if (r->known != NULL && r->known->sent[MX_SLIDING_ROOMS].status == MX_SLIDING_LIVE)
             continue;
         mx_connection_change(&s->news, s->news_by_id, s->connection, r->entry->room->room_id, s->arena)->sent[MX_SLIDING_ROOMS] =
             (struct mx_sliding_sent){.status = MX_SLIDING_LIVE};

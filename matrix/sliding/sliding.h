@@ -9,26 +9,32 @@
 #include "rooms/show.h"
 #include "sliding/connection.h"
 #include "sliding/facts.h"
-#include "sliding/labels.h"
+#include "sliding/roster.h"
 #include "userdata/account_data.h"
 #include "userdata/receipts.h"
 
 #include <ganglion/matrix/heads.h>
 #include <ganglion/matrix/token.h>
 
+struct mx_sliding_room;
 /* A room that the user has: joined, invited to, kicked from, ... */
 struct mx_sliding_entry {
     const struct mx_user_room *room;
-    struct mx_room_facts facts;
-    bool newly_joined, newly_left;  /* since the client's token */
+    struct mx_room_facts facts;            /* without the name */
+    const struct mx_sliding_known *known;  /* what was sent before; NULL: nothing */
+    bool newly_joined, newly_left;         /* since the client's token */
+    bool listed;                           /* passed some list's filters, or is subscribed to */
+    bool in_sight;                         /* in some window, or subscribed to */
+    uint64_t lists[2];                     /* in whose windows it is: a bit for each list of the request */
+    const struct mx_room_config *config;   /* if in sight: what is asked for, of all lists and of the subscription */
+    struct mx_sliding_room *answer;        /* NULL: there is nothing to tell */
 };
 
-/* A room that the answer is about. */
+/* A room in sight that has (perhaps) something to tell. */
 struct mx_sliding_room {
-    const struct mx_sliding_entry *entry;
-    const struct mx_room_config *config;     /* what is asked for: of all lists and of the subscription */
-    const struct mx_sliding_known *known;    /* what was sent before; NULL: nothing */
-    bool wanted;                             /* in a window or subscribed to, and has (perhaps) something to tell */
+    struct mx_sliding_entry *entry;
+    const struct mx_room_config *config;     /* the entry's */
+    const struct mx_sliding_known *known;
     bool initial, expanded;
     bool shown;                              /* stands in the answer */
     struct mx_position from;                 /* unless initial: what happened up to here was sent */
@@ -64,7 +70,7 @@ struct mx_sliding_room {
 
 struct mx_sliding_window {
     int64_t first, last;
-    const struct mx_sliding_entry **entries;
+    struct mx_sliding_entry **entries;
     size_t n;
 };
 struct mx_sliding_list_answer {
@@ -111,15 +117,15 @@ struct mx_sliding {
     int64_t position;                         /* of the connection; 0: none */
     const struct mx_connection *connection;
     bool computed;                            /* false: there is nothing but a position */
-    const struct mx_room_labels *labels;
-    struct mx_sliding_entry *entries;         /* all rooms that may stand in a list */
+    const struct mx_roster *roster;
+    struct mx_sliding_entry *entries;         /* all rooms that may stand in a list, newest activity first */
     size_t n_entries;
-    struct gg_map *by_id;                     /* room id -> struct mx_sliding_entry, of those and of subscriptions */
-    struct gg_map *in_lists;                  /* ids of rooms that passed some list's filters, or are subscribed to */
+    struct mx_sliding_entry **by_place;       /* of roster->base->rooms; NULL: may not */
     struct mx_sliding_list_answer *lists;
-    struct mx_sliding_room **rooms;           /* in some window, or subscribed to */
-    size_t n_rooms, cap_rooms;
-    struct gg_map *rooms_by_id;
+    struct mx_sliding_entry **in_sight;
+    size_t n_in_sight, cap_in_sight;
+    struct mx_sliding_room **rooms;           /* of those in sight, the ones that have something to tell */
+    size_t n_rooms;
     struct mx_show show;
     struct mx_sliding_extensions ext;
     struct mx_connection_news news;
@@ -137,14 +143,18 @@ static inline bool mx_sliding_left(const struct mx_sliding_entry *entry)
 
 /* view.c: entries, and what changed of the user's memberships. */
 GG_YIELDS GG_CHECKED int mx_sliding_view(struct mx_sliding *s, struct gg_error *err);
+struct mx_sliding_entry *mx_sliding_find(const struct mx_sliding *s, struct gg_str room_id); /* NULL: may not be shown */
 /* filters.c: which entries pass; pass[i] is set. */
 GG_YIELDS GG_CHECKED int mx_sliding_filter(struct mx_sliding *s, const struct mx_sliding_filters *filters, bool *pass,
                                            struct gg_error *err);
 /* lists.c: windows, subscriptions, and which of their rooms have something to tell. 400 M_UNKNOWN_POS when so many have
  * that it is cheaper to begin anew. */
 GG_YIELDS GG_CHECKED int mx_sliding_lists(struct mx_sliding *s, struct gg_error *err);
-/* Did something happen in the room after this position of the events stream? "Perhaps" is yes. */
-bool mx_sliding_moved(const struct mx_sliding *s, const struct mx_sliding_entry *entry, int64_t after);
+/* Did something happen in the room after this position of the events stream? */
+static inline bool mx_sliding_moved(const struct mx_sliding_entry *entry, int64_t after)
+{
+    return entry->facts.activity > after;
+}
 /* timeline.c, state.c, summary.c: of all wanted rooms. */
 GG_YIELDS GG_CHECKED int mx_sliding_timelines(struct mx_sliding *s, struct gg_error *err);
 GG_YIELDS GG_CHECKED int mx_sliding_changes(struct mx_sliding *s, struct gg_error *err);

@@ -12,7 +12,7 @@ static const struct gg_stmt read_changes = {
 
 static bool shows_state(const struct mx_sliding_room *r)
 {
-    return r->wanted && !mx_sliding_is(r->entry, "invite") && !mx_sliding_is(r->entry, "knock");
+    return !mx_sliding_is(r->entry, "invite") && !mx_sliding_is(r->entry, "knock");
 }
 
 /* The newest change of a pair stands. */
@@ -59,7 +59,7 @@ int mx_sliding_changes(struct mx_sliding *s, struct gg_error *err)
     size_t n = 0, at = 0;
     for (size_t i = 0; i < s->n_rooms; i++) {
         struct mx_sliding_room *r = s->rooms[i];
-        if (!shows_state(r) || r->initial || !mx_sliding_moved(s, r->entry, r->from.min))
+        if (!shows_state(r) || r->initial || !mx_sliding_moved(r->entry, r->from.min))
             continue;
         ids[n] = r->entry->room->room_id;
         after[n] = r->from.min;
@@ -332,7 +332,7 @@ int mx_sliding_state(struct mx_sliding *s, struct gg_error *err)
     l.seen = GG_NEW_ARRAY(s->arena, int64_t, l.n + 1);
     int rc = mx_connection_lazy_seen(s->server, s->position, l.members, l.n, s->arena, l.seen, err);
     for (size_t i = 0; rc == 0 && i < s->n_rooms; i++) {
-        if (s->rooms[i]->wanted)
+        if (rc == 0)
             collect(s, s->rooms[i], &l, &at, &ids);
         ends[i] = ids.n;
     }

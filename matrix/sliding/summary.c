@@ -108,9 +108,9 @@ static int name_rooms(struct mx_sliding *s, struct gg_error *err)
     size_t n_unnamed = 0;
     for (size_t i = 0; i < s->n_rooms; i++) {
         struct mx_sliding_room *r = s->rooms[i];
-        if (r->wanted && (r->initial || r->name_changed || r->members_changed))
+        if ((r->initial || r->name_changed || r->members_changed))
             want(&w, r, "m.room.name", &names[i]);
-        if (r->wanted && tells_avatar(r))
+        if (tells_avatar(r))
             want(&w, r, "m.room.avatar", &avatars[i]);
     }
     int rc = read_slots(s, &w, err);
@@ -119,7 +119,7 @@ static int name_rooms(struct mx_sliding *s, struct gg_error *err)
         struct gg_str name = text_in(s, names[i], "name");
         r->name = r->initial || r->name_changed ? name : (struct gg_str){0};
         r->avatar = text_in(s, avatars[i], "url");
-        if (r->wanted && joined(r) && name.n == 0 && (r->initial || r->members_changed))
+        if (joined(r) && name.n == 0 && (r->initial || r->members_changed))
             unnamed[n_unnamed++] = r;
     }
     return rc != 0 ? rc : find_heroes(s, unnamed, n_unnamed, err);
@@ -260,8 +260,6 @@ int mx_sliding_summaries(struct mx_sliding *s, struct gg_error *err)
     int rc = name_rooms(s, err);
     for (size_t i = 0; rc == 0 && i < s->n_rooms; i++) {
         struct mx_sliding_room *r = s->rooms[i];
-        if (!r->wanted)
-            continue;
         r->counted = joined(r) && (r->initial || r->members_changed);
         if (mx_sliding_is(r->entry, "invite") || mx_sliding_is(r->entry, "knock"))
             rc = mx_store_event(s->server, r->entry->room->event_id, s->arena, &r->membership, err);

@@ -68,12 +68,12 @@ static void choose_rooms(struct mx_sliding *s, struct job jobs[2])
 {
     for (size_t i = 0; i < s->n_rooms; i++) {
         struct mx_sliding_room *r = s->rooms[i];
-        if (!r->wanted || r->config->timeline_limit <= 0 || mx_sliding_is(r->entry, "invite") || mx_sliding_is(r->entry, "knock"))
+        if (r->config->timeline_limit <= 0 || mx_sliding_is(r->entry, "invite") || mx_sliding_is(r->entry, "knock"))
             continue;
         struct mx_position end = end_of(s, r);
         r->has_timeline = true;
         r->prev = (struct mx_room_token){.depth = -1, .at = from_start(r) ? end : r->from};
-        if (from_start(r) || mx_sliding_moved(s, r->entry, r->from.min))
+        if (from_start(r) || mx_sliding_moved(r->entry, r->from.min))
             add(s, &jobs[from_start(r)], r);
     }
 }
@@ -216,7 +216,7 @@ int mx_sliding_timelines(struct mx_sliding *s, struct gg_error *err)
     if (rc == 0)
         rc = read_job(s, &jobs[0], &read_since, err);
     for (size_t i = 0; rc == 0 && i < s->n_rooms; i++)
-        if (s->rooms[i]->wanted)
+        if (rc == 0)
             rc = look_at_room(s, s->rooms[i], err);
     return rc;
 }

@@ -2,7 +2,7 @@
  * rooms that they left themselves only in the answers that tell so. */
 #include "sliding/sliding.h"
 
-#include "userdata/ignored.h"
+#include <stdlib.h>
 
 static bool since(const struct mx_sliding *s, const struct mx_user_room *room)
 {
@@ -33,24 +33,26 @@ static struct gg_str last_change(const struct gg_rows *rows, size_t first, size_
     return change;
 }
 
-struct moves {
-    struct gg_map *to; /* room id -> the membership that it changed to, of those that changed */
-};
-
-static int read_moves(struct mx_sliding *s, const struct mx_user_room *rooms, size_t n, struct moves *out, struct gg_error *err)
+/* room id -> the membership that it changed to, of those that changed; NULL: none did. */
+static int read_moves(struct mx_sliding *s, struct gg_map **out, struct gg_error *err)
 {
-    struct gg_str *ids = GG_NEW_ARRAY(s->arena, struct gg_str, n + 1);
+    const struct mx_roster_base *base = s->roster->base;
+    struct gg_str *ids = NULL;
     struct gg_rows *rows;
-    size_t n_ids = 0;
-    out->to = mx_text_set(s->arena);
-    for (size_t i = 0; i < n; i++)
-        if (since(s, &rooms[i]))
-            ids[n_ids++] = rooms[i].room_id;
-    if (n_ids == 0)
+    size_t n = 0;
+    *out = NULL;
+    for (size_t i = 0; i < base->n; i++) {
+        if (!since(s, &base->rooms[i]))
+            continue;
+        ids = ids != NULL ? ids : GG_NEW_ARRAY(s->arena, struct gg_str, base->n);
+        ids[n++] = base->rooms[i].room_id;
+    }
+    if (n == 0)
         return 0;
     int rc = gg_db_read(s->server->db, &select_memberships,
-                        GG_PARAMS(gg_p_str(s->user_id), gg_p_texts(ids, n_ids), gg_p_i64(s->from.room.at.min),
+                        GG_PARAMS(gg_p_str(s->user_id), gg_p_texts(ids, n), gg_p_i64(s->from.room.at.min),
                                   gg_p_i64(mx_position_max(&s->now.room.at))), s->arena, &rows, err);
+    *out = mx_text_set(s->arena);
     for (size_t i = 0, end; rc == 0 && i < gg_rows_count(rows); i = end) {
         struct gg_str room_id = gg_rows_str(rows, i, 0);
         for (end = i + 1; end < gg_rows_count(rows) && gg_str_eq(gg_rows_str(rows, end, 0), room_id);)
@@ -58,103 +60,108 @@ static int read_moves(struct mx_sliding *s, const struct mx_user_room *rooms, si
         struct gg_str *to = GG_NEW(s->arena, struct gg_str);
         *to = last_change(rows, i, end, s->from.room.at.min);
         if (to->s != NULL)
-            gg_map_put(out->to, room_id, to);
+            gg_map_put(*out, room_id, to);
     }
     return rc;
 }
 
-static bool moved_to(const struct moves *moves, const struct mx_user_room *room, const char *membership)
+static bool moved_to(const struct gg_map *moves, const struct mx_user_room *room, const char *membership)
 {
-    const struct gg_str *to = gg_map_get(moves->to, room->room_id);
+    const struct gg_str *to = moves != NULL ? gg_map_get(moves, room->room_id) : NULL;
     return to != NULL && gg_str_is(*to, membership);
 }
 
 /* ---- entries ---- */
 
-static bool among(const struct gg_str *users, size_t n, struct gg_str user_id)
+static void add_entry(struct mx_sliding *s, size_t place, const struct gg_map *moves)
 {
-    for (size_t i = 0; i < n; i++)
-        if (gg_str_eq(users[i], user_id))
-            return true;
-    return false;
+    const struct mx_user_room *room = &s->roster->base->rooms[place];
+    struct mx_sliding_entry *entry = &s->entries[s->n_entries++];
+    entry->room = room;
+    entry->facts = s->roster->facts[place];
+    entry->newly_joined = moved_to(moves, room, "join");
+    entry->newly_left = moved_to(moves, room, "leave");
+    s->by_place[place] = entry;
 }
 
-/* May the room stand in lists? */
-static bool listed(const struct mx_sliding *s, const struct mx_user_room *room, bool newly_left, const struct gg_str *ignored,
-                   size_t n_ignored)
+static int by_activity(const void *a, const void *b)
 {
-    if (room->version == NULL)
-        return false;
-    if (newly_left)
-        return true; /* told even if the room has been forgotten since */
-    if (room->forgotten || (gg_str_is(room->membership, "leave") && gg_str_eq(room->sender, s->user_id)))
-        return false;
-    return !gg_str_is(room->membership, "invite") || !among(ignored, n_ignored, room->sender);
+    const struct mx_sliding_entry *x = a, *y = b;
+    return (x->facts.activity < y->facts.activity) - (x->facts.activity > y->facts.activity);
 }
 
-static int fill_facts(struct mx_sliding *s, bool with_names, struct gg_error *err)
+/* Rooms that the user has left since are told once more, even where they have been forgotten since. */
+static int add_left(struct mx_sliding *s, const struct gg_map *moves, struct gg_error *err)
 {
-    const struct mx_user_room **rooms = GG_NEW_ARRAY(s->arena, const struct mx_user_room *, s->n_entries + 1);
-    struct mx_room_facts *facts = GG_NEW_ARRAY(s->arena, struct mx_room_facts, s->n_entries + 1);
-    for (size_t i = 0; i < s->n_entries; i++)
-        rooms[i] = s->entries[i].room;
-    int rc = mx_room_facts(s->server, s->user_id, rooms, s->n_entries, with_names, s->arena, facts, err);
-    for (size_t i = 0; rc == 0 && i < s->n_entries; i++)
-        s->entries[i].facts = facts[i];
+    const struct mx_roster_base *base = s->roster->base;
+    const struct mx_user_room **rooms = GG_NEW_ARRAY(s->arena, const struct mx_user_room *, base->n + 1);
+    size_t first = s->n_entries;
+    for (size_t i = 0; i < base->n; i++) {
+        if (s->by_place[i] != NULL || base->rooms[i].version == NULL || !moved_to(moves, &base->rooms[i], "leave"))
+            continue;
+        rooms[s->n_entries - first] = &base->rooms[i];
+        add_entry(s, i, moves);
+    }
+    size_t n = s->n_entries - first;
+    if (n == 0)
+        return 0;
+    struct mx_room_facts *facts = GG_NEW_ARRAY(s->arena, struct mx_room_facts, n);
+    int rc = mx_room_facts(s->server, s->user_id, rooms, n, false, s->arena, facts, err);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        s->entries[first + i].facts = facts[i];
+    qsort(s->entries, s->n_entries, sizeof(*s->entries), by_activity);
     return rc;
 }
 
 /* Rooms that are subscribed to and stand in no list: what the user has left long ago. */
-static void add_subscribed(struct mx_sliding *s, const struct mx_user_room *rooms, size_t n)
+static void add_subscribed(struct mx_sliding *s)
 {
-    struct gg_map *wanted = mx_text_set(s->arena);
-    for (size_t i = 0; i < s->request->n_subscriptions; i++)
-        if (!gg_map_has(s->by_id, s->request->subscriptions[i].room_id))
-            mx_text_add(wanted, s->request->subscriptions[i].room_id);
-    for (size_t i = 0; gg_map_count(wanted) > 0 && i < n; i++) {
-        if (rooms[i].forgotten || rooms[i].version == NULL || !gg_map_has(wanted, rooms[i].room_id))
+    for (size_t i = 0; i < s->request->n_subscriptions; i++) {
+        size_t place;
+        const struct mx_user_room *room = mx_roster_room(s->roster, s->request->subscriptions[i].room_id, &place);
+        if (room == NULL || s->by_place[place] != NULL || room->forgotten || room->version == NULL)
             continue;
         struct mx_sliding_entry *entry = GG_NEW(s->arena, struct mx_sliding_entry);
-        entry->room = &rooms[i];
-        entry->facts.activity = rooms[i].stream_ordering;
-        gg_map_put(s->by_id, rooms[i].room_id, entry);
+        entry->room = room;
+        entry->facts.activity = room->stream_ordering;
+        s->by_place[place] = entry;
     }
 }
 
-static bool filters_by_name(const struct mx_sliding_request *request)
+/* No yield in it: what is aligned is the connection's for others, too. */
+static void add_known(struct mx_sliding *s)
 {
-    bool names = false;
-    for (size_t i = 0; i < request->n_lists; i++)
-        names = names || request->lists[i].filters.room_name_like.s != NULL;
-    return names;
+    const struct mx_roster_base *base = s->roster->base;
+    const struct mx_sliding_known *const *known = mx_connection_aligned(s->connection, base->id, base->places, base->n);
+    for (size_t i = 0; i < base->n; i++)
+        if (s->by_place[i] != NULL)
+            s->by_place[i]->known = known[i];
 }
 
 int mx_sliding_view(struct mx_sliding *s, struct gg_error *err)
 {
-    const struct mx_user_room *rooms;
-    const struct gg_str *ignored;
-    size_t n, n_ignored;
-    struct moves moves;
-    int rc = mx_heads_rooms_of(s->server, s->user_id, s->arena, &rooms, &n, err);
+    struct gg_map *moves;
+    int rc = mx_roster_get(s->server, s->user_id, s->arena, &s->roster, err);
     if (rc == 0)
-        rc = mx_ignored_users(s->server, s->user_id, s->arena, &ignored, &n_ignored, err);
-    if (rc == 0)
-        rc = mx_room_labels(s->server, s->user_id, s->arena, &s->labels, err);
-    if (rc == 0)
-        rc = read_moves(s, rooms, n, &moves, err);
+        rc = read_moves(s, &moves, err);
     if (rc != 0)
         return rc;
-    s->by_id = mx_text_set(s->arena);
-    s->entries = GG_NEW_ARRAY(s->arena, struct mx_sliding_entry, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        bool newly_left = moved_to(&moves, &rooms[i], "leave");
-        if (!listed(s, &rooms[i], newly_left, ignored, n_ignored))
-            continue;
-        struct mx_sliding_entry *entry = &s->entries[s->n_entries++];
-        *entry = (struct mx_sliding_entry){.room = &rooms[i], .newly_left = newly_left,
-                                           .newly_joined = moved_to(&moves, &rooms[i], "join")};
-        gg_map_put(s->by_id, rooms[i].room_id, entry);
-    }
-    add_subscribed(s, rooms, n);
-    return fill_facts(s, filters_by_name(s->request), err);
+    s->by_place = GG_NEW_ARRAY(s->arena, struct mx_sliding_entry *, s->roster->base->n + 1);
+    s->entries = GG_NEW_ARRAY(s->arena, struct mx_sliding_entry, s->roster->base->n + 1);
+    for (size_t i = 0; i < s->roster->n_order; i++)
+        add_entry(s, s->roster->order[i], moves);
+    rc = moves != NULL ? add_left(s, moves, err) : 0;
+    for (size_t i = 0; rc == 0 && moves != NULL && i < s->n_entries; i++) /* they were sorted */
+        s->by_place[s->entries[i].room - s->roster->base->rooms] = &s->entries[i];
+    add_subscribed(s);
+    add_known(s);
+    return rc;
+}
+
+struct mx_sliding_entry *mx_sliding_find(const struct mx_sliding *s, struct gg_str room_id)
+{
+    size_t place;
+    if (s->roster == NULL || mx_roster_room(s->roster, room_id, &place) == NULL)
+        return NULL;
+    return s->by_place[place];
 }
