@@ -19,7 +19,7 @@ gg_handler_fn mx_admin_api_get_admin, mx_admin_api_put_admin, mx_admin_api_shado
     mx_admin_api_suspend, mx_admin_api_get_rate, mx_admin_api_set_rate, mx_admin_api_delete_rate, mx_admin_api_login_as,
     mx_admin_api_get_features, mx_admin_api_put_features;
 /* admin_user_end.c */
-gg_handler_fn mx_admin_api_reset_password;
+gg_handler_fn mx_admin_api_reset_password, mx_admin_api_deactivate;
 /* admin_devices.c */
 gg_handler_fn mx_admin_api_devices, mx_admin_api_add_device, mx_admin_api_device, mx_admin_api_put_device,
     mx_admin_api_delete_device, mx_admin_api_delete_devices;

@@ -3,6 +3,7 @@
 
 #include "api/admin.h"
 #include "api/admin_rooms.h"
+#include "api/admin_server.h"
 #include "api/rooms.h"
 
 #define V1 "/_synapse/admin/v1"
@@ -43,6 +44,7 @@ const struct gg_route mx_routes_admin[] = {
     WRITE("DELETE", USER2 "/devices/{device_id}", mx_admin_api_delete_device, "delete a device"),
     WRITE("POST", USER2 "/delete_devices", mx_admin_api_delete_devices, "delete devices"),
     WRITE("POST", V1 "/reset_password/{user_id}", mx_admin_api_reset_password, "set a password"),
+    WRITE("POST", V1 "/deactivate/{user_id}", mx_admin_api_deactivate, "end an account"),
     WRITE("PUT", V1 "/suspend/{user_id}", mx_admin_api_suspend, "suspend an account"),
     READ(V1 "/search_users/{user_id}", mx_admin_api_search_users, "accounts by a part of their id"),
     READ(V1 "/threepid/{medium}/users/{address}", mx_admin_api_by_address, "the account of an address"),
@@ -85,5 +87,20 @@ const struct gg_route mx_routes_admin[] = {
     WRITE("DELETE", V2 "/rooms/{room_id}", mx_admin_api_delete_room, "delete a room in the background"),
     READ(V2 "/rooms/{room_id}/delete_status", mx_admin_api_delete_status_of_room, "deletions of a room"),
     READ(V2 "/rooms/delete_status/{delete_id}", mx_admin_api_delete_status, "how far a deletion is"),
+
+    {.method = "GET", .path = V1 "/server_version", .handler = mx_admin_api_version, .resource = "client",
+     .flags = GG_ROUTE_CANCELLABLE, .writer = GG_WRITER_MAIN, .doc = "version of the server"},
+    READ(V1 "/event_reports", mx_admin_api_event_reports, "reported events"),
+    READ(V1 "/event_reports/{report_id}", mx_admin_api_event_report, "a reported event"),
+    ROUTE("DELETE", V1 "/event_reports/{report_id}", mx_admin_api_delete_event_report, .doc = "delete a report"),
+    READ(V1 "/user_reports", mx_admin_api_user_reports, "reported users"),
+    READ(V1 "/user_reports/{report_id}", mx_admin_api_user_report, "a reported user"),
+    ROUTE("DELETE", V1 "/user_reports/{report_id}", mx_admin_api_delete_user_report, .doc = "delete a report"),
+    READ(V1 "/scheduled_tasks", mx_admin_api_tasks, "tasks of the database"),
+    READ(V1 "/background_updates/status", mx_admin_api_updates, "what of the schema is being worked on"),
+    READ(V1 "/background_updates/enabled", mx_admin_api_updates_enabled, "is the schema worked on?"),
+    WRITE("POST", V1 "/background_updates/enabled", mx_admin_api_enable_updates, "work on the schema or pause"),
+    WRITE("POST", V1 "/user/{user_id}/redact", mx_admin_api_redact_user, "redact what a user sent"),
+    READ(V1 "/user/redact_status/{redact_id}", mx_admin_api_redact_status, "how far a redaction is"),
     {0},
 };

@@ -66,3 +66,16 @@ int mx_admin_set_deactivated(struct gg_request *rq, struct gg_str user_id, bool 
     return mx_deactivate(mx_server_of_request(rq), user_id, json_is_true(json_object_get(body, "erase")), NULL,
                          err);
 }
+
+int mx_admin_api_deactivate(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_str user_id;
+    bool erase, unbound;
+    int status = mx_admin_target(rq, "user_id", "Can only deactivate local users", UNKNOWN, &user_id, err);
+    if (!status)
+        status = mx_admin_bool(gg_request_json(rq, err), "erase", false, &erase, err);
+    if (!status)
+        status = mx_deactivate(mx_server_of_request(rq), user_id, erase, &unbound, err);
+    return status ? status
+                  : gg_reply_json(rq, 200, json_pack("{ss}", "id_server_unbind_result", unbound ? "success" : "no-support"));
+}

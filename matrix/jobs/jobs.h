@@ -2,6 +2,7 @@
 #ifndef MX_JOBS_JOBS_H
 #define MX_JOBS_JOBS_H
 
+#include <ganglion/list.h>
 #include <ganglion/matrix/server.h>
 
 /* Does a bounded piece of work; how often is in the table. Errors are logged and tried again at the next turn. */
@@ -26,9 +27,19 @@ extern const struct mx_sweep mx_sweeps[];
 /* Until nothing is left to sweep. */
 GG_YIELDS GG_CHECKED int mx_sweep_run(struct mx_server *server, const struct mx_sweep *sweep, struct gg_error *err);
 
+/* What the jobs keep for a process. */
+struct mx_jobs_part {
+    struct gg_list entries; /* table.c */
+    struct gg_scope *scope;
+    bool updates_paused; /* updates.c */
+    const char *update;  /* the background update that runs; NULL: none */
+    int64_t update_began;
+    bool told;           /* what is left to Synapse has been logged */
+};
+
 /* The jobs, each in a file of its name. */
 mx_job_fn mx_job_state_groups, mx_job_daily_visits, mx_job_monthly_users, mx_job_censor, mx_job_stale_devices,
-    mx_job_retention;
+    mx_job_retention, mx_job_updates;
 /* Tasks that Synapse schedules about keys and messages of devices (device_tasks.c). */
 void mx_device_tasks_make(struct mx_server *server);
 

@@ -21,6 +21,7 @@ const struct mx_job mx_jobs[] = {
     {"censor_redactions", 5 * MINUTE, mx_job_censor, false},
     {"stale_devices", DAY, mx_job_stale_devices, true},
     {"retention", HOUR, mx_job_retention, false},
+    {"background_updates", MINUTE, mx_job_updates, false},
     {0},
 };
 
@@ -33,11 +34,6 @@ struct entry {
     const struct mx_job *job;     /* or */
     const struct mx_sweep *sweep; /* one of both */
     bool running;
-};
-
-struct mx_jobs_part {
-    struct gg_list entries;
-    struct gg_scope *scope;
 };
 
 static void run_entry(void *arg)

@@ -1,6 +1,7 @@
 /* part.c: the purges of a process: tasks that it can carry out, and rooms that are blocked. */
 #include "parts.h"
 #include "purge/purge.h"
+#include "purge/redact_user.h"
 #include "rooms/blocked.h"
 #include "rooms/retention.h"
 
@@ -10,6 +11,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     mx_retention_make(server);
     mx_purge_history_make(server);
     mx_purge_room_make(server);
+    mx_redact_user_make(server);
     return 0;
 }
 
