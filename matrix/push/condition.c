@@ -46,7 +46,7 @@ static bool read_pattern(const struct reading *r, struct mx_push_condition *c)
     if (!read_text(r, "key", &c->key) || !read_text(r, "pattern", &pattern))
         return false;
     if (pattern.s)
-        c->pattern = mx_push_lower(pattern, r->arena);
+        c->pattern = mx_push_pattern_of(pattern, r->arena);
     else
         read_whose(r, "pattern_type", c);
     c->word = gg_str_is(c->key, "content.body");
@@ -165,32 +165,31 @@ void mx_push_condition_read(struct gg_str json, bool own, struct gg_arena *arena
 
 /* ---- asking ---- */
 
-struct mx_push_user mx_push_user_of(struct gg_str user_id, struct gg_arena *arena)
+struct mx_push_user mx_push_user_of(struct gg_str user_id, struct gg_str display_name, struct gg_arena *arena)
 {
     struct mx_push_user user = {.user_id = user_id, .subscribed = -1};
     const char *colon = user_id.n ? memchr(user_id.s, ':', user_id.n) : NULL;
-    if (colon && user_id.s[0] == '@')
+    user.by_user_id = mx_push_pattern_of(user_id, arena);
+    if (colon && user_id.s[0] == '@') {
         user.localpart = gg_strn(user_id.s + 1, (size_t)(colon - user_id.s) - 1);
-    user.low_user_id = mx_push_lower(user_id, arena);
-    if (user.localpart.s)
-        user.low_localpart = gg_strn(user.low_user_id.s + 1, user.localpart.n);
+        user.by_localpart = mx_push_pattern_of(user.localpart, arena);
+    }
+    if (display_name.n)
+        user.by_name = mx_push_pattern_of(display_name, arena);
     return user;
 }
 
-static struct gg_str pattern_for(const struct mx_push_condition *c, const struct mx_push_user *user)
+static const struct mx_push_pattern *pattern_for(const struct mx_push_condition *c, const struct mx_push_user *user)
 {
-    return c->whose == MX_PUSH_FIXED ? c->pattern : c->whose == MX_PUSH_USER_ID ? user->low_user_id : user->low_localpart;
+    return c->whose == MX_PUSH_FIXED ? &c->pattern : c->whose == MX_PUSH_USER_ID ? &user->by_user_id : &user->by_localpart;
 }
 
 static bool matches(const struct mx_push_condition *c, struct mx_push_view *view, uint64_t *budget,
                     const struct mx_push_user *user)
 {
-    struct gg_str pattern = pattern_for(c, user);
-    struct mx_push_value *value = pattern.s ? mx_push_view_get(view, c->key) : NULL;
-    if (!value || value->kind != MX_PUSH_STRING)
-        return false;
-    struct gg_str text = mx_push_view_low(view, value);
-    return c->word ? mx_push_glob_word(pattern, text, budget) : mx_push_glob(pattern, text, budget);
+    const struct mx_push_pattern *pattern = pattern_for(c, user);
+    struct mx_push_value *value = pattern->text.s ? mx_push_view_get(view, c->key) : NULL;
+    return value && value->kind == MX_PUSH_STRING && mx_push_view_matches(view, value, pattern, c->word, budget);
 }
 
 static bool names_user(const struct mx_push_condition *c, struct gg_str json, const struct mx_push_user *user,
@@ -224,11 +223,14 @@ static bool property_contains(const struct mx_push_condition *c, struct mx_push_
     return false;
 }
 
+/* Without a body it is sought in an empty one: a name of nothing but '*' is found even there, as in Synapse. */
 static bool has_display_name(struct mx_push_event *event, const struct mx_push_user *user)
 {
-    struct mx_push_value *body = user->display_name.n ? mx_push_view_get(&event->view, GG_STR("content.body")) : NULL;
-    return body && body->kind == MX_PUSH_STRING &&
-           mx_push_glob_word(user->display_name, mx_push_view_low(&event->view, body), &event->view.budget);
+    if (!user->by_name.text.n)
+        return false;
+    struct mx_push_value *body = mx_push_view_get(&event->view, GG_STR("content.body")), none = {.text = GG_STR("")};
+    return mx_push_view_matches(&event->view, body->kind == MX_PUSH_STRING ? body : &none, &user->by_name, true,
+                                &event->view.budget);
 }
 
 static bool compare(uint8_t how, uint64_t a, uint64_t b)

@@ -27,7 +27,7 @@ struct mx_push_condition {
     bool fallbacks;        /* RELATED_MATCH: a reply that only stands for a thread counts too */
     bool subscribed;
     struct gg_str key;     /* dotted; s NULL: none */
-    struct gg_str pattern; /* in lower case; s NULL: none */
+    struct mx_push_pattern pattern;
     struct gg_str value;   /* JSON text */
     struct gg_str rel_type, feature;
     uint64_t count;
@@ -53,9 +53,8 @@ struct mx_push_event {
 };
 /* For whom. */
 struct mx_push_user {
-    struct gg_str user_id, localpart; /* in lower case where patterns are concerned: see mx_push_user_of */
-    struct gg_str low_user_id, low_localpart;
-    struct gg_str display_name;       /* in lower case; s NULL: none */
+    struct gg_str user_id, localpart; /* localpart s NULL: it is no user id */
+    struct mx_push_pattern by_user_id, by_localpart, by_name; /* by_name: the display name, if any */
     int subscribed;                   /* to the event's thread: 1, 0; -1: not known, or no thread */
 };
 
@@ -66,7 +65,7 @@ bool mx_push_condition_met(const struct mx_push_condition *c, struct mx_push_eve
                            const struct mx_push_user *user);
 /* Does the answer depend on the user? */
 bool mx_push_condition_is_personal(const struct mx_push_condition *c);
-/* user_id may be no user id at all: then it has no local part. */
-struct mx_push_user mx_push_user_of(struct gg_str user_id, struct gg_arena *arena);
+/* display_name s NULL: none. */
+struct mx_push_user mx_push_user_of(struct gg_str user_id, struct gg_str display_name, struct gg_arena *arena);
 
 #endif

@@ -150,7 +150,7 @@ static void write_kind(const struct showing *s, const struct mx_push_rules *rule
 static struct showing begin(struct gg_buf *out, struct gg_str user_id, struct gg_arena *arena)
 {
     gg_buf_reserve(out, 1); /* what is taken back later must not be the empty string that all buffers share */
-    return (struct showing){out, arena, mx_push_user_of(user_id, arena)};
+    return (struct showing){out, arena, mx_push_user_of(user_id, gg_strn(NULL, 0), arena)};
 }
 
 void mx_push_write_kind(struct gg_buf *out, const struct mx_push_rules *rules, int8_t class, struct gg_str user_id,

@@ -41,6 +41,36 @@ struct gg_str mx_push_lower(struct gg_str text, struct gg_arena *arena)
     return out;
 }
 
+/* The two i's of Turkish fold to themselves. */
+static ucs4_t fold_char(ucs4_t c)
+{
+    return c == 0x130 || c == 0x131 ? c : uc_tolower(uc_toupper(c));
+}
+
+struct gg_str mx_push_fold(struct gg_str text, struct gg_arena *arena)
+{
+    if (is_ascii(text))
+        return lower_ascii(text, arena);
+    uint8_t *out = gg_arena_alloc(arena, text.n * 4 + 1); /* a folded character has at most four bytes */
+    size_t n = 0;
+    for (size_t i = 0; i < text.n;) {
+        ucs4_t c;
+        int in = u8_mbtoucr(&c, (const uint8_t *)text.s + i, text.n - i);
+        int made = in > 0 ? u8_uctomb(out + n, fold_char(c), 4) : -1;
+        if (made < 1)
+            out[n] = (uint8_t)text.s[i]; /* a stray byte stays */
+        n += made < 1 ? 1 : (size_t)made;
+        i += in < 1 ? 1 : (size_t)in;
+    }
+    return gg_strn((const char *)out, n);
+}
+
+struct mx_push_pattern mx_push_pattern_of(struct gg_str text, struct gg_arena *arena)
+{
+    bool wild = text.n && (memchr(text.s, '*', text.n) || memchr(text.s, '?', text.n));
+    return (struct mx_push_pattern){wild ? mx_push_fold(text, arena) : mx_push_lower(text, arena), wild};
+}
+
 /* ---- characters ---- */
 
 /* Bytes of the character at `at`; a stray byte counts as one character. */

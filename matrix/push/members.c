@@ -2,7 +2,6 @@
 #include "push/members.h"
 
 #include "heads/heads.h"
-#include "push/glob.h"
 
 #include <ganglion/map.h>
 #include <ganglion/memory.h>
@@ -17,39 +16,31 @@ static void free_member(void *value)
     free(m);
 }
 
-static struct gg_str put(char **at, struct gg_str s)
+/* Moves a text behind the member. */
+static void keep_text(struct gg_str *text, char **at)
 {
-    if (!s.s)
-        return s;
-    struct gg_str out = gg_strn(*at, s.n);
-    memcpy(*at, s.s, s.n);
-    *at += s.n;
-    return out;
-}
-
-static size_t part_of(struct gg_str whole, struct gg_str part)
-{
-    return part.s ? (size_t)(part.s - whole.s) : 0;
+    if (!text->s)
+        return;
+    memcpy(*at, text->s, text->n);
+    text->s = *at;
+    *at += text->n;
 }
 
 /* display_name as it stands in the member event; s NULL: none. */
 static struct mx_push_member *make_member(struct gg_str user_id, struct gg_str display_name, size_t *bytes)
 {
     struct gg_arena *scratch = gg_arena_new();
-    struct mx_push_user from = mx_push_user_of(user_id, scratch);
-    if (display_name.n)
-        from.display_name = mx_push_lower(display_name, scratch);
-    size_t n = from.user_id.n + from.low_user_id.n + from.display_name.n;
+    struct mx_push_user user = mx_push_user_of(user_id, display_name, scratch);
+    struct gg_str *texts[] = {&user.user_id, &user.localpart, &user.by_user_id.text, &user.by_localpart.text,
+                              &user.by_name.text};
+    size_t n = 0;
+    for (size_t i = 0; i < GG_COUNT(texts); i++)
+        n += texts[i]->n;
     struct mx_push_member *m = gg_xcalloc(1, sizeof(*m) + n + 1);
-    char *text = (char *)(m + 1);
-    m->user = from;
-    m->user.user_id = put(&text, from.user_id);
-    m->user.low_user_id = put(&text, from.low_user_id);
-    m->user.display_name = put(&text, from.display_name);
-    if (from.localpart.s) {
-        m->user.localpart.s = m->user.user_id.s + part_of(from.user_id, from.localpart);
-        m->user.low_localpart.s = m->user.low_user_id.s + part_of(from.low_user_id, from.low_localpart);
-    }
+    char *at = (char *)(m + 1);
+    for (size_t i = 0; i < GG_COUNT(texts); i++)
+        keep_text(texts[i], &at);
+    m->user = user;
     *bytes = sizeof(*m) + n;
     gg_arena_free(scratch);
     return m;

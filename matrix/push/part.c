@@ -2,6 +2,7 @@
 #include "parts.h"
 #include "push/ignorers.h"
 #include "push/members.h"
+#include "push/rotate.h"
 #include "push/stream.h"
 #include "sync/changes.h"
 
@@ -51,6 +52,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     mx_push_ignorers_make(server);
     mx_push_follow(server);
     gg_repl_serve(server->host, mx_methods_push, server);
+    mx_push_rotate_register(server);
     return 0;
 }
 

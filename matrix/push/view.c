@@ -1,8 +1,6 @@
 /* matrix/push/view.c: values of an event by dotted key, looked up once each. */
 #include "push/view.h"
 
-#include "push/glob.h"
-
 #include <ganglion/map.h>
 
 enum { MAX_VALUES = 256, MAX_DEPTH = 64 };
@@ -108,9 +106,13 @@ struct mx_push_value *mx_push_view_get(struct mx_push_view *view, struct gg_str 
     return value;
 }
 
-struct gg_str mx_push_view_low(struct mx_push_view *view, struct mx_push_value *value)
+bool mx_push_view_matches(struct mx_push_view *view, struct mx_push_value *value, const struct mx_push_pattern *pattern,
+                          bool word, uint64_t *budget)
 {
     if (!value->low.s)
         value->low = mx_push_lower(value->text, view->arena);
-    return value->low;
+    if (pattern->wild && !value->folded.s)
+        value->folded = mx_push_fold(value->low, view->arena);
+    struct gg_str text = pattern->wild ? value->folded : value->low;
+    return word ? mx_push_glob_word(pattern->text, text, budget) : mx_push_glob(pattern->text, text, budget);
 }

@@ -3,6 +3,8 @@
 #ifndef MX_PUSH_VIEW_H
 #define MX_PUSH_VIEW_H
 
+#include "push/glob.h"
+
 #include <ganglion/matrix/json.h>
 
 /* What one event may cost, over all users and rules, in bytes looked at (patterns with '?', keys that are searched for). */
@@ -15,6 +17,7 @@ struct mx_push_value {
     struct gg_str json;
     struct gg_str text;    /* STRING: decoded */
     struct gg_str low;     /* STRING: in lower case; s NULL until somebody asks */
+    struct gg_str folded;  /* the same, folded (glob.h) */
 };
 
 struct gg_map;
@@ -29,7 +32,9 @@ struct mx_push_view {
 void mx_push_view_begin(struct mx_push_view *view, struct gg_str json, struct gg_arena *arena);
 /* Never NULL; lives as long as the view. */
 struct mx_push_value *mx_push_view_get(struct mx_push_view *view, struct gg_str key);
-struct gg_str mx_push_view_low(struct mx_push_view *view, struct mx_push_value *value);
+/* Of a STRING: does the pattern stand for all of it, or, with word, for words in it? */
+bool mx_push_view_matches(struct mx_push_view *view, struct mx_push_value *value, const struct mx_push_pattern *pattern,
+                          bool word, uint64_t *budget);
 /* Is the value exactly this one (JSON text of a string, integer, boolean or null)? */
 bool mx_push_same(struct gg_str a, struct gg_str b, struct gg_arena *arena);
 /* A value that conditions can name: a string, an integer, a boolean or null. */
