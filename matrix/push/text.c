@@ -62,7 +62,8 @@ void mx_push_write_action(struct gg_buf *out, struct gg_str action, struct gg_ar
             mx_json_set(ordered, arena, first[i], v);
         mx_json_remove(tree, first[i]);
     }
-    qsort(tree->members, tree->n, sizeof(*tree->members), by_key);
+    if (tree->n)
+        qsort(tree->members, tree->n, sizeof(*tree->members), by_key);
     for (uint32_t i = 0; i < tree->n; i++) {
         struct mx_json_member *m = &tree->members[i];
         mx_json_set(ordered, arena, gg_arena_strndup(arena, m->key.s, m->key.n), m->value);

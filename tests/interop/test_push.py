@@ -24,7 +24,8 @@ def both(build, folder, postgres):
             postgres.sql(f"DROP DATABASE IF EXISTS push_{name}")
             made[name] = Mixed(os.path.join(folder, f"push-{name}"), build, postgres, database=f"push_{name}", front=False,
                                bcrypt_rounds=4, workers=[], python=python, stream_writers={"events": ["master"]},
-                               extra_config={"experimental_features": {"msc3664_enabled": True}})
+                               extra_config={"experimental_features": {"msc3664_enabled": True},
+                                             "caches": {"sync_response_cache_duration": 0}})
             made[name].start()
         servers = {name: Server(d) for name, d in made.items()}
         for name, server in servers.items():
