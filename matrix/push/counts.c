@@ -6,26 +6,33 @@
 #include <ganglion/matrix/heads.h>
 
 /* For each room: `base` is where the unthreaded receipt stands (without one, where the user joined); a receipt in a
- * thread counts when it stands later. A summary row holds while it knows the thread's last receipt; then only the
- * actions after the rotation are added to it, else all actions after the receipt are counted. Highlights are in no
- * summary: they are always counted from the actions, which keep them. */
+ * thread counts when it stands later. A summary row holds while it knows the thread's last receipt, or knows of none and
+ * the rotation has seen it (`pending`: it has not): then only the actions after the rotation are added to it, else all
+ * actions after the receipt are counted. Highlights are in no summary: they are always counted from the actions, which
+ * keep them. */
 static const struct gg_stmt select_counts = {
     "SELECT r.i, c.thread_id, c.notify::bigint, c.highlight::bigint, c.unread::bigint"
     " FROM unnest($2::text[]) WITH ORDINALITY r (room_id, i)"
     " CROSS JOIN (SELECT coalesce(max(stream_ordering), 0) AS upto FROM event_push_summary_stream_ordering) rotated"
-    " CROSS JOIN LATERAL (SELECT coalesce("
-    "  (SELECT max(x.event_stream_ordering) FROM receipts_linearized x WHERE x.room_id = r.room_id AND x.user_id = $1"
-    "   AND x.receipt_type IN ('m.read', 'm.read.private') AND x.thread_id IS NULL),"
+    " CROSS JOIN (SELECT coalesce(max(stream_id), 0) AS upto FROM event_push_summary_last_receipt_stream_id) seen"
+    " LEFT JOIN LATERAL (SELECT x.event_stream_ordering AS at, x.stream_id > seen.upto AS pending"
+    "  FROM receipts_linearized x WHERE x.room_id = r.room_id AND x.user_id = $1"
+    "  AND x.receipt_type IN ('m.read', 'm.read.private') AND x.thread_id IS NULL AND x.event_stream_ordering IS NOT NULL"
+    "  ORDER BY x.event_stream_ordering DESC, x.stream_id LIMIT 1) whole ON true"
+    " CROSS JOIN LATERAL (SELECT coalesce(whole.pending, false) AS pending, coalesce(whole.at,"
     "  (SELECT e.stream_ordering FROM local_current_membership l JOIN events e ON e.event_id = l.event_id"
     "   WHERE l.room_id = r.room_id AND l.user_id = $1), 0) AS at) base"
     " CROSS JOIN LATERAL (WITH"
-    "  read AS (SELECT x.thread_id, max(x.event_stream_ordering) AS at FROM receipts_linearized x"
+    "  read AS (SELECT DISTINCT ON (x.thread_id) x.thread_id, x.event_stream_ordering AS at,"
+    "    x.stream_id > seen.upto AS pending FROM receipts_linearized x"
     "   WHERE x.room_id = r.room_id AND x.user_id = $1 AND x.receipt_type IN ('m.read', 'm.read.private')"
-    "   AND x.thread_id IS NOT NULL AND x.event_stream_ordering > base.at GROUP BY x.thread_id),"
+    "   AND x.thread_id IS NOT NULL AND x.event_stream_ordering > base.at"
+    "   ORDER BY x.thread_id, x.event_stream_ordering DESC, x.stream_id),"
     "  sums AS (SELECT s.thread_id, s.notif_count, coalesce(s.unread_count, 0) AS unread_count"
     "   FROM event_push_summary s LEFT JOIN read ON read.thread_id = s.thread_id"
     "   WHERE s.room_id = r.room_id AND s.user_id = $1 AND (s.notif_count <> 0 OR coalesce(s.unread_count, 0) <> 0)"
     "   AND CASE WHEN s.last_receipt_stream_ordering IS NULL THEN s.stream_ordering > coalesce(read.at, base.at)"
+    "     AND NOT coalesce(read.pending, base.pending)"
     "    ELSE s.last_receipt_stream_ordering = coalesce(read.at, base.at) END),"
     "  parts AS (SELECT thread_id, notif_count AS notify, 0::bigint AS highlight, unread_count AS unread FROM sums"
     "   UNION ALL SELECT a.thread_id,"

@@ -47,7 +47,6 @@ static int make(struct mx_server *server, struct gg_error *err)
     push->held = gg_map_new(NULL);
     push->rooms = mx_cache_new(server, &(struct mx_cache_def){"push_members", ROOMS_BYTES, mx_push_members_free});
     push->changes = mx_changes_new(MAX_CHANGES);
-    push->day_ago = -1;
     gg_mutex_init(&push->changing);
     mx_push_ignorers_make(server);
     mx_push_follow(server);

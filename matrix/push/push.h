@@ -25,7 +25,6 @@ struct mx_push {
     struct mx_cache *ignored_by; /* user id -> who ignores them (ignorers.c) */
     struct mx_changes *changes;  /* whose rules changed when */
     struct gg_mutex changing;    /* one change of rules at a time (change.c) */
-    int64_t day_ago, day_ago_at; /* stream ordering of a day ago (-1: not known), looked up at this gg_now_ms() */
 };
 
 #endif

@@ -14,7 +14,6 @@ enum {
     ACTIONS = 10000, /* in one step, about */
     ROTATE_MS = 30 * 1000,
     SWEEP_MS = 30 * 60 * 1000,
-    AGE_MS = 10 * 60 * 1000,
     DAY_MS = 24 * 3600 * 1000,
     HOUR_MS = 3600 * 1000,
 };
@@ -158,9 +157,10 @@ int mx_push_rotate(struct mx_server *server, struct gg_error *err)
     int rc = run_steps(server, "push_receipts", receipts_txn, gg_stream_upto(server->receipts), err);
     if (rc == 0)
         rc = run_steps(server, "push_rotate", actions_txn, gg_stream_upto(server->events), err);
-    if (rc == 0 && server->push->day_ago >= 0)
-        rc = run_steps(server, "push_delete_old", old_txn, server->push->day_ago, err);
-    return rc;
+    int64_t day_ago;
+    if (rc == 0)
+        rc = mx_stream_ordering_at(server, gg_wall_ms() - DAY_MS, &day_ago, err);
+    return rc ? rc : run_steps(server, "push_delete_old", old_txn, day_ago - 1, err);
 }
 
 static const struct gg_stmt delete_staged = {
@@ -179,27 +179,10 @@ static void complain(const char *what, int rc, const struct gg_error *err)
         gg_warn(&logger, "%s: %s", what, err->message);
 }
 
-/* Where a day ago was is looked up now and then. */
-static void find_yesterday(struct mx_server *server)
-{
-    struct mx_push *push = server->push;
-    struct gg_error err = GG_ERROR_INIT;
-    if (push->day_ago >= 0 && gg_now_ms() - push->day_ago_at < AGE_MS)
-        return;
-    int64_t found;
-    int rc = mx_stream_ordering_at(server, gg_wall_ms() - DAY_MS, &found, &err);
-    complain("looking for yesterday's events", rc, &err);
-    if (rc == 0) {
-        push->day_ago = found;
-        push->day_ago_at = gg_now_ms();
-    }
-}
-
 static void rotate_job(void *arg)
 {
     struct mx_server *server = arg;
     struct gg_error err = GG_ERROR_INIT;
-    find_yesterday(server);
     complain("summing up notifications", mx_push_rotate(server, &err), &err);
 }
 
