@@ -89,8 +89,8 @@ static bool all_since(struct mx_show *show, const struct mx_show_room *room)
     return all;
 }
 
-int mx_show_memberships(struct mx_server *server, struct gg_str user_id, const struct mx_show_room *rooms, size_t n,
-                        struct mx_show *show, struct gg_arena *arena, struct gg_error *err)
+static int read_memberships(struct mx_server *server, struct gg_str user_id, const struct mx_show_room *rooms, size_t n,
+                            struct mx_show *show, struct gg_arena *arena, struct gg_error *err)
 {
     const struct mx_show_room **asked = GG_NEW_ARRAY(arena, const struct mx_show_room *, n + 1);
     struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
@@ -113,6 +113,49 @@ int mx_show_memberships(struct mx_server *server, struct gg_str user_id, const s
                 show->memberships[i] = membership_at(rows, at, end, show->events[i]->meta.stream_ordering);
     }
     return rc;
+}
+
+/* ---- what users who are gone, erased, said: only for those who were there ---- */
+
+static const struct gg_stmt erased_among = {
+    "SELECT w.place FROM unnest($1::text[]) WITH ORDINALITY w(id, place) JOIN erased_users e ON e.user_id = w.id", GG_LANE_POINT};
+
+static void unref_event(void *event)
+{
+    mx_event_unref(event);
+}
+
+static int prune_erased(struct mx_server *server, struct mx_show *show, struct gg_arena *arena, struct gg_error *err)
+{
+    struct gg_str *senders = GG_NEW_ARRAY(arena, struct gg_str, show->n + 1);
+    size_t *places = GG_NEW_ARRAY(arena, size_t, show->n + 1), n = 0;
+    struct gg_rows *rows;
+    for (size_t i = 0; i < show->n; i++) {
+        if (show->events[i] == NULL || show->memberships[i].s == NULL || gg_str_is(show->memberships[i], "join"))
+            continue;
+        places[n] = i;
+        senders[n++] = show->events[i]->sender;
+    }
+    int rc = n > 0 ? gg_db_read(server->db, &erased_among, GG_PARAMS(gg_p_texts(senders, n)), arena, &rows, err) : 0;
+    if (rc != 0 || n == 0 || gg_rows_count(rows) == 0)
+        return rc;
+    const struct mx_event **events = GG_NEW_ARRAY(arena, const struct mx_event *, show->n);
+    memcpy(events, show->events, show->n * sizeof(*events));
+    for (size_t k = 0; k < gg_rows_count(rows); k++) {
+        size_t i = places[gg_rows_i64(rows, k, 0) - 1];
+        struct mx_event *pruned = mx_event_redacted(events[i], (struct gg_str){0});
+        gg_arena_defer(arena, unref_event, pruned);
+        events[i] = pruned;
+    }
+    show->events = events;
+    return 0;
+}
+
+int mx_show_memberships(struct mx_server *server, struct gg_str user_id, const struct mx_show_room *rooms, size_t n,
+                        struct mx_show *show, struct gg_arena *arena, struct gg_error *err)
+{
+    int rc = read_memberships(server, user_id, rooms, n, show, arena, err);
+    return rc != 0 ? rc : prune_erased(server, show, arena, err);
 }
 
 int mx_show_relations(struct mx_server *server, struct gg_str user_id, struct mx_show *show, struct gg_arena *arena,

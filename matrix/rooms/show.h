@@ -27,7 +27,9 @@ struct mx_show_room {
     int64_t since;
     size_t first, n;
 };
-/* The user's membership at each event (MSC4115); at most one statement for all rooms. "leave" before they ever came. */
+/* The user's membership at each event (MSC4115); at most one statement for all rooms. "leave" before they ever came. What
+ * users said who were erased since (spec "Deactivating an account") is emptied for those who were not joined then: the
+ * show's events are others afterwards. */
 GG_YIELDS GG_CHECKED int mx_show_memberships(struct mx_server *server, struct gg_str user_id, const struct mx_show_room *rooms,
                                              size_t n, struct mx_show *show, struct gg_arena *arena, struct gg_error *err);
 /* What the events that relate to each add to it (rooms/relations.h); for all that shows history. */

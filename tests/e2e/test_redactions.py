@@ -79,3 +79,17 @@ def test_aliases_events_are_kept_from_clients(server):
     alice.send(room, "later")
     part = alice.sync(filter='{"room":{"timeline":{"limit":1}}}')["rooms"]["join"][room]
     assert all(e["type"] != "m.room.aliases" for e in part["state"]["events"])
+
+
+def test_what_the_erased_said(server):
+    """Who was there still sees it; who came later does not."""
+    alice, bob, gone = server.register(), server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    gone.join(room)
+    sent = gone.send(room, "remember me")
+    bob.join(room)
+    assert event(bob, room, sent)["content"]["body"] == "remember me"
+    server.sql(f"INSERT INTO erased_users (user_id) VALUES ('{gone.user_id}')")
+    assert event(alice, room, sent)["content"]["body"] == "remember me"
+    assert event(bob, room, sent)["content"] == {} and event(bob, room, sent)["unsigned"]["membership"] == "leave"
+    assert "remember me" not in str(bob.messages(room, limit=50)) and "remember me" in str(alice.messages(room, limit=50))
