@@ -2,6 +2,7 @@
 #include "rooms/relations.h"
 
 #include "storage/relations.h"
+#include "storage/relations_cache.h"
 #include "userdata/ignored.h"
 
 struct gg_str mx_relation_type(const struct mx_event *event, struct gg_arena *arena)
@@ -97,7 +98,7 @@ static struct asked begin(struct mx_server *server, struct gg_str user_id, size_
 static int read_kinds(struct asked *a, struct gg_error *err)
 {
     struct chosen all = choose(a, 0);
-    return mx_relations_kinds(a->server, all.ids, all.n, a->arena, a->kinds, err);
+    return mx_related_kinds(a->server, all.ids, all.n, a->arena, a->kinds, err);
 }
 
 static int add_edits(struct asked *a, struct gg_error *err)

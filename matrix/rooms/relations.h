@@ -19,7 +19,7 @@ struct mx_bundle {
 };
 
 /* What the user is shown with each event; out[i] NULL: nothing. State events, reactions and edits have nothing; whom the
- * user ignores does not count. Entries of events may be NULL. One statement where nothing relates to any of them. */
+ * user ignores does not count. Entries of events may be NULL. At most one statement where nothing relates to any of them. */
 GG_YIELDS GG_CHECKED int mx_relations_bundle(struct mx_server *server, struct gg_str user_id, const struct mx_event *const *events,
                                              size_t n, struct gg_arena *arena, const struct mx_bundle **out, struct gg_error *err);
 /* Appends "m.relations":{...}, a member of unsigned; format is that of the event itself. */

@@ -1,6 +1,7 @@
 /* matrix/sync/part.c: notifier, changes, typing and the locks of rooms as parts of the process. */
 #include "../parts.h"
 #include "rooms/chain.h"
+#include "storage/relations_cache.h"
 #include "sync/changes.h"
 #include "sync/follow.h"
 #include "sync/lazy.h"
@@ -27,6 +28,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     server->shared_syncs = mx_shared_new();
     server->rooms = mx_rooms_new();
     mx_ignored_make(server);
+    mx_related_make(server);
     server->typing = mx_typing_new(server);
     mx_sync_follow(server);
     mx_userdata_follow(server);

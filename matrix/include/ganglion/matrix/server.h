@@ -53,6 +53,7 @@ struct mx_server {
     struct mx_cache *retention;              /* room id -> how long messages are shown (rooms/retention.h) */
     struct mx_jobs_part *jobs;               /* jobs/table.c */
     struct mx_tasks *tasks;                  /* tasks/tasks.h */
+    struct mx_cache *related;                /* event id -> what relates to it (storage/relations_cache.h) */
     struct mx_cache *ignored_users;          /* user id -> whom they ignore (userdata/ignored.h) */
     struct mx_changes *room_changes;         /* which rooms moved since when */
     struct mx_changes *receipt_changes;      /* which rooms got receipts */
