@@ -11,21 +11,36 @@
 
 enum { MAX_TIMEOUT_MS = 24 * 3600 * 1000 };
 
-static int compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err)
+enum { MAX_TRIES = 5, AHEAD_MS = 1000 };
+
+/* `now`, and the rooms that the user has then: neither may know of a membership that the other does not. The list stands
+ * if it is the same before and after; what it read from the database ahead of the stream is waited for. */
+static int fix_moment(struct mx_sync *sync, struct gg_error *err)
 {
-    int rc = mx_token_now(sync->server, &sync->now, err);
-    return rc != 0 ? rc : mx_sync_compute(sync, rooms, n, err);
+    struct gg_str user_id = gg_str(sync->query->requester->user_id);
+    for (int i = 0; i < MAX_TRIES; i++) {
+        struct mx_user_rooms before, *rooms = &sync->user_rooms;
+        int rc = mx_heads_room_list(sync->server, user_id, sync->arena, &before, err);
+        if (rc == 0)
+            rc = mx_token_now(sync->server, &sync->now, err);
+        if (rc == 0)
+            rc = mx_heads_room_list(sync->server, user_id, sync->arena, rooms, err);
+        if (rc != 0)
+            return rc;
+        int64_t newest = rooms->n > 0 ? rooms->v[rooms->newest[0]].stream_ordering : 0;
+        if (newest > mx_position_max(&sync->now.room.at))
+            (void)gg_stream_wait_upto(sync->server->events, newest, gg_deadline(AHEAD_MS));
+        else if (before.v == rooms->v)
+            break;
+    }
+    return 0;
 }
 
-/* One look: *empty says whether there is a reason to wait for more. The waiter was set up before, so what comes while
- * we look is not lost. */
+/* One look. The waiter was set up before, so what comes while we look is not lost. */
 static int look(struct mx_sync *sync, struct gg_error *err)
 {
-    const struct mx_user_room *rooms;
-    size_t n;
-    sync->n = sync->n_data = 0;
-    int rc = mx_heads_rooms_of(sync->server, gg_str(sync->query->requester->user_id), sync->arena, &rooms, &n, err);
-    return rc != 0 ? rc : compute(sync, rooms, n, err);
+    int rc = fix_moment(sync, err);
+    return rc != 0 ? rc : mx_sync_compute(sync, err);
 }
 
 /* What the token acknowledges, once, whatever the number of rounds. */
@@ -35,21 +50,6 @@ static int begin_parts(struct mx_server *server, const struct mx_sync_query *que
     int rc = mx_sync_begin_parts(&sync, err);
     gg_arena_free(sync.arena);
     return rc;
-}
-
-static struct mx_waiter *begin_wait(struct mx_sync *sync, int *rc, struct gg_error *err)
-{
-    const struct mx_user_room *rooms;
-    size_t n, joined = 0;
-    struct gg_str user_id = gg_str(sync->query->requester->user_id);
-    *rc = mx_heads_rooms_of(sync->server, user_id, sync->arena, &rooms, &n, err);
-    if (*rc != 0)
-        return NULL;
-    struct gg_str *ids = GG_NEW_ARRAY(sync->arena, struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++)
-        if (gg_str_is(rooms[i].membership, "join"))
-            ids[joined++] = rooms[i].room_id;
-    return mx_wait_begin(sync->server, user_id, ids, joined);
 }
 
 /* Each round has an arena of its own: a client that waits for minutes must not pile up what the rounds looked at. */
@@ -62,7 +62,7 @@ static int round_trip(struct mx_server *server, const struct mx_sync_query *quer
     bool may_wait = query->has_since && !query->full_state && gg_now_ms() < deadline;
     *again = false;
     if (may_wait)
-        waiter = begin_wait(&sync, &rc, err);
+        rc = mx_wait_begin_everywhere(server, gg_str(query->requester->user_id), &waiter, err);
     if (rc == 0)
         rc = look(&sync, err);
     if (rc == 0 && may_wait && mx_sync_empty(&sync)) {

@@ -14,15 +14,12 @@
 #include <ganglion/matrix/api.h>
 
 enum { MAX_CHANGES = 200000 }; /* entries of each; about 20 MiB when full, which takes as many busy rooms */
-enum { LOGGED_CHANGES = 4096 }; /* who asks after more of them may as well look at everything */
 
 static int make(struct mx_server *server, struct gg_error *err)
 {
     server->notifier = mx_notifier_new();
     server->room_changes = mx_changes_new(MAX_CHANGES);
     server->receipt_changes = mx_changes_new(MAX_CHANGES);
-    mx_changes_keep_log(server->room_changes, LOGGED_CHANGES);
-    mx_changes_keep_log(server->receipt_changes, LOGGED_CHANGES);
     server->account_data_changes = mx_changes_new(MAX_CHANGES);
     server->lazy_members = mx_lazy_new();
     server->shared_syncs = mx_shared_new();

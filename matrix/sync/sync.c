@@ -7,6 +7,8 @@
 #include "userdata/ignored.h"
 #include "userdata/typing.h"
 
+#include <stdlib.h>
+
 static bool happened_since(const struct mx_sync *sync, int64_t stream_ordering)
 {
     return stream_ordering > sync->query->since.room.at.min;
@@ -48,115 +50,165 @@ static bool among(const struct gg_str *users, size_t n, struct gg_str user_id)
     return false;
 }
 
-static int choose_rooms(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err)
+static void choose_room(struct mx_sync *sync, const struct mx_user_room *room, const struct mx_sync_names *ignored)
 {
-    const struct gg_str *ignored;
-    size_t n_ignored;
-    int rc = mx_ignored_users(sync->server, gg_str(sync->query->requester->user_id), sync->arena, &ignored, &n_ignored, err);
+    bool shown = !sync->query->has_since || sync->query->full_state || happened_since(sync, room->stream_ordering);
+    if (!mx_filter_room(&sync->query->rooms, room->room_id))
+        return;
+    if (gg_str_is(room->membership, "join"))
+        add_room(sync, room, MX_SYNC_JOIN);
+    else if (gg_str_is(room->membership, "invite") && shown && !among(ignored->v, ignored->n, room->sender))
+        add_room(sync, room, MX_SYNC_INVITE);
+    else if (gg_str_is(room->membership, "knock") && shown)
+        add_room(sync, room, MX_SYNC_KNOCK);
+    else if ((gg_str_is(room->membership, "leave") || gg_str_is(room->membership, "ban")) && wanted_left(sync, room))
+        add_room(sync, room, MX_SYNC_LEAVE);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+struct moved {
+    bool *marks;  /* of each room of the user */
+    uint32_t *at; /* places of those that are marked */
+    size_t n;
+};
+
+static void mark_room(struct moved *moved, size_t i)
+{
+    if (moved->marks[i])
+        return;
+    moved->marks[i] = true;
+    moved->at[moved->n++] = (uint32_t)i;
+}
+
+/* The rooms that may have news, in their order: what nobody touched since the token costs nothing, however many rooms the
+ * user has. */
+static struct moved find_moved(struct mx_sync *sync, const struct mx_user_rooms *rooms)
+{
+    const struct mx_sync_query *q = sync->query;
+    int64_t typing_from = q->since.typing > sync->now.typing ? 0 : q->since.typing; /* its writer has started afresh */
+    struct moved moved = {GG_NEW_ARRAY(sync->arena, bool, rooms->n + 1), GG_NEW_ARRAY(sync->arena, uint32_t, rooms->n + 1), 0};
+    mx_changes_mark(mx_sync_room_changes(sync->server), rooms, q->since.room.at.min, moved.marks, moved.at, &moved.n);
+    mx_receipts_mark(sync->server, rooms, q->since.receipts.min, moved.marks, moved.at, &moved.n);
+    mx_typing_mark(sync->server, rooms, typing_from, moved.marks, moved.at, &moved.n);
+    for (size_t i = 0; i < rooms->n && happened_since(sync, rooms->v[rooms->newest[i]].stream_ordering); i++)
+        mark_room(&moved, rooms->newest[i]);
+    for (size_t i = 0; i < sync->n_room_data; i++) {
+        const struct mx_user_room *room = mx_user_rooms_find(rooms, sync->room_data[i].room_id);
+        if (room != NULL)
+            mark_room(&moved, (size_t)(room - rooms->v));
+    }
+    qsort(moved.at, moved.n, sizeof(*moved.at), by_number);
+    return moved;
+}
+
+static int choose_rooms(struct mx_sync *sync, struct gg_error *err)
+{
+    const struct gg_str *ignored_users;
+    struct mx_sync_names ignored = {0};
+    struct gg_str user_id = gg_str(sync->query->requester->user_id);
+    struct mx_user_rooms rooms = sync->user_rooms;
+    int rc = mx_ignored_users(sync->server, user_id, sync->arena, &ignored_users, &ignored.n, err);
     if (rc != 0)
         return rc;
-    sync->rooms = GG_NEW_ARRAY(sync->arena, struct mx_sync_room, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        const struct mx_user_room *room = &rooms[i];
-        bool shown = !sync->query->has_since || sync->query->full_state || happened_since(sync, room->stream_ordering);
-        if (!mx_filter_room(&sync->query->rooms, room->room_id))
-            continue;
-        if (gg_str_is(room->membership, "join"))
-            add_room(sync, room, MX_SYNC_JOIN);
-        else if (gg_str_is(room->membership, "invite") && shown && !among(ignored, n_ignored, room->sender))
-            add_room(sync, room, MX_SYNC_INVITE);
-        else if (gg_str_is(room->membership, "knock") && shown)
-            add_room(sync, room, MX_SYNC_KNOCK);
-        else if ((gg_str_is(room->membership, "leave") || gg_str_is(room->membership, "ban")) && wanted_left(sync, room))
-            add_room(sync, room, MX_SYNC_LEAVE);
-    }
+    ignored.v = (struct gg_str *)(uintptr_t)ignored_users;
+    bool all = !sync->query->has_since || sync->query->full_state;
+    struct moved moved = all ? (struct moved){.n = rooms.n} : find_moved(sync, &rooms);
+    sync->rooms = GG_NEW_ARRAY(sync->arena, struct mx_sync_room, moved.n + 1);
+    for (size_t i = 0; i < moved.n; i++)
+        choose_room(sync, &rooms.v[all ? i : moved.at[i]], &ignored);
     return 0;
 }
 
 /* ---- rooms that were joined since: the client knows nothing of them, however much it has seen of others ---- */
 
 static const struct gg_stmt membership_before = {
-    "SELECT r.room_id, m.membership FROM unnest($2::text[]) AS r (room_id) CROSS JOIN LATERAL ("
+    "SELECT r.i, m.membership FROM unnest($2::text[]) WITH ORDINALITY AS r (room_id, i) CROSS JOIN LATERAL ("
     " SELECT membership FROM room_memberships WHERE user_id = $1 AND room_id = r.room_id AND event_stream_ordering <= $3"
     " ORDER BY event_stream_ordering DESC LIMIT 1) m", GG_LANE_POINT};
 
-static bool was_in(const struct gg_rows *rows, struct gg_str room_id)
+static bool is_new(const struct mx_sync *sync, const struct mx_sync_room *r)
 {
-    for (size_t i = 0; i < gg_rows_count(rows); i++)
-        if (gg_str_eq(gg_rows_str(rows, i, 0), room_id))
-            return gg_str_is(gg_rows_str(rows, i, 1), "join");
-    return false;
+    return (r->kind == MX_SYNC_JOIN || r->kind == MX_SYNC_LEAVE) && happened_since(sync, r->room->stream_ordering);
 }
 
 static int find_newly_joined(struct mx_sync *sync, struct gg_error *err)
 {
-    if (!sync->query->has_since)
-        return 0;
     struct gg_str *ids = GG_NEW_ARRAY(sync->arena, struct gg_str, sync->n + 1);
+    struct mx_sync_room **new = GG_NEW_ARRAY(sync->arena, struct mx_sync_room *, sync->n + 1);
+    struct gg_rows *rows;
     size_t n = 0;
-    for (size_t i = 0; i < sync->n; i++)
-        if ((sync->rooms[i].kind == MX_SYNC_JOIN || sync->rooms[i].kind == MX_SYNC_LEAVE) &&
-            happened_since(sync, sync->rooms[i].room->stream_ordering))
-            ids[n++] = sync->rooms[i].room->room_id;
+    for (size_t i = 0; sync->query->has_since && i < sync->n; i++) {
+        if (!is_new(sync, &sync->rooms[i]))
+            continue;
+        new[n] = &sync->rooms[i];
+        ids[n++] = sync->rooms[i].room->room_id;
+    }
     if (n == 0)
         return 0;
-    struct gg_rows *rows;
     int rc = gg_db_read(sync->server->db, &membership_before,
                         GG_PARAMS(gg_p_text(sync->query->requester->user_id), gg_p_texts(ids, n), gg_p_i64(sync->query->since.room.at.min)),
                         sync->arena, &rows, err);
-    for (size_t i = 0; rc == 0 && i < sync->n; i++) {
-        struct mx_sync_room *r = &sync->rooms[i];
-        if (r->kind == MX_SYNC_INVITE || r->kind == MX_SYNC_KNOCK || !happened_since(sync, r->room->stream_ordering))
+    if (rc != 0)
+        return rc;
+    bool *was_in = GG_NEW_ARRAY(sync->arena, bool, n + 1);
+    for (size_t i = 0; i < gg_rows_count(rows); i++)
+        was_in[gg_rows_i64(rows, i, 0) - 1] = gg_str_is(gg_rows_str(rows, i, 1), "join");
+    for (size_t i = 0; i < n; i++) {
+        new[i]->newly_left = was_in[i] && new[i]->kind == MX_SYNC_LEAVE;
+        if (was_in[i])
             continue;
-        if (was_in(rows, r->room->room_id)) {
-            r->newly_left = r->kind == MX_SYNC_LEAVE;
-            continue;
-        }
-        r->full = r->changed = r->newly_joined = true;
-        r->after = INT64_MIN;
+        new[i]->full = new[i]->changed = new[i]->newly_joined = true;
+        new[i]->after = INT64_MIN;
     }
-    return rc;
+    return 0;
 }
 
 /* ---- data beside the events ---- */
 
-static void give_room_data(struct mx_sync *sync, struct mx_data_row *rows, size_t n)
+static int by_room(const void *key, const void *room)
 {
-    for (size_t i = 0; i < n;) {
-        size_t end = i + 1;
-        while (end < n && gg_str_eq(rows[end].room_id, rows[i].room_id))
+    return gg_str_cmp(*(const struct gg_str *)key, ((const struct mx_sync_room *)room)->room->room_id);
+}
+
+/* The rows are by room, and so are the rooms. */
+static void give_room_data(struct mx_sync *sync)
+{
+    const struct mx_data_row *rows = sync->room_data;
+    for (size_t i = 0, end; i < sync->n_room_data && sync->n > 0; i = end) {
+        for (end = i + 1; end < sync->n_room_data && gg_str_eq(rows[end].room_id, rows[i].room_id);)
             end++;
-        for (size_t k = 0; k < sync->n; k++) {
-            struct mx_sync_room *r = &sync->rooms[k];
-            if ((r->kind == MX_SYNC_JOIN || r->kind == MX_SYNC_LEAVE) && gg_str_eq(r->room->room_id, rows[i].room_id)) {
-                r->data = &rows[i];
-                r->n_data = end - i;
-            }
-        }
-        i = end;
+        struct mx_sync_room *r = bsearch(&rows[i].room_id, sync->rooms, sync->n, sizeof(*r), by_room);
+        if (r == NULL || (r->kind != MX_SYNC_JOIN && r->kind != MX_SYNC_LEAVE))
+            continue;
+        r->data = &rows[i];
+        r->n_data = end - i;
     }
 }
 
+/* Before the rooms are chosen: a room may have nothing new but its data. */
 static int read_account_data(struct mx_sync *sync, struct gg_error *err)
 {
     const struct mx_sync_query *q = sync->query;
     struct gg_str user_id = gg_str(q->requester->user_id);
     int64_t from = q->has_since && !q->full_state ? q->since.account_data : 0;
-    bool any_full = false;
-    for (size_t i = 0; i < sync->n; i++)
-        any_full = any_full || sync->rooms[i].full;
-    if (from != 0 && !any_full && !mx_account_data_changed(sync->server, user_id, from))
-        return 0;
     struct mx_data_row *rows;
-    size_t n, global = 0;
+    size_t n;
+    sync->n_data = sync->n_room_data = 0;
+    if (from != 0 && !mx_account_data_changed(sync->server, user_id, from))
+        return 0;
     int rc = mx_account_data_since(sync->server, user_id, from, sync->now.account_data, sync->arena, &rows, &n, err);
     if (rc != 0)
         return rc;
-    while (global < n && rows[global].room_id.s == NULL)
-        global++;
     sync->data = rows;
-    sync->n_data = global;
-    give_room_data(sync, rows + global, n - global);
+    while (sync->n_data < n && rows[sync->n_data].room_id.s == NULL)
+        sync->n_data++;
+    sync->room_data = rows + sync->n_data;
+    sync->n_room_data = n - sync->n_data;
     return 0;
 }
 
@@ -240,15 +292,18 @@ static void drop_silent_rooms(struct mx_sync *sync)
     sync->n = n;
 }
 
-int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err)
+int mx_sync_compute(struct mx_sync *sync, struct gg_error *err)
 {
-    int rc = choose_rooms(sync, rooms, n, err);
+    sync->n = 0;
+    int rc = read_account_data(sync, err);
+    if (rc == 0)
+        rc = choose_rooms(sync, err);
     if (rc == 0)
         rc = find_newly_joined(sync, err);
     if (rc == 0)
         rc = mx_sync_fill_rooms(sync, err);
     if (rc == 0)
-        rc = read_account_data(sync, err);
+        give_room_data(sync);
     if (rc == 0)
         rc = read_push_rules(sync, err);
     if (rc == 0)

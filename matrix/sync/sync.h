@@ -80,12 +80,15 @@ struct mx_sync {
     const struct mx_sync_query *query;
     struct gg_arena *arena;
     struct mx_token now;
+    struct mx_user_rooms user_rooms;        /* as they are at `now` */
     struct gg_str device;                   /* under which lazily loaded members are remembered */
-    struct mx_sync_room *rooms;
+    struct mx_sync_room *rooms;             /* by room id */
     size_t n;
     struct mx_show show;                    /* of the events of all rooms */
     const struct mx_data_row *data;         /* global account data */
     size_t n_data;
+    const struct mx_data_row *room_data;    /* that of rooms, by room */
+    size_t n_room_data;
     /* Since the client's token (people.c); all empty without one: rooms that the user joined and left; those who joined
      * or were invited to a room of the user's, and those who left one. */
     struct mx_sync_names joined_rooms, left_rooms, came, went;
@@ -95,7 +98,7 @@ struct mx_sync {
 /* Reads the query parameters of /sync (and the stored filter). */
 GG_YIELDS GG_CHECKED int mx_sync_read_query(struct gg_request *rq, struct mx_sync_query *out, struct gg_error *err);
 /* Everything between since and now. */
-GG_YIELDS GG_CHECKED int mx_sync_compute(struct mx_sync *sync, const struct mx_user_room *rooms, size_t n, struct gg_error *err);
+GG_YIELDS GG_CHECKED int mx_sync_compute(struct mx_sync *sync, struct gg_error *err);
 /* room.c: timelines and state of all rooms of sync->rooms, with a fixed number of reads. */
 GG_YIELDS GG_CHECKED int mx_sync_fill_rooms(struct mx_sync *sync, struct gg_error *err);
 /* state.c: state, and the summary that goes with it. */

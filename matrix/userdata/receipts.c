@@ -4,6 +4,7 @@
 #include "sync/changes.h"
 #include "userdata/streams.h"
 
+#include <ganglion/map.h>
 #include <ganglion/matrix/json.h>
 #include <ganglion/matrix/notifier.h>
 
@@ -63,17 +64,20 @@ static struct gg_str write_content(const struct gg_rows *rows, size_t first, siz
 static void take_rooms(const struct gg_rows *rows, const struct gg_str *ids, size_t n, struct gg_arena *arena,
                        struct mx_room_receipts *out)
 {
-    for (size_t k = 0; k < n; k++)
+    struct gg_map *places = gg_map_new(NULL);
+    for (size_t k = 0; k < n; k++) {
         out[k] = (struct mx_room_receipts){.room_id = ids[k]};
+        gg_map_put(places, ids[k], &out[k]);
+    }
     for (size_t i = 0, end; i < gg_rows_count(rows); i = end) {
         struct gg_str room_id = gg_rows_str(rows, i, 0);
         for (end = i + 1; end < gg_rows_count(rows) && gg_str_eq(gg_rows_str(rows, end, 0), room_id);)
             end++;
-        struct gg_str content = write_content(rows, i, end, arena);
-        for (size_t k = 0; k < n; k++)
-            if (gg_str_eq(ids[k], room_id))
-                out[k].content = content;
+        struct mx_room_receipts *place = gg_map_get(places, room_id);
+        if (place != NULL)
+            place->content = write_content(rows, i, end, arena);
     }
+    gg_map_free(places);
 }
 
 int mx_receipts_since(struct mx_server *server, struct gg_str user_id, const struct gg_str *rooms, size_t n,
@@ -112,6 +116,12 @@ int mx_receipts_at_events(struct mx_server *server, struct gg_str user_id, const
 bool mx_receipts_changed(struct mx_server *server, struct gg_str room_id, int64_t from)
 {
     return mx_changes_after(server->receipt_changes, room_id, from);
+}
+
+void mx_receipts_mark(struct mx_server *server, const struct mx_user_rooms *rooms, int64_t from, bool *marks, uint32_t *at,
+                      size_t *n)
+{
+    mx_changes_mark(server->receipt_changes, rooms, from, marks, at, n);
 }
 
 /* ---- writing (on a receipts writer) ---- */

@@ -2,6 +2,7 @@
 #ifndef MX_RECEIPTS_H
 #define MX_RECEIPTS_H
 
+#include <ganglion/matrix/heads.h>
 #include <ganglion/matrix/token.h>
 
 struct mx_room_receipts {
@@ -18,6 +19,9 @@ GG_YIELDS GG_CHECKED int mx_receipts_at_events(struct mx_server *server, struct 
                                                size_t n, const struct gg_str *events, size_t n_events,
                                                const struct mx_position *to, struct gg_arena *arena,
                                                struct mx_room_receipts *out, struct gg_error *err);
+/* Rooms of a user with new receipts, as mx_changes_mark does. */
+void mx_receipts_mark(struct mx_server *server, const struct mx_user_rooms *rooms, int64_t from, bool *marks, uint32_t *at,
+                      size_t *n);
 bool mx_receipts_changed(struct mx_server *server, struct gg_str room_id, int64_t from);
 
 struct mx_receipt {

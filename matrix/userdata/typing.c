@@ -4,6 +4,7 @@
  * whenever it changes; every process, the writer too, keeps what was announced last. */
 #include "userdata/typing.h"
 
+#include "sync/changes.h"
 #include "userdata/streams.h"
 
 #include <ganglion/log.h>
@@ -29,6 +30,7 @@ struct typing_room {
 struct mx_typing {
     struct mx_server *server;
     struct gg_map *rooms;
+    struct mx_changes *changes;
     int64_t token;
 };
 
@@ -101,6 +103,7 @@ static void replace(struct mx_typing *typing, int64_t token, struct gg_str row)
     struct typing_room *room = room_for(typing, room_id), old = *room;
     size_t n = mx_json_length(it.value);
     room->token = token;
+    mx_changes_note(typing->changes, room_id, token);
     room->n = 0;
     room->users = gg_xcalloc((n < MAX_USERS ? n : MAX_USERS) + 1, sizeof(*room->users));
     for (struct mx_json_iter users = mx_json_iter(it.value); mx_json_next(&users) && room->n < MAX_USERS;) {
@@ -119,8 +122,10 @@ void mx_typing_apply(void *self, struct gg_stream *stream, const char *instance,
 {
     struct mx_server *server = self;
     struct mx_typing *typing = server->typing;
-    if (!moved && token < typing->token)
+    if (!moved && token < typing->token) {
         gg_map_clear(typing->rooms); /* the writer has started afresh: what it said before is void */
+        mx_changes_start(typing->changes, 0);
+    }
     typing->token = token;
     for (size_t i = 0; i < n; i++) {
         if (moved)
@@ -216,6 +221,7 @@ struct mx_typing *mx_typing_new(struct mx_server *server)
     struct mx_typing *typing = gg_xcalloc(1, sizeof(*typing));
     typing->server = server;
     typing->rooms = gg_map_new(room_free);
+    typing->changes = mx_changes_new(MAX_ROOMS);
     gg_host_every(server->host, "expire typing", SWEEP_MS, false, sweep, server);
     return typing;
 }
@@ -225,6 +231,7 @@ void mx_typing_free(struct mx_typing *typing)
     if (typing == NULL)
         return;
     gg_map_free(typing->rooms);
+    mx_changes_free(typing->changes);
     free(typing);
 }
 
@@ -243,6 +250,11 @@ void mx_typing_each_changed(struct mx_server *server, int64_t from, void (*fn)(v
     for (size_t i = 0; gg_map_next(server->typing->rooms, &i, &room_id, &value);)
         if (((const struct typing_room *)value)->token > from)
             fn(arg, room_id);
+}
+
+void mx_typing_mark(struct mx_server *server, const struct mx_user_rooms *rooms, int64_t from, bool *marks, uint32_t *at, size_t *n)
+{
+    mx_changes_mark(server->typing->changes, rooms, from, marks, at, n);
 }
 
 void mx_typing_write(struct mx_server *server, struct gg_str room_id, struct gg_buf *out)

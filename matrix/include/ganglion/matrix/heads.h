@@ -51,5 +51,16 @@ struct mx_user_room {
 };
 GG_API GG_YIELDS GG_CHECKED int mx_heads_rooms_of(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
                                                   const struct mx_user_room **out, size_t *n_out, struct gg_error *err);
+/* The same list by room id (bytewise), with the places in it by the age of the membership: newest[0] is the youngest. As
+ * long as nothing changes every caller gets the very same list: it is known by its address while an arena holds it. */
+struct mx_user_rooms {
+    const struct mx_user_room *v;
+    size_t n;
+    const uint32_t *newest;
+};
+GG_API GG_YIELDS GG_CHECKED int mx_heads_room_list(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                                                   struct mx_user_rooms *out, struct gg_error *err);
+/* NULL: not in the list. */
+GG_API const struct mx_user_room *mx_user_rooms_find(const struct mx_user_rooms *rooms, struct gg_str room_id);
 
 #endif
