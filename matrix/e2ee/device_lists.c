@@ -67,15 +67,27 @@ static int changes_in_rooms(struct gathering *g, const struct gg_str *rooms, siz
                      GG_PARAMS(gg_p_texts(rooms, n), gg_p_i64(g->from), gg_p_i64(g->to)), err);
 }
 
+/* Which of the rooms changed after a position: as many steps as changes, or as rooms, whichever are fewer. */
+static bool *find_moved(struct gathering *g, const struct mx_changes *changes, int64_t from)
+{
+    const struct mx_user_rooms rooms = {.v = g->rooms, .n = g->n};
+    bool *marks = GG_NEW_ARRAY(g->arena, bool, g->n + 1);
+    uint32_t *at = GG_NEW_ARRAY(g->arena, uint32_t, g->n + 1);
+    size_t n = 0;
+    mx_changes_mark(changes, &rooms, from, marks, at, &n);
+    return marks;
+}
+
 static int shared_changes(struct gathering *g, struct gg_error *err)
 {
     const struct mx_e2ee *e = g->server->e2ee;
     struct gg_str *moved = GG_NEW_ARRAY(g->arena, struct gg_str, g->n_joined + 1);
     size_t n = 0;
     bool behind = g->to > e->rooms_known && e->rooms_known < e->list_seen; /* rooms of the newest are being read */
-    for (size_t i = 0; i < g->n_joined; i++)
-        if (behind || mx_changes_after(e->list_rooms, g->joined[i], g->from))
-            moved[n++] = g->joined[i];
+    bool *marks = find_moved(g, e->list_rooms, g->from);
+    for (size_t i = 0; i < g->n; i++)
+        if (gg_str_is(g->rooms[i].membership, "join") && (behind || marks[i]))
+            moved[n++] = g->rooms[i].room_id;
     return n > 0 ? changes_in_rooms(g, moved, n, err) : 0;
 }
 
@@ -96,10 +108,9 @@ static int add_members(struct gathering *g, struct gg_map *users, struct gg_str 
 
 static bool is_joined(const struct gathering *g, struct gg_str room_id)
 {
-    for (size_t i = 0; i < g->n_joined; i++)
-        if (gg_str_eq(g->joined[i], room_id))
-            return true;
-    return false;
+    const struct mx_user_rooms rooms = {.v = g->rooms, .n = g->n};
+    const struct mx_user_room *room = mx_user_rooms_find(&rooms, room_id);
+    return room != NULL && gg_str_is(room->membership, "join");
 }
 
 /* One change of a membership, in the order of the stream. */
@@ -134,11 +145,12 @@ static int memberships(struct gathering *g, struct gg_error *err)
         " WHERE d.room_id = ANY ($1::text[]) AND d.type = 'm.room.member' AND d.stream_id > $2 AND d.stream_id <= $3"
         " ORDER BY d.stream_id", GG_LANE_POINT};
     struct gg_str *moved = GG_NEW_ARRAY(g->arena, struct gg_str, g->n + 1);
+    bool *marks = find_moved(g, g->server->room_changes, g->room_from);
     size_t n = 0;
     for (size_t i = 0; i < g->n; i++) {
         const struct mx_user_room *room = &g->rooms[i];
         bool in = gg_str_is(room->membership, "join");
-        if (in ? mx_changes_after(g->server->room_changes, room->room_id, g->room_from) : room->stream_ordering > g->room_from)
+        if (in ? marks[i] : room->stream_ordering > g->room_from)
             moved[n++] = room->room_id;
     }
     if (n == 0)

@@ -10,7 +10,7 @@ struct mx_device_lists {
     const struct gg_str *changed, *left; /* user ids in the arena, each once */
     size_t n_changed, n_left;
 };
-/* Between two tokens, for a user and all rooms that they have to do with (mx_heads_rooms_of): `changed`: users whose
+/* Between two tokens, for a user and all rooms that they have to do with (mx_heads_rooms_of, in its order): `changed`: users whose
  * devices or keys changed and who share a room with them, those who came into a shared room since, and whom they signed
  * themselves; `left`: users who share no room with them any more. Reads nothing when nothing of it happened. */
 GG_YIELDS GG_CHECKED int mx_device_lists_between(struct mx_server *server, struct gg_str user_id,

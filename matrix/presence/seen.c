@@ -10,7 +10,7 @@ static int by_text(const void *a, const void *b)
     return gg_str_cmp(*(const struct gg_str *)a, *(const struct gg_str *)b);
 }
 
-/* Rooms that count: joined, and not those that the configuration leaves out. In order. */
+/* Rooms that count: joined, and not those that the configuration leaves out. In order, as the list is. */
 static int rooms_that_count(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct gg_str **out,
                             size_t *n_out, struct gg_error *err)
 {
@@ -29,7 +29,6 @@ static int rooms_that_count(struct mx_server *server, struct gg_str user_id, str
         if (counts)
             (*out)[(*n_out)++] = rooms[i].room_id;
     }
-    qsort(*out, *n_out, sizeof(**out), by_text);
     return 0;
 }
 

@@ -7,7 +7,7 @@
 #include <ganglion/memory.h>
 #include <stdlib.h>
 
-enum { MAX_REPLAY = 20000 }; /* further back whoever asks looks at all that they have instead */
+enum { MAX_REPLAY = 4096 }; /* further back whoever asks looks at all that they have instead */
 
 struct change {
     struct gg_list order; /* in changes.order */

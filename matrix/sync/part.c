@@ -13,7 +13,7 @@
 
 #include <ganglion/matrix/api.h>
 
-enum { MAX_CHANGES = 200000 }; /* entries of each; about 20 MiB when full, which takes as many busy rooms */
+enum { MAX_CHANGES = 200000 }; /* entries of each; about 35 MiB when full, which takes as many busy rooms */
 
 static int make(struct mx_server *server, struct gg_error *err)
 {
