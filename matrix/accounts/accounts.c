@@ -5,6 +5,7 @@
 #include <ganglion/memory.h>
 #include <stdlib.h>
 
+#include "accounts/consent.h"
 #include "accounts/deactivate.h"
 #include "accounts/uia.h"
 #include "pages/pages.h"
@@ -19,6 +20,7 @@ static int accounts_make(struct mx_server *server, struct gg_error *err)
     mx_nonces_make(server);
     mx_guests_make(server);
     server->accounts->pages = mx_pages_load(server->config);
+    server->accounts->consent_pages = mx_consent_load(server->config);
     mx_uia_make(server);
     mx_tasks_make(server);
     mx_deactivate_make(server);
@@ -52,6 +54,7 @@ static void accounts_free(struct mx_server *server)
     mx_seen_free(a->seen);
     mx_guests_free(server);
     mx_pages_free(a->pages);
+    gg_map_free(a->consent_pages);
     mx_nonces_free(a->nonces);
     mx_buckets_free(a->buckets);
     free(a);

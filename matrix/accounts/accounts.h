@@ -24,6 +24,7 @@ struct mx_accounts {
     int64_t last_refresh_id;    /* refresh_tokens.id: main process only */
     struct gg_str guest_secret; /* signs guests' tokens (guests.c); owned */
     struct mx_pages *pages;     /* templates of pages and mails */
+    struct gg_map *consent_pages; /* consent.h */
     struct gg_scope *scope;     /* fibers in the background */
 };
 

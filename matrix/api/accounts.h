@@ -67,6 +67,9 @@ MX_HANDLER(mx_api_deactivate);
 MX_HANDLER(mx_api_fallback); /* accounts_fallback.c */
 MX_HANDLER(mx_api_submit_fallback);
 
+MX_HANDLER(mx_api_consent); /* consent.c */
+MX_HANDLER(mx_api_give_consent);
+
 MX_HANDLER(mx_api_turn); /* calls.c */
 MX_HANDLER(mx_api_openid_token);
 MX_HANDLER(mx_api_openid_userinfo);

@@ -12,6 +12,7 @@
 struct mx_user {
     struct gg_str id, password_hash; /* password_hash s NULL: none */
     bool admin, guest, deactivated, locked, suspended, shadow_banned;
+    struct gg_str consent_version;   /* s NULL: none */
 };
 /* *out.id.s NULL: no such user. */
 GG_YIELDS GG_CHECKED int mx_users_get(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,

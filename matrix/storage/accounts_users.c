@@ -7,7 +7,8 @@
 #include "storage/accounts_directory.h"
 
 #define USER_COLUMNS                                                                                                   \
-    "name, password_hash, admin, is_guest, deactivated, locked, suspended, coalesce(shadow_banned, false)"
+    "name, password_hash, admin, is_guest, deactivated, locked, suspended, coalesce(shadow_banned, false), "             \
+    "consent_version"
 
 static void read_user(const struct gg_rows *rows, size_t row, struct mx_user *out)
 {
@@ -20,6 +21,7 @@ static void read_user(const struct gg_rows *rows, size_t row, struct mx_user *ou
         .locked = gg_rows_bool(rows, row, 5),
         .suspended = gg_rows_bool(rows, row, 6),
         .shadow_banned = gg_rows_bool(rows, row, 7),
+        .consent_version = gg_rows_str(rows, row, 8),
     };
 }
 

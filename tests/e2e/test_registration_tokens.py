@@ -1,5 +1,6 @@
 """Registration that asks for more: a token, consent to the terms; and the pages for clients that know neither stage."""
 
+import hmac
 import html.parser
 import os
 import re
@@ -12,7 +13,7 @@ import zlib
 import pytest
 
 from deployment.deployment import Deployment
-from lib.server import Server, User, request
+from lib.server import Server, User, quote, request
 
 CLIENT = "/_matrix/client/v3"
 TOKEN, TERMS = "m.login.registration_token", "m.login.terms"
@@ -20,15 +21,28 @@ TOKEN, TERMS = "m.login.registration_token", "m.login.terms"
 
 @pytest.fixture(scope="module", params=["monolith", "split"])
 def strict(request, build, folder, postgres):
+    terms = os.path.join(folder, "terms", "en")
+    os.makedirs(terms, exist_ok=True)
+    with open(os.path.join(terms, "1.0.html"), "w", encoding="utf-8") as f:
+        f.write("<h1>House rules {{ version }}</h1>{% if not public_version %}{% if has_consented %}agreed{% else %}"
+                '<form method="post" action="consent"><input type="hidden" name="v" value="{{version}}"/>'
+                '<input type="hidden" name="u" value="{{user}}"/><input type="hidden" name="h" value="{{userhmac}}"/></form>'
+                "{% endif %}{% endif %}")
+    with open(os.path.join(terms, "success.html"), "w", encoding="utf-8") as f:
+        f.write("thank you")
     extra = {
         "registration_requires_token": True,
         "enable_registration_without_verification": False,
-        "user_consent": {"version": "1.0", "require_at_registration": True, "policy_name": "House rules"},
+        "user_consent": {"version": "1.0", "require_at_registration": True, "policy_name": "House rules",
+                         "template_dir": os.path.dirname(terms)},
+        "rc_login": {"address": {"per_second": 1000, "burst_count": 1000}, "account": {"per_second": 0.01, "burst_count": 3},
+                     "failed_attempts": {"per_second": 0.01, "burst_count": 2}},
     }
     database = f"e2e_strict_{request.param}"
     postgres.sql(f"DROP DATABASE IF EXISTS {database}")
     deployment = Deployment(os.path.join(folder, database), build, postgres, database=database, bcrypt_rounds=4,
                             monolith=request.param == "monolith", extra_config=extra)
+    deployment.main.listener_names.append("consent")
     try:
         deployment.start()
         yield Server(deployment)
@@ -94,6 +108,40 @@ def test_is_a_token_good(strict, boss):
     answers = [request("GET", f"{strict.worker_url('main')}{path}?token=bad{i}") for i in range(10)]
     assert answers[0].json == {"valid": False} and answers[-1].status == 429 and answers[-1].json["retry_after_ms"] > 0
     assert request("GET", strict.worker_url("generic_worker1") + path).status in (400, 429)
+
+
+# ---- the terms ----
+
+
+def test_the_terms_as_a_page(strict, boss):
+    url = strict.worker_url("main") + "/_matrix/consent"
+    assert request("GET", url + "?v=1.0").text == b"<h1>House rules 1.0</h1>" == request("GET", url).text
+    for version in ("2.0", "../en/1.0", "..", "success/../1.0"):
+        assert request("GET", url + "?" + urllib.parse.urlencode({"v": version})).status == 404
+    mac = hmac.new(strict.deployment.form_secret.encode(), boss.user_id.encode(), "sha256").hexdigest()
+    mine = f"{url}?v=1.0&u={quote(boss.user_id)}&h="
+    assert request("GET", mine + "0" * 64).status == 403 and request("GET", mine).status == 403
+    page = Page(request("GET", mine + mac).text.decode())
+    for change, status in (({"h": "0" * 64}, 403), ({"u": "@other:localhost"}, 403), ({"v": "9"}, 404), ({"h": ""}, 400)):
+        assert submit(url, page, **change).status == status
+    assert submit(url, page).text == b"thank you"
+    assert b"agreed" in request("GET", mine + mac).text
+
+
+def test_logins_are_limited(strict):
+    status, _ = strict.deployment.register("hurried", "a good password")
+    assert status == 200
+    body = {"type": "m.login.password", "user": "hurried", "password": "a good password"}
+    base = strict.worker_url("main")  # each process counts for itself
+    answers = [request("POST", base + CLIENT + "/login", body) for _ in range(4)]
+    assert [a.status for a in answers] == [200, 200, 200, 429]
+    assert answers[3].json["errcode"] == "M_LIMIT_EXCEEDED" and 0 < answers[3].json["retry_after_ms"] <= 100000
+    assert int(answers[3].headers["Retry-After"]) > 0
+    strict.deployment.register("guessed", "a good password")
+    wrong = {"type": "m.login.password", "user": "Guessed", "password": "no"}
+    assert [request("POST", base + CLIENT + "/login", wrong).status for _ in range(3)] == [403, 403, 429]
+    right = request("POST", base + CLIENT + "/login", {**wrong, "password": "a good password", "user": f"@guessed:{strict.name}"})
+    assert right.status == 429  # also with the right one, and in whatever spelling
 
 
 # ---- pages ----
