@@ -47,3 +47,39 @@ def test_accounts_are_shared(mixed, python):
         within(10, lambda: again[0].call("GET", CLIENT + "/account/whoami", base=worker).status == 401)
         user.ok("GET", CLIENT + "/account/whoami", base=worker)
     assert deployment.complaints() == []
+
+
+@pytest.mark.parametrize("python", [{WORKER}, {"main"}], ids=["Synapse worker, Ganglion main", "Ganglion worker, Synapse main"])
+def test_sessions_are_gone_on_with(mixed, python):
+    """Guests, half-finished registrations, refresh tokens and ended accounts, begun on one side and met on the other."""
+    name = "sessions_" + ("ours" if "main" not in python else "theirs")
+    deployment = mixed(name, python=python, workers=[Worker(WORKER, "synapse.app.generic_worker", ["client", "federation"])],
+                       stream_writers={"events": ["master"]}, extra_config={"allow_guest_access": True})
+    deployment.start()
+    server = Server(deployment)
+    main, worker = f"http://127.0.0.1:{deployment.main.port}", server.worker_url(WORKER)
+    for i, (one, other) in enumerate(((main, worker), (worker, main))):
+        guest = logged_in(server, one, "/register?kind=guest", {})
+        for base in (one, other):
+            assert guest.ok("GET", CLIENT + "/account/whoami", base=base)["is_guest"] is True
+        asked = request("POST", one + CLIENT + "/register", {"username": f"half{i}", "password": "pw"})
+        assert asked.status == 401
+        user = logged_in(server, other, "/register", {"auth": {"type": "m.login.dummy", "session": asked.json["session"]}})
+        assert user.user_id == f"@half{i}:{server.name}"
+        again = request("POST", one + CLIENT + "/login",
+                        {"type": "m.login.password", "user": f"half{i}", "password": "pw", "refresh_token": True}).json
+        fresh = request("POST", main + CLIENT + "/refresh", {"refresh_token": again["refresh_token"]}).json
+        for base in (one, other):
+            User(server, user.user_id, fresh["access_token"], "").ok("GET", CLIENT + "/account/whoami", base=base)
+        assert request("POST", main + CLIENT + "/refresh", {"refresh_token": again["refresh_token"]}).status == 403
+        friend = logged_in(server, main, "/register", {"username": f"friend{i}", "password": "pw", "auth": {"type": "m.login.dummy"}})
+        room = friend.ok("POST", CLIENT + "/createRoom", {"preset": "public_chat"}, base=main)["room_id"]
+        user.ok("POST", f"{CLIENT}/join/{quote(room)}", {}, base=one)
+        auth = {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user.user_id}, "password": "pw"}
+        base = one if "main" in python else main  # Synapse's workers do not end accounts
+        user.ok("POST", CLIENT + "/account/deactivate", {"auth": auth, "erase": True}, base=base)
+        for base in (one, other):
+            within(10, lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
+        path = f"{CLIENT}/rooms/{quote(room)}/state/m.room.member/{quote(user.user_id)}"
+        within(20, lambda: friend.ok("GET", path, base=main)["membership"] == "leave")
+    assert deployment.complaints() == []
