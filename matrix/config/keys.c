@@ -74,7 +74,7 @@ const struct gg_config_key mx_config_keys[] = {
     {"experimental_features.msc4210_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "No push rules for mentions of old."},
     {"experimental_features.msc4306_enabled", GG_C_BOOL, GG_HONOURED, "false", .doc = "Push rules for subscribed threads."},
     {"experimental_features", GG_C_MAP, GG_IGNORED, .doc = "Flags of features that are not in the specification.",
-     .why = NOT_BUILT("these features")},
+     .why = "those that are built are honoured one by one"},
     /* users, registration, login */
     {"enable_registration", GG_C_BOOL, GG_HONOURED, "false", .doc = "Open registration.",
      .old = "!disable_registration", .flags = GG_KEY_TEXT_BOOL},

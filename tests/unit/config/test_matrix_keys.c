@@ -27,7 +27,6 @@ static const char *const switched_on[] = {
     "hs_disabled: true",
     "app_service_config_files: [/etc/bridge.yaml]",
     "experimental_features: {msc3861: {enabled: true}}|experimental_features.msc3861",
-    "delete_stale_devices_after: 1y",
     "account_threepid_delegates: {email: https://x}|account_threepid_delegates.email",
     "account_validity: {enabled: true, period: 6w}|account_validity.enabled",
     "user_consent: {block_events_error: agree}|user_consent.block_events_error",
@@ -41,17 +40,10 @@ static const char *const switched_on[] = {
     "jwt_config: {enabled: true, secret: s}|jwt_config.enabled",
     "limit_usage_by_mau: true",
     "limit_remote_rooms: {enabled: true}|limit_remote_rooms.enabled",
-    "allow_per_room_profiles: false",
-    "block_non_admin_invites: true",
     "max_avatar_size: 1M",
     "allowed_avatar_mimetypes: [image/png]",
-    "retention: {enabled: true}|retention.enabled",
     "enable_ephemeral_messages: true",
     "federation_domain_whitelist: [friend.example]",
-    "alias_creation_rules: [{action: deny}]",
-    "room_list_publication_rules: [{action: allow}]",
-    "encryption_enabled_by_default_for_room_type: all",
-    "default_power_level_content_override: {public_chat: {events: {a: 1}}}",
 };
 
 static const char *const harmless[] = {
