@@ -103,6 +103,31 @@ def test_many_messages_come_in_batches_of_a_hundred(server):
     assert not inbox(server, bob)
 
 
+def test_a_reader_that_moves_gets_each_message_once_and_in_order(server):
+    """Eight send at once by way of any process, while one client reads on, each time at another process."""
+    bob, senders, each = server.register(), [server.register() for _ in range(8)], 40
+    bases = workers(server)
+
+    def talk(number, user):
+        for i in range(each):
+            send(user, f"m{i}", {bob.user_id: {bob.device_id: {"by": number, "n": i}}}, base=bases[(number + i) % 2])
+
+    threads = [threading.Thread(target=talk, args=pair) for pair in enumerate(senders)]
+    since, seen, turn = bob.sync(base=bases[0])["next_batch"], [], 0
+    for thread in threads:
+        thread.start()
+    while len(seen) < len(senders) * each:
+        turn += 1
+        answer = bob.sync(since, timeout=5000, base=bases[turn % 2])
+        assert received(answer), f"{len(seen)} came, then none for five seconds"
+        seen += [(e["content"]["by"], e["content"]["n"]) for e in received(answer)]
+        since = answer["next_batch"]
+    for thread in threads:
+        thread.join()
+    assert [[n for by, n in seen if by == number] for number in range(len(senders))] == [list(range(each))] * len(senders)
+    assert not received(bob.sync(since, base=bases[0])) and not inbox(server, bob)
+
+
 def test_refusals(server):
     alice, bob = server.register(), server.register()
     refused(alice.call("PUT", path("x", "1"), {}), 400, "M_MISSING_PARAM")
