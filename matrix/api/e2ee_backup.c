@@ -2,6 +2,7 @@
 #include "api/e2ee.h"
 #include "api/params.h"
 #include "e2ee/backup.h"
+#include "e2ee/text.h"
 
 /* ---- versions ---- */
 
@@ -15,11 +16,7 @@ static int read_version(struct gg_request *rq, struct gg_str *algorithm, struct 
     if (rc != 0)
         return rc;
     const struct mx_json *data = mx_json_member(root, "auth_data");
-    struct gg_buf text = GG_BUF_INIT;
-    if (data != NULL)
-        mx_json_write(&text, data);
-    *auth_data = data != NULL ? gg_arena_str(arena, gg_buf_view(&text)) : (struct gg_str){0};
-    gg_buf_done(&text);
+    *auth_data = data != NULL ? mx_e2ee_text(data, false, arena) : (struct gg_str){0};
     *algorithm = mx_json_text(mx_json_member(root, "algorithm"));
     return algorithm->s != NULL ? 0 : gg_refuse(err, 400, "M_BAD_JSON", "algorithm must be a string");
 }

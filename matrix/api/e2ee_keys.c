@@ -4,7 +4,7 @@
 #include "e2ee/device_lists.h"
 #include "e2ee/key_counts.h"
 #include "e2ee/keys.h"
-#include "e2ee/sync_parts.h"
+#include "e2ee/text.h"
 
 /* Old clients name the device in the path: it must be the one that their token belongs to, or, for a device that receives
  * while nobody is there, the user's dehydrated one. */

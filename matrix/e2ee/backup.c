@@ -2,6 +2,8 @@
  * etag counts every request that changed something. */
 #include "e2ee/backup.h"
 
+#include "e2ee/text.h"
+
 enum { MAX_DEPTH = 64 };
 
 /* ---- what a body may be ---- */
@@ -27,10 +29,7 @@ static int read_session(const struct mx_json *session, struct gg_str room_id, st
     if (verified->kind != MX_JSON_TRUE && verified->kind != MX_JSON_FALSE)
         return gg_refuse(err, 400, "M_INVALID_PARAM", "is_verified must be a boolean");
     out->verified = verified->kind == MX_JSON_TRUE;
-    struct gg_buf text = GG_BUF_INIT;
-    mx_json_write(&text, data);
-    out->session_data = gg_arena_str(arena, gg_buf_view(&text));
-    gg_buf_done(&text);
+    out->session_data = mx_e2ee_text(data, false, arena);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "accounts/accounts.h"
 #include "e2ee/device_lists.h"
+#include "e2ee/text.h"
 
 #include <ganglion/matrix/cache.h>
 #include <ganglion/matrix/crypto.h>
@@ -21,7 +22,7 @@ bool mx_cross_key_read(struct gg_str json, struct gg_arena *arena, struct mx_cro
     *out = (struct mx_cross_key){.json = json};
     if (!mx_json_is_object(keys) || mx_json_length(keys) != 1 || !mx_json_next(&it))
         return false;
-    struct gg_str id = mx_json_string(gg_strn(it.key.s - 1, it.key.n + 2), arena), value = mx_json_string(it.value, arena);
+    struct gg_str id = mx_e2ee_name(it.key, arena), value = mx_json_string(it.value, arena);
     if (id.s == NULL || value.s == NULL || value.n >= sizeof(decoded) || !gg_str_starts(id, prefix) ||
         !gg_str_eq(gg_strn(id.s + prefix.n, id.n - prefix.n), value) || mx_unbase64(value, decoded) != 32)
         return false;
@@ -65,16 +66,6 @@ int mx_cross_keys_get(struct mx_server *server, struct gg_str user_id, struct gg
 
 /* ---- uploading ---- */
 
-static struct gg_str written(const struct mx_json *value, void (*write)(struct gg_buf *, const struct mx_json *),
-                             struct gg_arena *arena)
-{
-    struct gg_buf out = GG_BUF_INIT;
-    write(&out, value);
-    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return text;
-}
-
 int mx_cross_read_upload(struct gg_str body, struct gg_arena *arena, struct mx_cross_upload *out, struct gg_error *err)
 {
     struct mx_json *root;
@@ -89,7 +80,7 @@ int mx_cross_read_upload(struct gg_str body, struct gg_arena *arena, struct mx_c
         if (key->kind != MX_JSON_OBJECT)
             return gg_refuse(err, 400, "M_BAD_JSON", "%s_key must be an object", mx_cross_names[k]);
         rc = mx_json_canonical_check(key, err);
-        out->json[k] = written(key, mx_json_write, arena);
+        out->json[k] = mx_e2ee_text(key, false, arena);
     }
     return rc;
 }
@@ -101,7 +92,7 @@ static bool same(struct gg_str a, struct gg_str b, struct gg_arena *arena)
     struct mx_json *x, *y;
     return a.s != NULL && b.s != NULL && mx_json_parse(a, MAX_DEPTH, arena, &x, &ignored) == 0 &&
            mx_json_parse(b, MAX_DEPTH, arena, &y, &ignored) == 0 &&
-           gg_str_eq(written(x, mx_json_canonical, arena), written(y, mx_json_canonical, arena));
+           gg_str_eq(mx_e2ee_text(x, true, arena), mx_e2ee_text(y, true, arena));
 }
 
 bool mx_cross_differs(const struct mx_cross_upload *upload, const struct mx_cross_keys *stored, struct gg_arena *arena)

@@ -3,6 +3,7 @@
 #include "e2ee/dehydrated.h"
 
 #include "accounts/accounts.h"
+#include "e2ee/text.h"
 
 enum { MAX_DEPTH = 64 };
 
@@ -52,10 +53,7 @@ int mx_dehydrated_read(struct gg_str body, struct gg_str user_id, struct gg_aren
     rc = mx_device_check(out->device_id, out->display_name, err);
     if (rc == 0)
         rc = mx_keys_read_upload(body, user_id, out->device_id, arena, keys, err);
-    struct gg_buf text = GG_BUF_INIT;
-    mx_json_write(&text, data);
-    out->device_data = gg_arena_str(arena, gg_buf_view(&text));
-    gg_buf_done(&text);
+    out->device_data = mx_e2ee_text(data, false, arena);
     return rc;
 }
 

@@ -1,23 +1,19 @@
 /* matrix/e2ee/keys_claim.c: one-time keys are handed out, each once (facts database 4.12). */
 #include "e2ee/keys.h"
 
+#include "e2ee/text.h"
+
 #include <ganglion/map.h>
 #include <ganglion/matrix/cache.h>
 #include <ganglion/matrix/id.h>
 
 /* ---- what a body may be ---- */
 
-static struct gg_str name_of(struct gg_str raw_key, struct gg_arena *arena)
-{
-    struct gg_str text = mx_json_string(gg_strn(raw_key.s - 1, raw_key.n + 2), arena);
-    return text.s != NULL && memchr(text.s, '\0', text.n) == NULL ? text : (struct gg_str){0};
-}
-
 static int read_devices(struct gg_str user_id, struct gg_str devices, struct gg_arena *arena, struct mx_key_claim *out,
                         size_t *n, struct gg_error *err)
 {
     for (struct mx_json_iter it = mx_json_iter(devices); mx_json_next(&it);) {
-        struct gg_str device_id = name_of(it.key, arena), algorithm = mx_json_string(it.value, arena);
+        struct gg_str device_id = mx_e2ee_name(it.key, arena), algorithm = mx_json_string(it.value, arena);
         if (algorithm.s == NULL || memchr(algorithm.s, '\0', algorithm.n) != NULL)
             return gg_refuse(err, 400, "M_BAD_JSON", "An algorithm must be a string");
         if (device_id.s != NULL)
@@ -44,7 +40,7 @@ int mx_keys_read_claim(struct gg_str body, struct gg_arena *arena, struct mx_key
     }
     *out = GG_NEW_ARRAY(arena, struct mx_key_claim, total + 1);
     for (struct mx_json_iter it = mx_json_iter(users); mx_json_next(&it);) {
-        struct gg_str user_id = name_of(it.key, arena);
+        struct gg_str user_id = mx_e2ee_name(it.key, arena);
         if (user_id.s == NULL || !mx_user_id_valid(user_id))
             return gg_refuse(err, 400, "M_INVALID_PARAM", "Not a user id");
         int rc = read_devices(user_id, it.value, arena, *out, n_out, err);

@@ -4,18 +4,14 @@
  * into them they are taken apart. */
 #include "e2ee/keys.h"
 
+#include "e2ee/text.h"
+
 #include <ganglion/map.h>
 #include <ganglion/matrix/id.h>
 
 enum { MAX_DEPTH = 64 };
 
 /* ---- what a body may be ---- */
-
-static struct gg_str name_of(struct gg_str raw_key, struct gg_arena *arena)
-{
-    struct gg_str text = mx_json_string(gg_strn(raw_key.s - 1, raw_key.n + 2), arena);
-    return text.s != NULL && memchr(text.s, '\0', text.n) == NULL ? text : (struct gg_str){0};
-}
 
 static int read_devices(struct gg_str user_id, struct gg_str devices, struct gg_arena *arena, struct mx_key_query *out,
                         size_t *n, struct gg_error *err)
@@ -50,7 +46,7 @@ int mx_keys_read_query(struct gg_str body, struct gg_arena *arena, struct gg_str
     struct gg_map *seen = gg_map_new(NULL);
     int rc = 0;
     for (struct mx_json_iter it = mx_json_iter(asked); rc == 0 && mx_json_next(&it);) {
-        struct gg_str user_id = name_of(it.key, arena);
+        struct gg_str user_id = mx_e2ee_name(it.key, arena);
         size_t before = *n_queries;
         rc = read_devices(user_id, it.value, arena, *queries, n_queries, err);
         if (user_id.s == NULL || !mx_user_id_valid(user_id) || gg_map_has(seen, user_id)) {
@@ -137,11 +133,7 @@ static struct gg_str with_signatures(const struct answer *a, struct gg_str user_
     }
     if (key == NULL)
         return text;
-    struct gg_buf out = GG_BUF_INIT;
-    mx_json_write(&out, key);
-    struct gg_str written = gg_arena_str(a->arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return written;
+    return mx_e2ee_text(key, false, a->arena);
 }
 
 /* ---- writing ---- */

@@ -2,22 +2,13 @@
 #include "e2ee/keys.h"
 
 #include "accounts/accounts.h"
+#include "e2ee/text.h"
 
 #include <ganglion/matrix/cache.h>
 
 enum { MAX_DEPTH = 64 };
 
 /* ---- what a body may be ---- */
-
-static struct gg_str written(const struct mx_json *value, void (*write)(struct gg_buf *, const struct mx_json *),
-                             struct gg_arena *arena)
-{
-    struct gg_buf out = GG_BUF_INIT;
-    write(&out, value);
-    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return text;
-}
 
 static bool is(const struct mx_json *value, uint32_t kind)
 {
@@ -93,7 +84,7 @@ static int read_device_keys(const struct mx_json *keys, struct gg_str user_id, s
         return rc;
     struct mx_json *bare = mx_json_copy_level(keys, arena);
     mx_json_remove(bare, "unsigned");
-    *out = written(bare, mx_json_canonical, arena);
+    *out = mx_e2ee_text(bare, true, arena);
     return 0;
 }
 
@@ -134,7 +125,7 @@ static int read_named_keys(const struct mx_json *keys, const char *what, bool ca
             return rc;
         (*out)[(*n_out)++] = (struct mx_upload_key){
             gg_strn(name.s, at), gg_strn(colon + 1, name.n - at - 1),
-            written(value, canonical ? mx_json_canonical : mx_json_write, arena), value};
+            mx_e2ee_text(value, canonical, arena), value};
     }
     return 0;
 }
@@ -217,7 +208,7 @@ static bool same_key(struct gg_str stored, const struct mx_json *new, struct gg_
         mx_json_remove(bare, "signatures");
         mx_json_remove(old, "signatures");
     }
-    return gg_str_eq(written(old, mx_json_canonical, arena), written(bare, mx_json_canonical, arena));
+    return gg_str_eq(mx_e2ee_text(old, true, arena), mx_e2ee_text(bare, true, arena));
 }
 
 /* Rows: algorithm, key_id, key_json of stored keys of the same names. */

@@ -3,6 +3,7 @@
 #include "e2ee/device_lists.h"
 #include "e2ee/e2ee.h"
 #include "e2ee/streams.h"
+#include "e2ee/text.h"
 #include "userdata/streams.h"
 
 #include <ganglion/log.h>
@@ -110,31 +111,19 @@ void mx_device_lists_apply(void *self, struct gg_stream *stream, const char *ins
 
 /* ---- signatures ---- */
 
-static struct gg_str json_list(const struct gg_str *items, size_t n, struct gg_arena *arena)
-{
-    struct gg_buf out = GG_BUF_INIT;
-    gg_buf_char(&out, '[');
-    for (size_t i = 0; i < n; i++) {
-        gg_buf_text(&out, i > 0 ? "," : "");
-        gg_buf_json_string(&out, items[i]);
-    }
-    gg_buf_char(&out, ']');
-    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return text;
-}
-
 static int write_signatures(struct mx_server *server, struct gg_str user_id, const struct gg_str *of, size_t n,
                             struct gg_arena *arena, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
         "INSERT INTO user_signature_stream (stream_id, from_user_id, user_ids, instance_name) VALUES ($1, $2, $3, $4)", 0};
     int64_t id;
+    struct gg_buf list = GG_BUF_INIT;
     int rc = gg_stream_allocate(server->device_lists, NULL, 1, &id, err);
     if (rc != 0)
         return rc;
+    mx_write_names(&list, of, n);
     rc = gg_db_write(server->db, &stmt,
-                     GG_PARAMS(gg_p_i64(id), gg_p_str(user_id), gg_p_str(json_list(of, n, arena)),
+                     GG_PARAMS(gg_p_i64(id), gg_p_str(user_id), gg_p_str(mx_e2ee_moved(&list, arena)),
                                gg_p_text(gg_host_instance(server->host))), arena, NULL, err);
     struct gg_buf row = GG_BUF_INIT;
     gg_buf_char(&row, '[');

@@ -4,6 +4,7 @@
 
 #include "accounts/accounts.h"
 #include "e2ee/device_lists.h"
+#include "e2ee/text.h"
 
 #include <ganglion/map.h>
 #include <ganglion/matrix/cache.h>
@@ -65,13 +66,9 @@ static void take(struct signing *s, struct gg_str key_id, struct gg_str target_u
 static struct gg_str canonical_bare(const struct mx_json *key, struct gg_arena *arena)
 {
     struct mx_json *bare = mx_json_copy_level(key, arena);
-    struct gg_buf out = GG_BUF_INIT;
     mx_json_remove(bare, "signatures");
     mx_json_remove(bare, "unsigned");
-    mx_json_canonical(&out, bare);
-    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return text;
+    return mx_e2ee_text(bare, true, arena);
 }
 
 static int refuse_signature(struct gg_error *err)
@@ -220,9 +217,7 @@ static struct gg_str pair_json(struct gg_str user_id, struct gg_str target, stru
     gg_buf_lit(&out, ", ");
     gg_buf_json_string(&out, target);
     gg_buf_char(&out, ']');
-    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return text;
+    return mx_e2ee_moved(&out, arena);
 }
 
 static int store(struct gg_txn *txn, void *arg, struct gg_error *err)

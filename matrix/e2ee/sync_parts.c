@@ -17,16 +17,6 @@ static struct gg_str device_of(const struct mx_sync *sync)
     return gg_str(sync->query->requester->device_id);
 }
 
-void mx_write_names(struct gg_buf *out, const struct gg_str *names, size_t n)
-{
-    gg_buf_char(out, '[');
-    for (size_t i = 0; i < n; i++) {
-        gg_buf_text(out, i > 0 ? "," : "");
-        gg_buf_json_string(out, names[i]);
-    }
-    gg_buf_char(out, ']');
-}
-
 /* ---- to-device messages ---- */
 
 struct messages {

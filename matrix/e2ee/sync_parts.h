@@ -2,11 +2,9 @@
 #ifndef MX_E2EE_SYNC_PARTS_H
 #define MX_E2EE_SYNC_PARTS_H
 
+#include "e2ee/text.h"
 #include "sync/parts.h"
 
 extern const struct mx_sync_part mx_sync_part_to_device, mx_sync_part_device_lists, mx_sync_part_key_counts;
-
-/* A JSON list of strings. */
-void mx_write_names(struct gg_buf *out, const struct gg_str *names, size_t n);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "e2ee/e2ee.h"
 #include "e2ee/streams.h"
+#include "e2ee/text.h"
 #include "userdata/streams.h"
 
 #include <ganglion/matrix/id.h>
@@ -59,12 +60,6 @@ int mx_to_device_acknowledge(struct mx_server *server, struct gg_str user_id, st
 
 /* ---- what a request asks for ---- */
 
-static struct gg_str key_text(struct gg_str raw_key, struct gg_arena *arena)
-{
-    struct gg_str text = mx_json_string(gg_strn(raw_key.s - 1, raw_key.n + 2), arena);
-    return text.s != NULL && memchr(text.s, '\0', text.n) == NULL ? text : (struct gg_str){0};
-}
-
 struct messages {
     struct mx_to_device_message *v;
     size_t n, cap;
@@ -87,7 +82,7 @@ static int read_devices(struct gg_str user_id, struct gg_str devices, struct gg_
 {
     size_t first = out->n, named = 0;
     for (struct mx_json_iter it = mx_json_iter(devices); mx_json_next(&it); named++) {
-        struct mx_to_device_message message = {.user_id = user_id, .device_id = key_text(it.key, arena), .content = it.value};
+        struct mx_to_device_message message = {.user_id = user_id, .device_id = mx_e2ee_name(it.key, arena), .content = it.value};
         if (!mx_json_is_object(it.value))
             return gg_refuse(err, 400, "M_BAD_JSON", "A message must be an object");
         if (it.value.n > MX_TO_DEVICE_MAX_BYTES)
@@ -109,7 +104,7 @@ int mx_to_device_read(struct gg_str messages, struct gg_arena *arena, struct mx_
     if (!mx_json_is_object(messages))
         return gg_refuse(err, 400, "M_BAD_JSON", "messages must be an object");
     for (struct mx_json_iter it = mx_json_iter(messages); mx_json_next(&it);) {
-        struct gg_str user_id = key_text(it.key, arena);
+        struct gg_str user_id = mx_e2ee_name(it.key, arena);
         size_t before = found.n;
         if (!mx_json_is_object(it.value))
             return gg_refuse(err, 400, "M_BAD_JSON", "messages must hold objects of messages by device");
@@ -145,9 +140,7 @@ static struct gg_str message_json(const struct mx_to_device_message *m, struct g
     gg_buf_lit(&out, ",\"sender\":");
     gg_buf_json_string(&out, sender);
     gg_buf_char(&out, '}');
-    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return text;
+    return mx_e2ee_moved(&out, arena);
 }
 
 static struct gg_str entity_row(struct gg_str entity, struct gg_arena *arena)
@@ -156,9 +149,7 @@ static struct gg_str entity_row(struct gg_str entity, struct gg_arena *arena)
     gg_buf_char(&out, '[');
     gg_buf_json_string(&out, entity);
     gg_buf_char(&out, ']');
-    struct gg_str text = gg_arena_str(arena, gg_buf_view(&out));
-    gg_buf_done(&out);
-    return text;
+    return mx_e2ee_moved(&out, arena);
 }
 
 static void announce(struct mx_server *server, int64_t id, const struct gg_rows *rows, struct gg_arena *arena)
