@@ -16,7 +16,7 @@ static const struct {
     const char *name;
     bool on;
 } features[] = {
-    {"org.matrix.label_based_filtering", false},
+    {"org.matrix.label_based_filtering", true},
     {"org.matrix.e2e_cross_signing", true},
     {"org.matrix.msc2432", true},
     {"uk.half-shot.msc2666.query_mutual_rooms.stable", true},
@@ -24,8 +24,8 @@ static const struct {
     {"org.matrix.msc3026.busy_presence", false},
     {"org.matrix.msc2285.stable", true},
     {"org.matrix.msc3827.stable", true},
-    {"org.matrix.msc3440.stable", false},
-    {"org.matrix.msc3771", false},
+    {"org.matrix.msc3440.stable", true},
+    {"org.matrix.msc3771", true},
     {"fi.mau.msc2815", false},
     {"fi.mau.msc2659.stable", false},
     {"org.matrix.msc3981", false},
@@ -35,6 +35,11 @@ static const struct {
     {"uk.tcpip.msc4133", false},
     {"uk.tcpip.msc4133.stable", true},
     {"org.matrix.msc4306", false},
+    {"org.matrix.msc3773", false},
+    {"org.matrix.msc3874", false},
+    {"com.beeper.msc4169", false},
+    {"com.beeper.msc4446", false},
+    {"io.element.msc4502", false},
 };
 
 /* The answer is the same for everybody, so caches may keep it (facts http-api: versions). */
