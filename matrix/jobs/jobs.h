@@ -39,7 +39,7 @@ struct mx_jobs_part {
 
 /* The jobs, each in a file of its name. */
 mx_job_fn mx_job_state_groups, mx_job_daily_visits, mx_job_monthly_users, mx_job_censor, mx_job_stale_devices,
-    mx_job_retention, mx_job_updates;
+    mx_job_retention, mx_job_updates, mx_job_expire;
 /* Tasks that Synapse schedules about keys and messages of devices (device_tasks.c). */
 void mx_device_tasks_make(struct mx_server *server);
 

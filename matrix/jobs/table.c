@@ -19,6 +19,7 @@ const struct mx_job mx_jobs[] = {
     {"user_daily_visits", 5 * MINUTE, mx_job_daily_visits, false},
     {"monthly_active_users", HOUR, mx_job_monthly_users, false},
     {"censor_redactions", 5 * MINUTE, mx_job_censor, false},
+    {"expire_messages", SECOND, mx_job_expire, false},
     {"stale_devices", DAY, mx_job_stale_devices, true},
     {"retention", HOUR, mx_job_retention, false},
     {"background_updates", MINUTE, mx_job_updates, false},

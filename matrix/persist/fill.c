@@ -1,4 +1,5 @@
 /* matrix/persist/fill.c: the rows of a plan's events, table by table (facts database 4.2, steps 2 to 14 and 17). */
+#include <ganglion/config.h>
 #include <ganglion/matrix/id.h>
 #include <stdio.h>
 
@@ -161,6 +162,16 @@ static void fill_retention(struct mx_rowset *t, const struct mx_plan *plan, cons
         mx_rowset_add(&t[MX_T_RETENTION], plan->room_id, e->event_id, min, max);
 }
 
+/* Messages that say when they are to go (MSC2228). */
+static void fill_expiry(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_event *e)
+{
+    int64_t when;
+    struct gg_str given = mx_json_get(e->content, "org.matrix.self_destruct_after");
+    if (given.s && !mx_event_is_state(e) && mx_json_i64(given, &when) &&
+        gg_config_bool(plan->persister->server->config, "enable_ephemeral_messages"))
+        mx_rowset_add(&t[MX_T_EXPIRY], e->event_id, when);
+}
+
 static void fill_labels(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_event *e,
                         struct gg_arena *arena)
 {
@@ -251,6 +262,7 @@ static void fill_kind(struct mx_rowset *t, const struct mx_plan *plan, const str
         fill_member(t, plan, p, arena);
     fill_relation(t, plan, p);
     fill_labels(t, plan, e, arena);
+    fill_expiry(t, plan, e);
 }
 
 static bool notifies(const struct mx_planned *p)

@@ -146,6 +146,8 @@ const struct mx_array_stmt mx_tables[MX_T_COUNT] = {
         " topological_ordering = EXCLUDED.topological_ordering, stream_ordering = EXCLUDED.stream_ordering"
         " WHERE threads.topological_ordering <= EXCLUDED.topological_ordering"
         " AND threads.stream_ordering < EXCLUDED.stream_ordering"),
+    [MX_T_EXPIRY] = STMT("ti", "INSERT INTO event_expiry (event_id, expiry_ts) SELECT * FROM unnest($1::text[], $2::bigint[])"
+                               " ON CONFLICT DO NOTHING"),
     [MX_T_LABELS] = STMT("ttti", "INSERT INTO event_labels (event_id, label, room_id, topological_ordering)"
                                  " SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])"
                                  " ON CONFLICT DO NOTHING"),

@@ -37,6 +37,7 @@ enum mx_table {
     MX_T_RELATIONS,
     MX_T_THREADS,
     MX_T_LABELS,
+    MX_T_EXPIRY,
     MX_T_MEMBERSHIPS,
     MX_T_OOB_MEMBERSHIP,
     MX_T_OOB_SNAPSHOT,
