@@ -176,3 +176,15 @@ def test_points_and_refusals(server, boss):
     assert "forward extremities" in status(boss, "toodeep" + room[1:6])["error"]
     assert alice.send(room, "nothing was lost")
     purged(boss, purge(boss, room, purge_up_to_ts=4_000_000_000_000))
+
+
+def test_up_to_a_time(server, boss):
+    alice = server.register()
+    room = alice.create_room()
+    old = [alice.send(room, f"m{i}") for i in range(4)]
+    new = alice.send(room, "new")
+    server.sql(f"UPDATE events SET received_ts = received_ts - 1000 WHERE event_id <> '{new}' AND room_id = '{room}'")
+    stamp = int(server.sql(f"SELECT received_ts FROM events WHERE event_id = '{new}'")[0][0])
+    purged(boss, purge(boss, room, purge_up_to_ts=stamp, delete_local_events=True))
+    assert pages(alice, room, None) == [new]
+    assert server.sql(f"SELECT count(*) FROM events WHERE event_id IN ({quoted(old)})") == [["0"]]

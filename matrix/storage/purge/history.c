@@ -180,8 +180,11 @@ int mx_purge_point(struct mx_server *server, struct gg_str room_id, int64_t befo
                    struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
-        "SELECT topological_ordering, stream_ordering FROM events WHERE room_id = $1 AND received_ts < $2::bigint "
-        "AND NOT outlier ORDER BY stream_ordering DESC LIMIT 1",
+        "WITH older AS (SELECT topological_ordering, stream_ordering FROM events WHERE room_id = $1 AND NOT outlier AND "
+        "received_ts < $2::bigint ORDER BY stream_ordering DESC LIMIT 1), newer AS (SELECT topological_ordering, "
+        "stream_ordering FROM events WHERE room_id = $1 AND NOT outlier AND received_ts >= $2 ORDER BY stream_ordering LIMIT 1) "
+        "SELECT * FROM (SELECT 1 AS place, * FROM newer UNION ALL SELECT 2, * FROM older) p WHERE EXISTS (SELECT 1 FROM older) "
+        "ORDER BY place LIMIT 1",
         GG_LANE_SCAN};
     struct gg_arena *arena = gg_arena_new();
     struct gg_rows *rows;
@@ -189,8 +192,8 @@ int mx_purge_point(struct mx_server *server, struct gg_str room_id, int64_t befo
     if (!status && !gg_rows_count(rows))
         status = gg_refuse(err, 404, "M_NOT_FOUND", "there is no event to be purged");
     if (!status) {
-        *depth = gg_rows_i64(rows, 0, 0);
-        *stream = gg_rows_i64(rows, 0, 1);
+        *depth = gg_rows_i64(rows, 0, 1);
+        *stream = gg_rows_i64(rows, 0, 2);
     }
     gg_arena_free(arena);
     return status;

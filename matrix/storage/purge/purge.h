@@ -20,7 +20,8 @@ GG_YIELDS GG_CHECKED int mx_purge_history_batch(struct mx_server *server, struct
 GG_YIELDS GG_CHECKED int mx_purge_history_end(struct mx_server *server, struct gg_str room_id, struct gg_error *err);
 /* Greatest depth of the room's forward extremities; 0: it has none. */
 GG_YIELDS GG_CHECKED int mx_purge_deepest(struct mx_server *server, struct gg_str room_id, int64_t *out, struct gg_error *err);
-/* The room's last event that was received before a time (ms): depth and stream ordering. 404 M_NOT_FOUND. */
+/* Where everything that was received before a time (ms) lies below: the room's first event since then, or its last one.
+ * 404 M_NOT_FOUND: nothing was received before it. */
 GG_YIELDS GG_CHECKED int mx_purge_point(struct mx_server *server, struct gg_str room_id, int64_t before_ms, int64_t *depth,
                                         int64_t *stream, struct gg_error *err);
 
