@@ -88,12 +88,13 @@ def test_blocked_rooms(server, boss):
     act(carol, room, "leave")
     assert boss.ok("PUT", room_url(room, "block"), {"block": True}) == {"block": True}
     assert boss.ok("GET", room_url(room, "block")) == {"block": True, "user_id": boss.user_id}
-    for base in ("generic_worker1", "generic_worker2"):
-        refused(carol.call("POST", f"{CLIENT}/join/{quote(room)}", {}, base=server.worker_url(base)), 403)
+    for base in ("generic_worker1", "generic_worker2"):  # each hears of it a moment later
+        wait_until("refused", lambda base=base: carol.call("POST", f"{CLIENT}/join/{quote(room)}", {}, base=server.worker_url(base)).status == 403
+                   or act(carol, room, "leave") is None)
     refused(act(alice, room, "invite", carol), 403)
     assert act(bob, room, "leave").status == 200
     assert boss.ok("PUT", room_url(room, "block"), {"block": False}) == {"block": False}
-    carol.join(room)
+    wait_until("joined", lambda: carol.call("POST", f"{CLIENT}/join/{quote(room)}", {}).status == 200)
     for bad in ({}, {"block": "x"}):
         assert boss.call("PUT", room_url(room, "block"), bad).status == 400
     refused(boss.call("PUT", room_url("nonsense", "block"), {"block": True}), 400)
