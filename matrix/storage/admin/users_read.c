@@ -107,10 +107,10 @@ const struct gg_stmt mx_admin_user_account_data = {
     GG_LANE_POINT};
 
 const struct gg_stmt mx_admin_user_devices = {
-    "SELECT json_build_object('devices', coalesce(json_agg(json_build_object('device_id', device_id, 'display_name', "
-    "display_name, 'last_seen_ip', ip, 'last_seen_user_agent', user_agent, 'last_seen_ts', last_seen, 'user_id', user_id, "
-    "'dehydrated', device_id = (SELECT d.device_id FROM dehydrated_devices d WHERE d.user_id = $1)) "
-    "ORDER BY device_id), '[]'), 'total', count(*))::text FROM devices WHERE user_id = $1 AND NOT coalesce(hidden, false)",
+    "SELECT json_build_object('devices', coalesce(json_agg(jsonb_build_object('device_id', device_id, 'display_name', "
+    "display_name, 'last_seen_ip', ip, 'last_seen_user_agent', user_agent, 'last_seen_ts', last_seen, 'user_id', user_id) || "
+    "coalesce((SELECT jsonb_build_object('dehydrated', d.device_id = devices.device_id) FROM dehydrated_devices d WHERE "
+    "d.user_id = $1), '{}') ORDER BY device_id), '[]'), 'total', count(*))::text FROM devices WHERE user_id = $1 AND NOT coalesce(hidden, false)",
     GG_LANE_POINT};
 
 const struct gg_stmt mx_admin_user_features = {
