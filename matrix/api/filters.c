@@ -9,17 +9,17 @@ enum { DEPTH = 20 };
 
 /* ---- the shape of a filter, as a table ---- */
 
-enum kind { TEXTS, ROOM_IDS, FLAG, NUMBER, FORMAT, EVENTS, ROOM_EVENTS, ROOM };
+enum kind { TEXTS, ROOM_IDS, USER_IDS, FLAG, NUMBER, FORMAT, EVENTS, ROOM_EVENTS, ROOM };
 struct member {
     const char *key;
     enum kind kind;
 };
-static const struct member of_events[] = {{"types", TEXTS},       {"not_types", TEXTS}, {"senders", TEXTS},
-                                          {"not_senders", TEXTS}, {"limit", NUMBER},    {0}};
+static const struct member of_events[] = {{"types", TEXTS},       {"not_types", TEXTS}, {"senders", USER_IDS},
+                                          {"not_senders", USER_IDS}, {"limit", NUMBER},    {0}};
 static const struct member of_room_events[] = {{"types", TEXTS},
                                                {"not_types", TEXTS},
-                                               {"senders", TEXTS},
-                                               {"not_senders", TEXTS},
+                                               {"senders", USER_IDS},
+                                               {"not_senders", USER_IDS},
                                                {"limit", NUMBER},
                                                {"rooms", ROOM_IDS},
                                                {"not_rooms", ROOM_IDS},
@@ -37,13 +37,19 @@ static const struct member of_filter[] = {{"event_fields", TEXTS},  {"event_form
 static const struct member *const members_of[] = {
     [EVENTS] = of_events, [ROOM_EVENTS] = of_room_events, [ROOM] = of_room};
 
-static bool all_texts(const json_t *list, bool room_ids)
+static bool is_text(const json_t *v, enum kind kind)
 {
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *v = json_array_get(list, i);
-        if (!json_is_string(v) || (room_ids && !mx_room_id_valid(gg_str(json_string_value(v)))))
+    if (!json_is_string(v))
+        return false;
+    struct gg_str text = gg_str(json_string_value(v));
+    return kind == TEXTS || (kind == ROOM_IDS ? mx_room_id_valid(text) : mx_user_id_valid(text));
+}
+
+static bool all_texts(const json_t *list, enum kind kind)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!is_text(json_array_get(list, i), kind))
             return false;
-    }
     return json_is_array(list);
 }
 
@@ -52,7 +58,8 @@ static bool fits(const json_t *v, enum kind kind)
     switch (kind) {
     case TEXTS:
     case ROOM_IDS:
-        return all_texts(v, kind == ROOM_IDS);
+    case USER_IDS:
+        return all_texts(v, kind);
     case FLAG:
         return json_is_boolean(v);
     case NUMBER:

@@ -213,7 +213,7 @@ def test_filters(server):
     refused(user.call("GET", f"{path}/99"), 404, "M_NOT_FOUND")
     refused(other.call("GET", f"{path}/{first}"), 403, "M_FORBIDDEN")
     refused(other.call("POST", path, {}), 403, "M_FORBIDDEN")
-    for wrong in ({"room": 5}, {"room": {"rooms": ["x"]}}, {"presence": {"types": "x"}}, {"event_format": "x"}):
+    for wrong in ({"room": 5}, {"room": {"rooms": ["x"]}}, {"room": {"timeline": {"senders": ["x"]}}}, {"presence": {"types": "x"}}, {"event_format": "x"}):
         refused(user.call("POST", path, wrong), 400, "M_BAD_JSON")
 
 
