@@ -27,10 +27,12 @@ extern const struct mx_part mx_part_stats;
 extern const struct mx_part mx_part_e2ee;
 extern const struct mx_part mx_part_sliding;
 
+extern const struct mx_part mx_part_directory;
+
 /* Registers every stream of the deployment and fills the members of server (matrix/streams/streams.c). */
 void mx_streams_register(struct mx_server *server);
 
 /* What parts hang into server->parts. */
-enum { MX_PART_STORE = 0, MX_PART_STATS = 1 };
+enum { MX_PART_STORE = 0, MX_PART_STATS = 1, MX_PART_DIRECTORY = 2 };
 
 #endif

@@ -15,7 +15,7 @@ static struct gg_logger logger = {"ganglion.matrix"};
 static const struct mx_part *const parts[] = {&mx_part_caches,    &mx_part_store, &mx_part_heads, &mx_part_push,
                                               &mx_part_persister, &mx_part_sync,  &mx_part_presence,
                                               &mx_part_tasks,     &mx_part_purge, &mx_part_accounts,
-                                              &mx_part_stats,
+                                              &mx_part_stats,     &mx_part_directory,
                                               &mx_part_sliding,
                                               &mx_part_e2ee, &mx_part_jobs};
 

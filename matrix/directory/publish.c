@@ -1,6 +1,7 @@
 /* matrix/directory/publish.c: putting a room on the public list and taking it off. */
 #include "directory/publish.h"
 
+#include "directory/published.h"
 #include "directory/rules.h"
 #include "rooms/access.h"
 #include "storage/directory.h"
@@ -54,5 +55,8 @@ int mx_room_publish(struct mx_server *server, const struct mx_requester *request
                                      arena, err);
     if (rc == 0 && listed)
         rc = check_rules(server, requester, room_id, arena, err);
-    return rc == 0 ? mx_room_list_set(server, room_id, listed, err) : rc;
+    if (rc == 0)
+        rc = mx_room_list_set(server, room_id, listed, err);
+    mx_published_forget(server);
+    return rc;
 }

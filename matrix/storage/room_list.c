@@ -5,29 +5,39 @@
 #include "storage/room_list.h"
 
 #define OWN "SELECT room_id FROM rooms WHERE is_public"
-#define NETWORK "SELECT room_id FROM appservice_room_list WHERE appservice_id = $4 AND network_id = $5"
+#define NETWORK "SELECT room_id FROM appservice_room_list WHERE appservice_id = $2 AND network_id = $3"
 #define ALL OWN " UNION SELECT room_id FROM appservice_room_list"
-/* $1 wanted types (NULL: any), $2 those without type too, $3 federatable only, $4 and $5 the network (text). */
+/* $1 federatable only, $2 and $3 the network (its text makes the planner know their type where they are not asked). */
 #define FROM(source_) \
     " FROM room_stats_state s JOIN room_stats_current c USING (room_id) WHERE s.room_id IN (" source_ ")" \
     " AND (s.join_rules IN ('public', 'knock', 'knock_restricted') OR s.history_visibility = 'world_readable')" \
-    " AND c.joined_members > 0" \
-    " AND ($1::text[] IS NULL OR s.room_type = ANY($1) OR ($2 AND COALESCE(s.room_type, '') = ''))" \
-    " AND (NOT $3 OR COALESCE(s.is_federatable, true)) AND ($4::text IS NULL OR $5::text IS NOT NULL)"
-#define PAGE(source_, side_, order_) \
+    " AND c.joined_members > 0 AND (NOT $1 OR COALESCE(s.is_federatable, true)) AND ($2::text IS NULL OR $3::text IS NOT NULL)"
+/* Wanted types (NULL: any), and are those without a type wanted too? The plain list is asked for apart, since the planner
+ * takes each such condition to leave but few rows, and then goes from row to row. */
+#define OF_TYPE(types_, untyped_) \
+    " AND (" types_ "::text[] IS NULL OR s.room_type = ANY(" types_ ") OR (" untyped_ " AND COALESCE(s.room_type, '') = ''))"
+#define WITH_TERM(term_) \
+    " AND (" term_ "::text IS NULL OR strpos(lower(s.name), lower(" term_ ")) > 0" \
+    " OR strpos(lower(s.topic), lower(" term_ ")) > 0 OR strpos(lower(s.canonical_alias), lower(" term_ ")) > 0)"
+/* $4, $5 the last room seen, $6 rows at most. */
+#define PAGE(source_, more_, side_, order_) \
     {"SELECT s.room_id, s.name, s.topic, s.canonical_alias, s.avatar, s.join_rules, s.history_visibility, s.guest_access," \
-     " s.room_type, c.joined_members" FROM(source_) \
-     " AND ($6::text IS NULL OR strpos(lower(s.name), lower($6)) > 0 OR strpos(lower(s.topic), lower($6)) > 0" \
-     " OR strpos(lower(s.canonical_alias), lower($6)) > 0)" \
-     " AND ($7::text IS NULL OR (c.joined_members, s.room_id) " side_ " ($8::bigint, $7))" \
-     " ORDER BY c.joined_members " order_ ", s.room_id " order_ " LIMIT $9", GG_LANE_SCAN}
-#define COUNT(source_) {"SELECT count(*)" FROM(source_), GG_LANE_SCAN}
+     " s.room_type, c.joined_members" FROM(source_) more_ \
+     " AND ($4::text IS NULL OR (c.joined_members, s.room_id) " side_ " ($5::bigint, $4))" \
+     " ORDER BY c.joined_members " order_ ", s.room_id " order_ " LIMIT $6", GG_LANE_SCAN}
+#define PAGES(source_, more_) {PAGE(source_, more_, ">", "ASC"), PAGE(source_, more_, "<", "DESC")}
+#define FILTERED OF_TYPE("$7", "$8") WITH_TERM("$9")
+#define COUNT(source_, more_) {"SELECT count(*)" FROM(source_) more_, GG_LANE_SCAN}
 
-static const struct gg_stmt pages[][2] = {[MX_LIST_OWN] = {PAGE(OWN, ">", "ASC"), PAGE(OWN, "<", "DESC")},
-                                          [MX_LIST_NETWORK] = {PAGE(NETWORK, ">", "ASC"), PAGE(NETWORK, "<", "DESC")},
-                                          [MX_LIST_ALL] = {PAGE(ALL, ">", "ASC"), PAGE(ALL, "<", "DESC")}};
-static const struct gg_stmt counts[] = {
-    [MX_LIST_OWN] = COUNT(OWN), [MX_LIST_NETWORK] = COUNT(NETWORK), [MX_LIST_ALL] = COUNT(ALL)};
+enum { PAGE_PARAMS = 6, COUNT_PARAMS = 3 }; /* without those of FILTERED, and of the types alone */
+
+/* [scope][filtered][forwards] and [scope][of certain types] */
+static const struct gg_stmt pages[][2][2] = {[MX_LIST_OWN] = {PAGES(OWN, ""), PAGES(OWN, FILTERED)},
+                                             [MX_LIST_NETWORK] = {PAGES(NETWORK, ""), PAGES(NETWORK, FILTERED)},
+                                             [MX_LIST_ALL] = {PAGES(ALL, ""), PAGES(ALL, FILTERED)}};
+static const struct gg_stmt counts[][2] = {[MX_LIST_OWN] = {COUNT(OWN, ""), COUNT(OWN, OF_TYPE("$4", "$5"))},
+                                           [MX_LIST_NETWORK] = {COUNT(NETWORK, ""), COUNT(NETWORK, OF_TYPE("$4", "$5"))},
+                                           [MX_LIST_ALL] = {COUNT(ALL, ""), COUNT(ALL, OF_TYPE("$4", "$5"))}};
 
 static struct gg_param types_of(const struct mx_list_query *q)
 {
@@ -47,13 +57,13 @@ int mx_room_list_page(struct mx_server *server, const struct mx_list_query *q, s
                       struct mx_listed_room **out, size_t *n_out, struct gg_error *err)
 {
     struct gg_rows *rows;
-    bool forwards = q->since == NULL || q->since->forwards;
-    int rc = gg_db_read(server->db, &pages[q->scope][forwards],
-                        GG_PARAMS(types_of(q), gg_p_bool(q->untyped), gg_p_bool(q->federatable), gg_p_str(q->appservice),
-                                  gg_p_str(q->network), gg_p_str(q->term),
-                                  q->since != NULL ? gg_p_str(q->since->room_id) : gg_p_null(),
-                                  gg_p_i64(q->since != NULL ? q->since->members : 0),
-                                  q->limit >= 0 ? gg_p_i64(q->limit) : gg_p_null()),
+    bool forwards = q->since == NULL || q->since->forwards, filtered = q->typed || q->term.s != NULL;
+    const struct gg_param params[] = {gg_p_bool(q->federatable), gg_p_str(q->appservice), gg_p_str(q->network),
+                                      q->since != NULL ? gg_p_str(q->since->room_id) : gg_p_null(),
+                                      gg_p_i64(q->since != NULL ? q->since->members : 0),
+                                      q->limit >= 0 ? gg_p_i64(q->limit) : gg_p_null(),
+                                      types_of(q), gg_p_bool(q->untyped), gg_p_str(q->term)};
+    int rc = gg_db_read(server->db, &pages[q->scope][filtered][forwards], params, filtered ? GG_COUNT(params) : PAGE_PARAMS,
                         arena, &rows, err);
     if (rc != 0)
         return rc;
@@ -68,10 +78,9 @@ int mx_room_list_count(struct mx_server *server, const struct mx_list_query *q, 
                        struct gg_error *err)
 {
     struct gg_rows *rows;
-    int rc = gg_db_read(server->db, &counts[q->scope],
-                        GG_PARAMS(types_of(q), gg_p_bool(q->untyped), gg_p_bool(q->federatable), gg_p_str(q->appservice),
-                                  gg_p_str(q->network)),
-                        arena, &rows, err);
+    const struct gg_param params[] = {gg_p_bool(q->federatable), gg_p_str(q->appservice), gg_p_str(q->network),
+                                      types_of(q), gg_p_bool(q->untyped)};
+    int rc = gg_db_read(server->db, &counts[q->scope][q->typed], params, q->typed ? GG_COUNT(params) : COUNT_PARAMS, arena, &rows, err);
     if (rc == 0)
         *out = gg_rows_i64(rows, 0, 0);
     return rc;

@@ -169,3 +169,30 @@ def test_guests_leave_when_they_are_no_longer_let_in(deploy):
     assert guest.call("PUT", f"{CLIENT}/profile/{quote(guest.user_id)}/displayname", {"displayname": "Visitor"}).status == 200
     alice.put_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
     assert membership(alice, room, guest) == "leave" and membership(alice, room, bob) == "join"
+
+
+def test_a_long_list_is_kept_until_something_is_published(deploy):
+    server = deploy()
+    alice = server.register()
+    sql = server.deployment.postgres.sql
+
+    def add(first, last):
+        rows = f"SELECT '!r' || i || ':localhost', {{}} FROM generate_series({first}, {last}) i"
+        sql("INSERT INTO rooms (room_id, is_public) " + rows.format("true") +
+            "; INSERT INTO room_stats_state (room_id, join_rules) " + rows.format("'public'") +
+            "; INSERT INTO room_stats_current (room_id, current_state_events, joined_members, invited_members, left_members, banned_members,"
+            " local_users_in_room, completed_delta_stream_id) " + rows.format("1, 5, 0, 0, 0, 0, 1"), server.deployment.database)
+
+    def total(**query):
+        return alice.ok("GET", CLIENT + "/publicRooms", limit=2, **query)["total_room_count_estimate"]
+
+    add(1, 900)
+    assert total() == 900
+    add(901, 1200)
+    assert total() == 1200
+    add(1201, 1300)
+    assert total() == 1200
+    assert alice.ok("POST", CLIENT + "/publicRooms", {"filter": {"generic_search_term": "x"}})["total_room_count_estimate"] == 1300
+    room = alice.create_room(preset="public_chat")
+    alice.ok("PUT", f"{CLIENT}/directory/list/room/{quote(room)}", {"visibility": "public"})
+    assert total() >= 1300
