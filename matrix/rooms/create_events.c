@@ -226,8 +226,7 @@ static int add_initial_state(struct mx_room_plan *p, struct gg_error *err)
         struct gg_str type = mx_json_text(mx_json_member(e, "type")), key = mx_json_text(mx_json_member(e, "state_key"));
         if (gg_str_is(type, "m.room.power_levels") && key.n == 0)
             continue; /* stands already: the creator's word on who may send the rest */
-        bool foreign = gg_str_is(type, "m.room.member") && !gg_str_eq(key, p->creator);
-        if (gg_str_is(type, "m.room.create") || (foreign && !p->upgrade))
+        if (gg_str_is(type, "m.room.create"))
             return gg_refuse(err, 400, "M_BAD_JSON", "initial_state cannot hold %.*s", GG_FMT(type));
         rc = mx_room_plan_add(p, gg_arena_strndup(p->chain->arena, type.s, type.n), key.s != NULL ? key : GG_STR(""),
                       mx_json_member(e, "content"), err);

@@ -17,7 +17,7 @@ struct mx_room_plan {
     struct mx_third_party *third_party; /* invited by address, once the room stands */
     size_t n_third_party;
     bool is_public, is_direct;
-    bool upgrade;                   /* made by us of an older room: is_public holds, initial_state may ban */
+    bool upgrade;                   /* made by us of an older room: its place on the public list is not asked for anew */
 };
 
 /* Reads p->body; 400 and 403 as clients are told. */

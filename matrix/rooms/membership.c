@@ -85,7 +85,7 @@ static bool listed(const char *list, struct gg_str word)
 static int check_action(const struct mx_membership_change *change, struct gg_str before, struct gg_error *err)
 {
     bool banned = gg_str_is(before, "ban");
-    if (strcmp(change->action, "unban") == 0 && !banned)
+    if (strcmp(change->action, "unban") == 0 && before.s != NULL && !banned)
         return gg_refuse(err, 403, "M_BAD_STATE", "Cannot unban user who was not banned (membership=%.*s)", GG_FMT(before));
     if (banned && !listed("ban|unban|leave", gg_str(change->action)))
         return gg_refuse(err, 403, "M_BAD_STATE", "Cannot %s user who was banned", change->action);

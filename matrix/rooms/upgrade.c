@@ -4,6 +4,7 @@
  * closed by one run: tombstone, its canonical alias, its power levels. */
 #include "rooms/upgrade.h"
 
+#include "directory/published.h"
 #include "rooms/create_plan.h"
 #include "rooms/inherit.h"
 #include "rooms/upgrade_levels.h"
@@ -356,6 +357,7 @@ static int upgrade_locked(struct upgrade *u, struct gg_error *err)
         rc = write_new_room(u, err);
     if (rc == 0)
         rc = mx_directory_move(u->server, u->asked->room_id, u->new_room, err);
+    mx_published_forget(u->server);
     if (rc == 0)
         rc = mx_chain_commit(u->old, NULL, NULL, err);
     if (rc == 0)

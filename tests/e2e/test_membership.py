@@ -166,3 +166,16 @@ def test_restricted_rooms(server, version):
     assert "join_authorised_via_users_server" not in alice.state(room, "m.room.member", carol.user_id)
     bob.leave(room), bob.leave(space)
     refused(act(bob, room, "join"), 403, "M_FORBIDDEN")
+
+
+def test_members_that_a_room_begins_with(server):
+    alice, bob, carol = server.register(), server.register(), server.register()
+
+    def member(user, **content):
+        return {"type": "m.room.member", "state_key": user.user_id, "content": content}
+
+    room = alice.create_room(preset="public_chat", initial_state=[member(bob, membership="ban", reason="known"), member(carol, membership="invite")])
+    refused(act(bob, room, "join"), 403)
+    assert membership(alice, room, carol) == "invite"
+    refused(alice.call("POST", f"{CLIENT}/createRoom", {"initial_state": [member(bob, membership="join")]}), 403, "M_FORBIDDEN")
+    assert act(alice, room, "unban", f"@never-there:{server.name}").status == 200

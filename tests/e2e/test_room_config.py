@@ -167,6 +167,7 @@ def test_guests_leave_when_they_are_no_longer_let_in(deploy):
     for path in ("joined_members", "aliases"):
         refused(guest.call("GET", room_path(room, path)), 403, "M_GUEST_ACCESS_FORBIDDEN")
     assert guest.call("PUT", f"{CLIENT}/profile/{quote(guest.user_id)}/displayname", {"displayname": "Visitor"}).status == 200
+    refused(guest.call("PUT", f"{CLIENT}/profile/{quote(guest.user_id)}/avatar_url", {"avatar_url": "mxc://a/b"}), 403, "M_GUEST_ACCESS_FORBIDDEN")
     alice.put_state(room, "m.room.guest_access", {"guest_access": "forbidden"})
     assert membership(alice, room, guest) == "leave" and membership(alice, room, bob) == "join"
 
