@@ -119,6 +119,57 @@ def test_equal_operations_leave_equal_rows(mixed):
     assert not different, json.dumps(different)
 
 
+# ---- one kind after the other ----
+
+
+def view(users):
+    """What clients see of their keys and messages; asks for nothing that would change them."""
+    alice, bob, two = users
+    asked = (alice, bob)
+    found = {"query": [query(u, *asked) for u in users], "backup": alice.ok("GET", f"{BACKUP}/keys?version=2"),
+             "version": alice.ok("GET", f"{BACKUP}/version"), "devices": [u.ok("GET", f"{CLIENT}/devices") for u in asked]}
+    for device in found["devices"][0]["devices"] + found["devices"][1]["devices"]:
+        del device["last_seen_ts"], device["last_seen_ip"]
+    for list_ in found["devices"]:
+        list_["devices"].sort(key=lambda d: d["device_id"])
+    for name in ("to_device", "device_one_time_keys_count", "device_unused_fallback_key_types"):
+        found[name] = [u.sync().get(name) for u in users]
+    return found
+
+
+@pytest.mark.parametrize("first", ["synapse", "ganglion"])
+def test_keys_and_messages_outlive_a_change_of_server(mixed, first):
+    """What one kind wrote the other one reads, and goes on with: tokens, one-time keys, versions, proofs."""
+    deployment = mixed(f"keys_after_{first}", python={"main"} if first == "synapse" else set(), monolith=True,
+                       extra_config={"caches": {"sync_response_cache_duration": 0}})  # what was asked once is asked again
+    deployment.start()
+    server = Server(deployment)
+    live(server)
+    alice, bob, two = users = [server.login("alice", device_id="ALICEDEV"), server.login("bob", device_id="BOBDEV"),
+                               server.login("bob", device_id="BOBTWO")]
+    for n in range(3):
+        alice.ok("PUT", f"{CLIENT}/sendToDevice/m.x/later{n}", {"messages": {two.user_id: {"BOBTWO": {"later": n}}}})
+    before, token = view(users), two.sync()["next_batch"]
+    assert [e["content"] for e in before["to_device"][2]["events"]][-3:] == [{"later": n} for n in range(3)]
+    deployment.stop()
+    deployment.python = set() if first == "synapse" else {"main"}
+    deployment.start()
+    assert view(users) == before
+    assert "to_device" not in two.sync(token)  # acknowledged by the other kind's token
+    assert list(claim(alice, bob)) != list(claim(alice, bob))
+    assert alice.ok("POST", f"{BACKUP}/version", {"algorithm": "x", "auth_data": {}}) == {"version": "3"}
+    fresh = CrossSigning(alice)
+    asked = alice.call("POST", f"{KEYS}/device_signing/upload", fresh.keys())
+    assert asked.status == 401 and asked.json["flows"]
+    auth = {"type": "m.login.password", "session": asked.json["session"], "password": "a good password",
+            "identifier": {"type": "m.id.user", "user": "alice"}}
+    alice.ok("POST", f"{KEYS}/device_signing/upload", {**fresh.keys(), "auth": auth})
+    assert query(bob, alice)["master_keys"][alice.user_id] == fresh.keys()["master_key"]
+    since = bob.sync()["next_batch"]
+    alice.ok("PUT", f"{CLIENT}/devices/ALICEDEV", {"display_name": "renamed"})
+    assert bob.sync(since, timeout=10000)["device_lists"]["changed"] == [alice.user_id]
+
+
 # ---- both kinds at once ----
 
 LAYOUTS = {
