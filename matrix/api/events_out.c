@@ -75,7 +75,7 @@ int mx_api_write_state(struct gg_request *rq, struct gg_buf *buf, const struct m
 {
     struct mx_client_format format = mx_api_format(rq);
     struct mx_show show;
-    int rc = mx_show_read_state(mx_server_of_request(rq), events, n, gg_request_arena(rq), &show, err);
+    int rc = mx_show_read(mx_server_of_request(rq), events, n, gg_request_arena(rq), &show, err);
     if (rc == 0)
         write_shown(buf, &show, true, &format);
     return rc;

@@ -15,7 +15,7 @@ struct mx_client_format mx_api_format(struct gg_request *rq);
  * relates to each event are told with it; NULL: not told (state). */
 GG_YIELDS GG_CHECKED int mx_api_write_events(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events,
                                              size_t n, const struct mx_access *access, struct gg_error *err);
-/* Appends a list of state events as /state and /members show them: without what they replaced. */
+/* Appends a list of state events as /state and /members show them: without what relates to them. */
 GG_YIELDS GG_CHECKED int mx_api_write_state(struct gg_request *rq, struct gg_buf *buf, const struct mx_event *const *events, size_t n,
                                             struct gg_error *err);
 /* One event by itself; `format=event` of a state event has never had the old copies. */

@@ -22,8 +22,8 @@ static struct gg_str named_in(const struct mx_event *e, const char *key, struct 
     return mx_json_string(mx_json_get(e->unsigned_, key), arena);
 }
 
-static int read_beside(struct mx_server *server, const struct mx_event *const *events, size_t n, bool replaced, struct gg_arena *arena,
-                       struct mx_show *out, struct gg_error *err)
+int mx_show_read(struct mx_server *server, const struct mx_event *const *events, size_t n, struct gg_arena *arena,
+                 struct mx_show *out, struct gg_error *err)
 {
     *out = (struct mx_show){.events = events, .n = n};
     out->replaced = GG_NEW_ARRAY(arena, const struct mx_event *, n + 1);
@@ -33,7 +33,7 @@ static int read_beside(struct mx_server *server, const struct mx_event *const *e
     for (size_t i = 0; i < n; i++) {
         if (events[i] == NULL)
             continue;
-        if (replaced && mx_event_is_state(events[i]) && !events[i]->meta.redacted)
+        if (mx_event_is_state(events[i]) && !events[i]->meta.redacted)
             want(&w, named_in(events[i], "replaces_state", arena), &out->replaced[i]);
         if (events[i]->meta.redacted)
             want(&w, named_in(events[i], "redacted_by", arena), &out->redactions[i]);
@@ -45,18 +45,6 @@ static int read_beside(struct mx_server *server, const struct mx_event *const *e
     for (size_t i = 0; rc == 0 && i < w.n; i++)
         *w.slots[i] = found[i];
     return rc;
-}
-
-int mx_show_read(struct mx_server *server, const struct mx_event *const *events, size_t n, struct gg_arena *arena,
-                 struct mx_show *out, struct gg_error *err)
-{
-    return read_beside(server, events, n, true, arena, out, err);
-}
-
-int mx_show_read_state(struct mx_server *server, const struct mx_event *const *events, size_t n, struct gg_arena *arena,
-                       struct mx_show *out, struct gg_error *err)
-{
-    return read_beside(server, events, n, false, arena, out, err);
 }
 
 /* ---- what the reader was ---- */

@@ -17,10 +17,6 @@ struct mx_show {
 GG_YIELDS GG_CHECKED int mx_show_read(struct mx_server *server, const struct mx_event *const *events, size_t n,
                                       struct gg_arena *arena, struct mx_show *out, struct gg_error *err);
 
-/* The same without the replaced events, for state of which there is much: /members, /state. */
-GG_YIELDS GG_CHECKED int mx_show_read_state(struct mx_server *server, const struct mx_event *const *events, size_t n,
-                                            struct gg_arena *arena, struct mx_show *out, struct gg_error *err);
-
 /* Events [first, first + n) of a show lie in this room; `membership` holds since the stream ordering `since`. */
 struct mx_show_room {
     struct gg_str room_id, membership;
