@@ -17,12 +17,15 @@ gg_handler_fn mx_admin_api_put_user;
 /* admin_user_change.c */
 gg_handler_fn mx_admin_api_get_admin, mx_admin_api_put_admin, mx_admin_api_shadow_ban, mx_admin_api_shadow_unban,
     mx_admin_api_suspend, mx_admin_api_get_rate, mx_admin_api_set_rate, mx_admin_api_delete_rate, mx_admin_api_login_as,
-    mx_admin_api_get_features, mx_admin_api_put_features;
+    mx_admin_api_get_features, mx_admin_api_put_features, mx_admin_api_allow_new_keys;
 /* admin_user_end.c */
 gg_handler_fn mx_admin_api_reset_password, mx_admin_api_deactivate;
 /* admin_devices.c */
 gg_handler_fn mx_admin_api_devices, mx_admin_api_add_device, mx_admin_api_device, mx_admin_api_put_device,
     mx_admin_api_delete_device, mx_admin_api_delete_devices;
+/* admin_federation.c */
+gg_handler_fn mx_admin_api_destinations, mx_admin_api_destination, mx_admin_api_destination_rooms,
+    mx_admin_api_reset_destination;
 /* admin_tokens.c */
 gg_handler_fn mx_admin_api_tokens, mx_admin_api_new_token, mx_admin_api_token, mx_admin_api_put_token,
     mx_admin_api_delete_token;

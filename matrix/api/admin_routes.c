@@ -59,6 +59,13 @@ const struct gg_route mx_routes_admin[] = {
      .handler = mx_admin_api_whois, .resource = "client", .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE,
      .writer = GG_WRITER_MAIN, .doc = "connections of a user"},
 
+    WRITE("POST", USER "/_allow_cross_signing_replacement_without_uia", mx_admin_api_allow_new_keys, "new cross-signing keys without a password"),
+
+    READ(V1 "/federation/destinations", mx_admin_api_destinations, "servers that we talk to"),
+    READ(V1 "/federation/destinations/{destination}", mx_admin_api_destination, "a server that we talk to"),
+    READ(V1 "/federation/destinations/{destination}/rooms", mx_admin_api_destination_rooms, "rooms shared with a server"),
+    WRITE("POST", V1 "/federation/destinations/{destination}/reset_connection", mx_admin_api_reset_destination, "try a server again"),
+
     READ(V1 "/registration_tokens", mx_admin_api_tokens, "registration tokens"),
     WRITE("POST", V1 "/registration_tokens/new", mx_admin_api_new_token, "make a registration token"),
     READ(V1 "/registration_tokens/{token}", mx_admin_api_token, "a registration token"),
@@ -72,6 +79,7 @@ const struct gg_route mx_routes_admin[] = {
     READ(ROOM "/messages", mx_api_messages, "pages of a room's history"),
     READ(ROOM "/context/{event_id}", mx_api_context, "an event and what is around it"),
     READ(ROOM "/timestamp_to_event", mx_api_timestamp_to_event, "the event next to a moment"),
+    READ(ROOM "/hierarchy", mx_api_hierarchy, "the rooms of a space"),
     READ(ROOM "/block", mx_admin_api_room_block, "is a room blocked?"),
     WRITE("PUT", ROOM "/block", mx_admin_api_put_room_block, "block or unblock a room"),
     READ(ROOM "/forward_extremities", mx_admin_api_extremities, "ends of a room's graph"),

@@ -196,3 +196,15 @@ int mx_admin_api_put_features(void *self, struct gg_request *rq, struct gg_error
             status = mx_admin_user_set_feature(mx_server_of_request(rq), user_id, gg_str(name), json_is_true(value), err);
     return status ? status : gg_reply_empty_object(rq);
 }
+
+/* ---- cross-signing keys ---- */
+
+int mx_admin_api_allow_new_keys(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    int64_t until;
+    int status = mx_admin_user_allow_new_keys(mx_server_of_request(rq), gg_str(gg_request_param(rq, "user_id")), &until, err);
+    if (!status && !until)
+        status = gg_refuse(err, 404, "M_NOT_FOUND", "User has no master cross-signing key");
+    return status ? status
+                  : gg_reply_json(rq, 200, json_pack("{sI}", "updatable_without_uia_before_ms", (json_int_t)until));
+}

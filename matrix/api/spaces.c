@@ -28,7 +28,8 @@ static int read_count(struct gg_request *rq, const char *key, int64_t fallback, 
 int mx_api_hierarchy(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_hierarchy_query q = {.room_id = mx_api_param(rq, "room_id"), .user_id = gg_str(mx_requester_of(rq)->user_id),
-                                   .from = gg_str(gg_request_query(rq, "from"))};
+                                   .from = gg_str(gg_request_query(rq, "from")),
+                                   .admin = gg_request_route(rq)->auth == GG_AUTH_ADMIN};
     int rc = gg_request_query_bool(rq, "suggested_only", false, &q.suggested_only, err);
     if (rc == 0)
         rc = read_count(rq, "limit", MX_HIERARCHY_MAX, &q.limit, err);

@@ -148,6 +148,14 @@ static int write_room(struct walk *w, const struct mx_summary *summary, int64_t 
     return 0;
 }
 
+static int find_room(struct walk *w, struct gg_str room_id, struct mx_summary *summary, bool *found, struct gg_error *err)
+{
+    int rc = mx_summary_find(w->server, w->query->user_id, room_id, w->arena, summary, found, err);
+    if (rc == 0 && w->query->admin)
+        *found = summary->head != NULL && mx_state_count(summary->head->state) > 0;
+    return rc;
+}
+
 static int visit(struct walk *w, struct stop stop, struct gg_error *err)
 {
     struct mx_summary summary;
@@ -155,7 +163,7 @@ static int visit(struct walk *w, struct stop stop, struct gg_error *err)
     if (gg_map_has(w->seen, stop.room_id))
         return 0;
     gg_map_put(w->seen, stop.room_id, NULL);
-    int rc = mx_summary_find(w->server, w->query->user_id, stop.room_id, w->arena, &summary, &found, err);
+    int rc = find_room(w, stop.room_id, &summary, &found, err);
     return rc == 0 && found ? write_room(w, &summary, stop.depth, err) : rc;
 }
 
@@ -165,7 +173,7 @@ static int begin(struct walk *w, struct gg_error *err)
     bool found;
     if (w->query->from.s != NULL)
         return resume(w, err);
-    int rc = mx_summary_find(w->server, w->query->user_id, w->query->room_id, w->arena, &summary, &found, err);
+    int rc = find_room(w, w->query->room_id, &summary, &found, err);
     if (rc == 0 && !found)
         rc = gg_refuse(err, 403, "M_FORBIDDEN", "User %.*s not in room %.*s, and room previews are disabled",
                        GG_FMT(w->query->user_id), GG_FMT(w->query->room_id));

@@ -13,6 +13,7 @@ struct mx_hierarchy_query {
     int64_t limit;           /* rooms of the page */
     int64_t max_depth;       /* -1: all the way down */
     bool suggested_only;
+    bool admin;              /* a server administrator asks: every room that is known here */
 };
 /* Appends the answer. Depth first, children in the space's order, each room once. 403 where the user may not know the first
  * room; 400 M_INVALID_PARAM for a token that is unknown, expired or of another question. */

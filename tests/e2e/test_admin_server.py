@@ -116,3 +116,36 @@ def test_what_synapse_left_to_do(server, boss):
     assert boss.ok("POST", f"{V1}/background_updates/enabled", {"enabled": True}) == {"enabled": True}
     refused(boss.call("POST", f"{V1}/background_updates/enabled", {"enabled": 1}), 400)
     assert act(boss, boss.create_room(), "leave").status == 200
+
+
+def test_other_servers(server, boss):
+    tag = f"far{next(_names)}"
+    for i in range(3):
+        server.sql(f"INSERT INTO destinations (destination, retry_last_ts, retry_interval, failure_ts) VALUES ('{tag}{i}.example', {i}, {10 - i}, 5)")
+    where = f"{V1}/federation/destinations"
+    names = lambda **query: [d["destination"][-9] for d in boss.ok("GET", where, destination=tag, **query)["destinations"]]  # noqa: E731
+    assert names() == ["0", "1", "2"] and names(dir="b") == ["2", "1", "0"]
+    assert names(order_by="retry_last_ts", dir="b") == ["2", "1", "0"] and names(order_by="retry_interval") == ["2", "1", "0"]
+    page = boss.ok("GET", where, destination=tag, limit=2)
+    assert page["total"] == 3 and page["next_token"] == "2"
+    refused(boss.call("GET", where, order_by="x"), 400, "M_INVALID_PARAM")
+    one = path(V1, "federation", "destinations", f"{tag}2.example")
+    assert boss.ok("GET", one) == {"destination": f"{tag}2.example", "retry_last_ts": 2, "retry_interval": 8, "failure_ts": 5,
+                                   "last_successful_stream_ordering": None}
+    assert boss.ok("GET", f"{one}/rooms") == {"rooms": [], "total": 0}
+    boss.ok("POST", f"{one}/reset_connection", {})
+    assert boss.ok("GET", one)["retry_last_ts"] == 0
+    refused(boss.call("POST", f"{one}/reset_connection", {}), 400)
+    for suffix in ("", "/rooms"):
+        refused(boss.call("GET", path(V1, "federation", "destinations", "unknown") + suffix), 404, "M_NOT_FOUND")
+    refused(boss.call("POST", path(V1, "federation", "destinations", "unknown", "reset_connection"), {}), 404, "M_NOT_FOUND")
+
+
+def test_spaces_and_keys(server, boss):
+    alice = server.register()
+    space, room = alice.create_room(creation_content={"type": "m.space"}), alice.create_room(name="inside")
+    alice.put_state(space, "m.space.child", {"via": [server.name]}, room)
+    rooms = boss.ok("GET", path(V1, "rooms", space, "hierarchy"))["rooms"]
+    assert [r["room_id"] for r in rooms] == [space, room]
+    refused(boss.call("GET", f"/_matrix/client/v1/rooms/{space}/hierarchy"), 403, "M_FORBIDDEN")  # as a client, nothing
+    refused(boss.call("POST", path(V1, "users", alice.user_id, "_allow_cross_signing_replacement_without_uia"), {}), 404, "M_NOT_FOUND")

@@ -29,7 +29,11 @@ def questions(alice, bob, room, event):
             f"{V1}/experimental_features/{quote(bob.user_id)}", f"{V1}/background_updates/enabled", f"{V1}/fetch_event/{quote(event)}",
             f"{V1}/rooms/{quote('!none:' + alice.server.name)}", f"{V2}/users/nonsense", f"{V2}/users?order_by=x", f"{V1}/rooms?search_term=",
             f"{V1}/event_reports/x", f"{V1}/event_reports/99", f"{V1}/purge_history_status/x", path(V2, "rooms", "delete_status", "x"),
-            f"{V1}/users/{quote(bob.user_id)}/accountdata"]
+            f"{V1}/users/{quote(bob.user_id)}/accountdata", f"{V1}/federation/destinations", f"{V1}/federation/destinations/far.example",
+            f"{V1}/federation/destinations/far.example/rooms", f"{V1}/federation/destinations/none", f"{place}/hierarchy", f"{V1}/user_reports",
+            f"{V1}/event_reports/1", f"{V1}/scheduled_tasks?resource_id={quote(room)}", f"{place}/timestamp_to_event?ts=0&dir=f",
+            path(V1, "username_available") + "?username=bob", path(V1, "username_available") + "?username=free", f"{V1}/statistics/users/media",
+            f"{V1}/threepid/email/users/b@example.org", f"{V1}/auth_providers/p/users/x", f"{V1}/auth_providers/p/users/none", path(V1, "whois", bob.user_id)]
 
 
 def ask_all(boss, asked):
@@ -53,9 +57,11 @@ def test_answers_are_the_same(mixed):
     bob.ok("POST", room_path(room, "report", events[0]), {"reason": "rude", "score": -1})
     boss.ok("POST", f"{V1}/registration_tokens/new", {"token": "interop", "uses_allowed": 2})
     boss.ok("POST", path(V1, "users", bob.user_id, "override_ratelimit"), {"messages_per_second": 3, "burst_count": 4})
+    server.sql("INSERT INTO destinations (destination, retry_last_ts, retry_interval, failure_ts) VALUES ('far.example', 1, 2, 3)")
     boss.ok("PUT", path(V2, "users", bob.user_id), {"external_ids": [{"auth_provider": "p", "external_id": "x"}],
                                                       "threepids": [{"medium": "email", "address": "b@example.org"}]})
     wait_until("statistics", lambda: boss.ok("GET", path(V1, "rooms", room))["joined_members"] == 2)
+    wait_until("last seen", lambda: server.sql(f"SELECT 1 FROM user_ips WHERE user_id = '{bob.user_id}'"))
     asked = questions(alice, bob, room, events[5])
     ours = ask_all(boss, asked)
     purge_id = boss.ok("POST", path(V1, "purge_history", room, events[3]), {"delete_local_events": True})["purge_id"]

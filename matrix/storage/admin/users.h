@@ -49,6 +49,10 @@ GG_YIELDS GG_CHECKED int mx_admin_user_set_external_ids(struct mx_server *server
                                                         const struct gg_str *providers, const struct gg_str *ids, size_t n,
                                                         struct gg_error *err);
 
+/* For ten minutes the user may replace their master key without authenticating; *until_out: ms, 0: they have none. */
+GG_YIELDS GG_CHECKED int mx_admin_user_allow_new_keys(struct mx_server *server, struct gg_str user_id, int64_t *until_out,
+                                                      struct gg_error *err);
+
 /* ---- passwords and accounts brought back (users_end.c) ---- */
 
 /* *n_out 0: no such user. */

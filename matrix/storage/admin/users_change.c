@@ -191,3 +191,18 @@ int mx_admin_user_set_external_ids(struct mx_server *server, struct gg_str user_
     gg_arena_free(p.arena);
     return status;
 }
+
+int mx_admin_user_allow_new_keys(struct mx_server *server, struct gg_str user_id, int64_t *until_out, struct gg_error *err)
+{
+    enum { PERIOD_MS = 600000 };
+    static const struct gg_stmt stmt = {
+        "UPDATE e2e_cross_signing_keys SET updatable_without_uia_before_ms = $2::bigint WHERE stream_id = (SELECT stream_id FROM "
+        "e2e_cross_signing_keys WHERE user_id = $1 AND keytype = 'master' ORDER BY stream_id DESC LIMIT 1)",
+        0};
+    int64_t n;
+    *until_out = gg_wall_ms() + PERIOD_MS;
+    int status = mx_admin_do(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_i64(*until_out)), &n, err);
+    if (!status && !n)
+        *until_out = 0;
+    return status;
+}
