@@ -144,7 +144,7 @@ static int change(struct gg_request *rq, enum mx_profile_field field, struct gg_
                   struct gg_error *err)
 {
     const char *asked = gg_request_query(rq, "propagate");
-    bool propagate = !asked || strcmp(asked, "false") != 0;
+    bool propagate = (!asked || strcmp(asked, "false") != 0) && !mx_requester_of(rq)->shadow_banned;
     int status = mx_profile_set(mx_server_of_request(rq), gg_str(gg_request_param(rq, "user_id")), field, key, value,
                                 propagate, err);
     return status ? status : gg_reply_empty_object(rq);

@@ -260,7 +260,8 @@ static int put_typing(void *self, struct gg_request *rq, struct gg_error *err)
     if (!json_is_boolean(types))
         return gg_refuse(err, 400, types == NULL ? "M_MISSING_PARAM" : "M_BAD_JSON", "typing must be true or false");
     int64_t ms = json_is_integer(timeout) ? json_integer_value(timeout) : 30000;
-    mx_typing_set(server, mx_api_param(rq, "room_id"), mx_api_param(rq, "user_id"), json_is_true(types), ms < 0 ? 0 : ms > 120000 ? 120000 : ms);
+    if (!mx_requester_of(rq)->shadow_banned) /* they are told that it was heard */
+        mx_typing_set(server, mx_api_param(rq, "room_id"), mx_api_param(rq, "user_id"), json_is_true(types), ms < 0 ? 0 : ms > 120000 ? 120000 : ms);
     mx_presence_bump_requester(server, mx_requester_of(rq));
     return gg_reply_empty_object(rq);
 }

@@ -2,6 +2,7 @@
  *
  * All events are built and authorised in memory first, so a refused request leaves nothing behind; then they are
  * written as one run. */
+#include "rooms/standing.h"
 #include "rooms/create_plan.h"
 
 #include "directory/rules.h"
@@ -69,7 +70,9 @@ int mx_room_create(struct mx_server *server, const struct mx_requester *requeste
     struct mx_chain *chain = GG_NEW(arena, struct mx_chain);
     struct mx_room_plan p;
     bool taken;
-    int rc, tries = 0;
+    int rc = mx_standing_create(requester, err), tries = 0;
+    if (rc != 0)
+        return rc;
     do {
         taken = false;
         *chain = (struct mx_chain){.server = server, .requester = requester, .arena = arena};

@@ -76,6 +76,8 @@ static int read_invites(struct mx_room_plan *p, struct gg_error *err)
         if (!mx_is_mine(p->chain->server, user))
             return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: %.*s cannot be invited", GG_FMT(user));
     }
+    if (p->chain->requester->shadow_banned)
+        p->invites = NULL; /* nobody hears of them, and they do not know */
     return 0;
 }
 

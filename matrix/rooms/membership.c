@@ -1,4 +1,5 @@
 /* matrix/rooms/membership.c: join, invite, leave, kick, ban, unban and knock, each one member event. */
+#include "rooms/standing.h"
 #include "rooms/membership.h"
 
 #include "rooms/blocked.h"
@@ -244,7 +245,11 @@ int mx_room_membership(struct mx_server *server, const struct mx_requester *requ
         return gg_refuse(err, 400, "M_INVALID_PARAM", "%.*s is no user id", GG_FMT(change->target));
     if (!mx_is_mine(server, change->target) && gg_str_is(change->membership, "invite"))
         return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: users of other servers cannot be invited");
-    int rc = check_inviting(server, requester, change, err);
+    int rc = mx_standing_change(requester, change, err);
+    if (rc == 0)
+        rc = check_inviting(server, requester, change, err);
+    if (rc == 0 && requester->shadow_banned && gg_str_is(change->membership, "invite"))
+        return mx_standing_pretend(arena, event_id_out, err);
     struct mx_room_lock *lock;
     if (rc == 0 && !listed("leave|ban", change->membership))
         rc = mx_room_not_blocked(server, change->room_id, err);

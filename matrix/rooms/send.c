@@ -5,6 +5,7 @@
 #include "rooms/chain.h"
 #include "rooms/checks.h"
 #include "rooms/guests.h"
+#include "rooms/standing.h"
 
 #include <ganglion/buf.h>
 
@@ -191,6 +192,12 @@ static int send_message(struct mx_server *server, struct mx_room_send *send, str
 int mx_room_send(struct mx_server *server, const struct mx_requester *requester, const struct mx_new_event *event,
                  struct gg_arena *arena, struct gg_str *event_id_out, int64_t *stream_out, struct gg_error *err)
 {
+    int standing = mx_standing_send(server, requester, event, arena, err);
+    if (standing != 0 || requester->shadow_banned) {
+        if (stream_out != NULL)
+            *stream_out = 0;
+        return standing != 0 ? standing : mx_standing_pretend(arena, event_id_out, err);
+    }
     if (goes_with_others(server, event)) {
         struct mx_room_send send = {.requester = requester, .event = event, .arena = arena};
         int rc = send_message(server, &send, err);

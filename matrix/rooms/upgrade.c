@@ -7,6 +7,7 @@
 #include "directory/published.h"
 #include "rooms/create_plan.h"
 #include "rooms/inherit.h"
+#include "rooms/standing.h"
 #include "rooms/upgrade_levels.h"
 #include "storage/directory.h"
 
@@ -371,7 +372,14 @@ int mx_room_upgrade(struct mx_server *server, const struct mx_requester *request
     struct upgrade u = {.server = server, .requester = requester, .asked = upgrade, .arena = arena,
                         .old = GG_NEW(arena, struct mx_chain), .initial_state = mx_json_array(arena)};
     struct mx_room_lock *lock;
-    int rc = mx_room_lock(server, upgrade->room_id, &lock, err);
+    int rc = mx_standing_create(requester, err);
+    if (rc == 0 && requester->shadow_banned) {
+        rc = mx_standing_pretend(arena, new_room_out, err);
+        *new_room_out = gg_str(gg_arena_printf(arena, "!%.*s:%s", 18, rc == 0 ? new_room_out->s + 1 : "", server->name));
+        return rc;
+    }
+    if (rc == 0)
+        rc = mx_room_lock(server, upgrade->room_id, &lock, err);
     if (rc != 0)
         return rc;
     gg_shield_begin(); /* two rooms change: not one without the other */

@@ -53,19 +53,54 @@ def test_a_locked_account(server, boss):
 
 
 def test_a_suspended_account(server, boss):
-    user = server.register()
-    room = user.create_room()
+    user, other = server.register(), server.register()
+    room, open_room, asked = user.create_room(preset="public_chat"), other.create_room(preset="public_chat"), other.create_room()
+    other.join(room)
+    other.invite(asked, user)
+    own, foreign = user.send(room, "own"), other.send(room, "foreign")
     boss.ok("PUT", path(V1, "suspend", user.user_id), {"suspend": True})
     name = f"{CLIENT}/profile/{quote(user.user_id)}/displayname"
     for base in processes(server):
         within(5, lambda: user.call("PUT", name, {"displayname": "x"}, base=base).status == 403)
         refused(user.call("PUT", name, {"displayname": "x"}, base=base), 403, "M_USER_SUSPENDED")
         user.ok("GET", CLIENT + "/account/whoami", base=base)
-    refused(user.call("PUT", f"{CLIENT}/rooms/{quote(room)}/send/m.room.message/t1", {"msgtype": "m.text", "body": "x"}), 403,
-            "M_USER_SUSPENDED")
-    user.ok("POST", f"{CLIENT}/rooms/{quote(room)}/leave", {})
+    there = f"{CLIENT}/rooms/{quote(room)}"
+    for method, what, body in (("PUT", there + "/send/m.room.message/t1", {"msgtype": "m.text", "body": "x"}),
+                               ("PUT", there + "/state/m.room.topic/", {"topic": "x"}), ("POST", there + "/invite", {"user_id": other.user_id}),
+                               ("PUT", f"{there}/redact/{quote(foreign)}/r1", {}), ("POST", there + "/ban", {"user_id": other.user_id}),
+                               ("POST", f"{CLIENT}/join/{quote(open_room)}", {}), ("POST", f"{CLIENT}/join/{quote(asked)}", {}),
+                               ("POST", CLIENT + "/createRoom", {}), ("POST", there + "/upgrade", {"new_version": "11"})):
+        refused(user.call(method, what, body), 403, "M_USER_SUSPENDED")
+    user.ok("PUT", f"{there}/redact/{quote(own)}/r2", {})
+    user.ok("PUT", f"{there}/typing/{quote(user.user_id)}", {"typing": True})
+    user.ok("POST", f"{CLIENT}/rooms/{quote(asked)}/leave", {})
+    user.ok("POST", there + "/leave", {})
     boss.ok("PUT", path(V1, "suspend", user.user_id), {"suspend": False})
     within(5, lambda: user.call("PUT", name, {"displayname": "x"}).status == 200)
+
+
+def test_a_shadow_banned_account(server, boss):
+    """Told that all went well; nobody else hears of it."""
+    user, other, third = server.register(), server.register(), server.register()
+    room = user.create_room(preset="public_chat")
+    other.join(room)
+    boss.ok("POST", path(V1, "users", user.user_id, "shadow_ban"), {})
+    base = server.worker_url("generic_worker1")
+
+    def unheard():
+        sent = user.send(room, "unheard", base=base)
+        assert sent.startswith("$")
+        return other.call("GET", f"{CLIENT}/rooms/{quote(room)}/event/{quote(sent)}").status == 404
+
+    within(20, unheard)  # from when the process has heard of it
+    heard = sum(e["content"].get("body") == "unheard" for e in other.messages(room)["chunk"])
+    user.send(room, "unheard", base=base)
+    user.ok("POST", f"{CLIENT}/rooms/{quote(room)}/invite", {"user_id": third.user_id}, base=base)
+    made = user.ok("POST", CLIENT + "/createRoom", {"invite": [third.user_id]}, base=base)["room_id"]
+    assert sum(e["content"].get("body") == "unheard" for e in other.messages(room)["chunk"]) == heard
+    answer = third.sync().get("rooms", {}).get("invite", {})
+    assert room not in answer and made not in answer
+    user.ok("GET", CLIENT + "/sync")
 
 
 def test_an_account_that_an_administrator_ends(server, boss):
