@@ -4,6 +4,7 @@
 #include <ganglion/matrix/store.h>
 
 #include "../parts.h"
+#include "../persist/writer.h"
 #include "heads.h"
 
 /* Rows: 's' current state, 'e' forward extremities, 'p' the position of the last change of state. */
@@ -122,6 +123,8 @@ int mx_heads_get(struct mx_server *server, struct gg_str room_id, struct gg_aren
                  struct gg_error *err)
 {
     struct mx_heads *heads = server->heads;
+    if (!mx_storable(room_id).s) /* contents of events name rooms by any text; what no row can hold is no room */
+        return gg_refuse(err, 404, "M_NOT_FOUND", "Unknown room");
     for (int tries = 0;;) {
         struct mx_held_head *held = mx_cache_get(heads->rooms, room_id);
         if (held) {

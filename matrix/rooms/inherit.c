@@ -1,6 +1,7 @@
 /* matrix/rooms/inherit.c: a user's own data about a room moves with them into the room that replaces it. */
 #include "rooms/inherit.h"
 
+#include "persist/writer.h"
 #include "push/change.h"
 #include "userdata/route.h"
 #include "userdata/tags.h"
@@ -14,7 +15,7 @@ struct gg_str mx_room_predecessor(const struct mx_event *create, struct gg_arena
     if (create == NULL)
         return (struct gg_str){0};
     struct gg_str id = mx_json_path(create->content, (const char *const[]){"predecessor", "room_id", NULL});
-    id = mx_json_string(id, arena);
+    id = mx_storable(mx_json_string(id, arena));
     return id.s != NULL ? gg_arena_str(arena, id) : id;
 }
 

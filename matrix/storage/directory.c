@@ -1,6 +1,8 @@
 /* matrix/storage/directory.c: rows about rooms that the creating process writes itself, and aliases. */
 #include "storage/directory.h"
 
+#include "persist/writer.h"
+
 #include <ganglion/matrix/cache.h>
 
 static const struct gg_stmt add_room = {
@@ -60,6 +62,9 @@ int mx_directory_find_alias(struct mx_server *server, struct gg_str alias, struc
                             struct gg_str *room_id_out, struct gg_error *err)
 {
     struct gg_rows *rows;
+    *room_id_out = (struct gg_str){0};
+    if (mx_storable(alias).s == NULL) /* no row holds it */
+        return 0;
     int rc = gg_db_read(server->db, &find_alias, GG_PARAMS(gg_p_str(alias)), arena, &rows, err);
     *room_id_out = rc == 0 && gg_rows_count(rows) > 0 ? gg_rows_str(rows, 0, 0) : (struct gg_str){0};
     return rc;

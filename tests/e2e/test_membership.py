@@ -179,3 +179,17 @@ def test_members_that_a_room_begins_with(server):
     assert membership(alice, room, carol) == "invite"
     refused(alice.call("POST", f"{CLIENT}/createRoom", {"initial_state": [member(bob, membership="join")]}), 403, "M_FORBIDDEN")
     assert act(alice, room, "unban", f"@never-there:{server.name}").status == 200
+
+
+def test_rooms_named_by_what_is_no_name(server):
+    """Contents of events may say anything."""
+    alice, bob = server.register(), server.register()
+    allow = [{"type": "m.room_membership", "room_id": "!a\0b:c"}, {"type": "m.room_membership", "room_id": "nothing"}, 5, {"type": 5}]
+    room = alice.create_room(initial_state=[{"type": "m.room.join_rules", "content": {"join_rule": "restricted", "allow": allow}}])
+    refused(act(bob, room, "join"), 403, "M_FORBIDDEN")
+    assert bob.call("GET", f"/_matrix/client/v1/room_summary/{quote(room)}").status == 404
+    assert bob.call("GET", f"/_matrix/client/v1/rooms/{quote(room)}/hierarchy").status == 403
+    new = alice.create_room(preset="public_chat", creation_content={"predecessor": {"room_id": "!q\0:x", "event_id": 5}})
+    bob.join(new)
+    for alias in ("#\0:" + server.name, "#\ud800:" + server.name):
+        assert alice.call("PUT", room_path(new, "state", "m.room.canonical_alias"), {"alias": alias}).status == 400

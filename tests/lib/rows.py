@@ -1,7 +1,8 @@
 """What a server leaves in the database of one room, without ids and times: equal operations must leave equal rows.
 
 Not compared, since Ganglion does not write it yet or writes it at other moments: event_push_actions and what counts
-unread events; room_stats_* and the user directory, which are made behind the scenes from the events; the room's name in
+unread events; the user directory, which is made behind the scenes from the events (so are room_stats_*: tests/interop/
+test_rooms_life.py waits for them and compares); the room's name in
 membership snapshots (Synapse takes that of the moment of the event, we that of the whole commit, which readers replace
 by the room's own while the user is joined); stream_ordering_to_exterm and cache invalidations, one for each commit."""
 
