@@ -74,6 +74,11 @@ struct mx_head *mx_head_ref(const struct mx_head *head)
     return &h->head;
 }
 
+int64_t mx_head_state_position(const struct mx_head *head)
+{
+    return mx_held_head(head)->state_position;
+}
+
 void mx_head_unref(const struct mx_head *head)
 {
     struct mx_held_head *h = (struct mx_held_head *)(uintptr_t)head;

@@ -11,6 +11,7 @@ struct mx_connection *mx_connection_new(int64_t last_used)
     c->arena = gg_arena_new();
     c->rooms = gg_map_new(NULL);
     c->configs = gg_map_new(NULL);
+    c->lazy = gg_map_new(NULL);
     c->last_used = last_used;
     return c;
 }
@@ -21,6 +22,7 @@ void mx_connection_unref(void *connection)
     if (--c->refs > 0)
         return;
     free(c->aligned);
+    gg_map_free(c->lazy);
     gg_map_free(c->configs);
     gg_map_free(c->rooms);
     gg_arena_free(c->arena);
@@ -36,7 +38,7 @@ const struct mx_connection *mx_connection_lend(struct mx_connection *c, struct g
 
 size_t mx_connection_bytes(const struct mx_connection *c)
 {
-    return sizeof(*c) + gg_arena_used(c->arena) + 64 * (gg_map_count(c->rooms) + gg_map_count(c->configs));
+    return sizeof(*c) + gg_arena_used(c->arena) + 100 * gg_map_count(c->lazy) + 64 * (gg_map_count(c->rooms) + gg_map_count(c->configs));
 }
 
 const struct mx_sliding_known *mx_connection_room(const struct mx_connection *connection, struct gg_str room_id)
@@ -112,6 +114,48 @@ const struct mx_room_config *mx_connection_config(struct mx_connection *c, const
     return copy;
 }
 
+/* ---- lazy members: those of a position stay as they are, so that what was read is remembered ---- */
+
+enum { MAX_LAZY = 2000 };
+
+static void lazy_key(struct gg_buf *key, const struct mx_sliding_member *member)
+{
+    gg_buf_str(key, member->room_id);
+    gg_buf_char(key, '\n');
+    gg_buf_str(key, member->user_id);
+}
+
+bool mx_connection_lazy_known(const struct mx_connection *connection, const struct mx_sliding_member *member, int64_t *seen)
+{
+    struct gg_buf key = GG_BUF_INIT;
+    lazy_key(&key, member);
+    int64_t value = (int64_t)(intptr_t)gg_map_get(connection->lazy, gg_buf_view(&key));
+    gg_buf_done(&key);
+    *seen = value - 2;
+    return value != 0;
+}
+
+void mx_connection_lazy_note(struct mx_connection *c, const struct mx_sliding_member *member, int64_t seen)
+{
+    struct gg_buf key = GG_BUF_INIT;
+    lazy_key(&key, member);
+    if (gg_map_count(c->lazy) < MAX_LAZY || gg_map_has(c->lazy, gg_buf_view(&key)))
+        gg_map_put(c->lazy, gg_buf_view(&key), (void *)(intptr_t)(seen + 2));
+    gg_buf_done(&key);
+}
+
+static void lazy_after(struct mx_connection *c, const struct mx_connection *before, const struct mx_connection_news *news)
+{
+    struct gg_str key;
+    void *value;
+    for (size_t i = 0; gg_map_next(before->lazy, &i, &key, &value);)
+        gg_map_put(c->lazy, key, value);
+    for (size_t i = 0; i < news->n_lazy; i++)
+        mx_connection_lazy_note(c, &news->lazy[i], gg_wall_ms());
+    for (size_t i = 0; i < news->n_stale; i++)
+        mx_connection_lazy_note(c, &news->stale[i], -1);
+}
+
 static void copy_in(struct mx_connection *c, const struct mx_sliding_known *from)
 {
     struct mx_sliding_known *known = mx_connection_put(c, from->room_id);
@@ -130,6 +174,7 @@ struct mx_connection *mx_connection_after(const struct mx_connection *before, co
         copy_in(c, known);
     for (size_t i = 0; i < news->n_rooms; i++)
         copy_in(c, news->rooms[i]);
+    lazy_after(c, before, news);
     c->last_config = NULL; /* may be gone by the next call */
     return c;
 }

@@ -64,9 +64,9 @@ GG_YIELDS GG_CHECKED int mx_connection_record(struct mx_server *server, const st
                                               const struct mx_connection_news *news, int64_t *position_out, struct gg_error *err);
 
 /* When each of these members was last needed lazily, at this position: seen[i] in ms, -1: was not sent. */
-GG_YIELDS GG_CHECKED int mx_connection_lazy_seen(struct mx_server *server, int64_t position,
-                                                 const struct mx_sliding_member *members, size_t n, struct gg_arena *arena,
-                                                 int64_t *seen, struct gg_error *err);
+GG_YIELDS GG_CHECKED int mx_connection_lazy_seen(struct mx_server *server, const struct mx_connection *connection,
+                                                 int64_t position, const struct mx_sliding_member *members, size_t n,
+                                                 struct gg_arena *arena, int64_t *seen, struct gg_error *err);
 /* The same member as lately as this need not be noted again. */
 enum { MX_SLIDING_LAZY_AGAIN_MS = 60 * 60 * 1000 };
 

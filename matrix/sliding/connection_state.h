@@ -10,11 +10,15 @@ struct mx_connection {
     struct gg_map *rooms;   /* room id -> struct mx_sliding_known */
     struct gg_map *configs; /* their text -> struct mx_room_config */
     int64_t last_used;
+    struct gg_map *lazy;    /* room and member -> when they were last needed lazily, plus 2: what was read of it so far */
     uint64_t aligned_id;    /* 0: to none yet */
     const struct mx_sliding_known **aligned;
     const struct mx_room_config *last_config, *last_copy; /* most rooms have the same: not compared as text each time */
 };
 
+/* What is known of a member: false if nothing is. seen as mx_connection_lazy_seen has it. */
+bool mx_connection_lazy_known(const struct mx_connection *connection, const struct mx_sliding_member *member, int64_t *seen);
+void mx_connection_lazy_note(struct mx_connection *connection, const struct mx_sliding_member *member, int64_t seen);
 struct mx_connection *mx_connection_new(int64_t last_used); /* empty, one reference, may be filled */
 void mx_connection_unref(void *connection);
 const struct mx_connection *mx_connection_lend(struct mx_connection *connection, struct gg_arena *arena);

@@ -392,8 +392,9 @@ static const struct gg_stmt select_members = {
     " (SELECT connection_key FROM sliding_sync_connection_positions WHERE connection_position = $1)"
     " WHERE m.connection_position IS NULL OR m.connection_position = $1", GG_LANE_POINT};
 
-int mx_connection_lazy_seen(struct mx_server *server, int64_t position, const struct mx_sliding_member *members, size_t n,
-                            struct gg_arena *arena, int64_t *seen, struct gg_error *err)
+/* Of those that are not known. A position that begins anew has none. */
+static int read_lazy(struct mx_server *server, int64_t position, const struct mx_sliding_member *members, size_t n,
+                     struct gg_arena *arena, int64_t *seen, struct gg_error *err)
 {
     struct gg_str *rooms, *users;
     struct gg_rows *rows;
@@ -406,6 +407,28 @@ int mx_connection_lazy_seen(struct mx_server *server, int64_t position, const st
                         arena, &rows, err);
     for (size_t i = 0; rc == 0 && i < gg_rows_count(rows); i++)
         seen[gg_rows_i64(rows, i, 0) - 1] = gg_rows_i64(rows, i, 1);
+    return rc;
+}
+
+int mx_connection_lazy_seen(struct mx_server *server, const struct mx_connection *connection, int64_t position,
+                            const struct mx_sliding_member *members, size_t n, struct gg_arena *arena, int64_t *seen,
+                            struct gg_error *err)
+{
+    struct mx_connection *c = (struct mx_connection *)(uintptr_t)connection; /* what is remembered of it stays the same */
+    struct mx_sliding_member *unknown = GG_NEW_ARRAY(arena, struct mx_sliding_member, n + 1);
+    size_t *places = GG_NEW_ARRAY(arena, size_t, n + 1), n_unknown = 0;
+    int64_t *found = GG_NEW_ARRAY(arena, int64_t, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        if (mx_connection_lazy_known(connection, &members[i], &seen[i]))
+            continue;
+        places[n_unknown] = i;
+        unknown[n_unknown++] = members[i];
+    }
+    int rc = read_lazy(server, position, unknown, n_unknown, arena, found, err);
+    for (size_t i = 0; rc == 0 && i < n_unknown; i++) {
+        seen[places[i]] = found[i];
+        mx_connection_lazy_note(c, &unknown[i], found[i]);
+    }
     return rc;
 }
 

@@ -61,6 +61,8 @@ int mx_sliding_changes(struct mx_sliding *s, struct gg_error *err)
         struct mx_sliding_room *r = s->rooms[i];
         if (!shows_state(r) || r->initial || !mx_sliding_moved(r->entry, r->from.min))
             continue;
+        if (!mx_sliding_left(r->entry) && mx_head_state_position(r->head) <= r->from.min)
+            continue;
         ids[n] = r->entry->room->room_id;
         after[n] = r->from.min;
         upto[n] = mx_sliding_left(r->entry) ? r->entry->room->stream_ordering : mx_position_max(&s->now.room.at);
@@ -330,7 +332,7 @@ int mx_sliding_state(struct mx_sliding *s, struct gg_error *err)
             look_for_room(s, &l, r, explicit);
     }
     l.seen = GG_NEW_ARRAY(s->arena, int64_t, l.n + 1);
-    int rc = mx_connection_lazy_seen(s->server, s->position, l.members, l.n, s->arena, l.seen, err);
+    int rc = mx_connection_lazy_seen(s->server, s->connection, s->position, l.members, l.n, s->arena, l.seen, err);
     for (size_t i = 0; rc == 0 && i < s->n_rooms; i++) {
         if (rc == 0)
             collect(s, s->rooms[i], &l, &at, &ids);

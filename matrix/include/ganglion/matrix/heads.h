@@ -23,6 +23,8 @@ struct mx_head {
 /* A head is an immutable snapshot; the arena keeps a reference to it (mx_head_ref / unref keep it longer). 404 M_NOT_FOUND for an unknown room. */
 GG_API GG_YIELDS GG_CHECKED int mx_heads_get(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena,
                                              const struct mx_head **out, struct gg_error *err);
+/* Events stream position of the last change of the current state. */
+GG_API int64_t mx_head_state_position(const struct mx_head *head);
 GG_API struct mx_head *mx_head_ref(const struct mx_head *head);
 GG_API void mx_head_unref(const struct mx_head *head); /* NULL is fine */
 /* The same with forward extremities, depth and state group known: what a new event is built on. Reads them (one
