@@ -3,6 +3,7 @@
 #define MX_FILTER_H
 
 #include <ganglion/matrix/event.h>
+#include <jansson.h>
 
 struct mx_filter_list {
     const struct gg_str *v; /* NULL: the filter does not say */
@@ -23,6 +24,8 @@ struct mx_filter {
 /* A filter that lets everything pass. */
 #define MX_FILTER_ALL {.limit = -1, .contains_url = -1}
 
+/* Is it a filter as clients define them (event_fields, presence, room, ...)? 400 M_BAD_JSON. */
+GG_CHECKED int mx_filter_check_shape(const json_t *filter, struct gg_error *err);
 /* json: an object, or s NULL for MX_FILTER_ALL. 400 M_BAD_JSON where a member has the wrong type. Lists live in the arena. */
 GG_CHECKED int mx_filter_parse(struct gg_str json, struct gg_arena *arena, struct mx_filter *out, struct gg_error *err);
 /* Do type, sender, room and url pass? */

@@ -18,8 +18,10 @@ static int load_filter(struct gg_request *rq, struct gg_str *json, struct gg_err
         return rc == GG_E_NOT_FOUND ? gg_refuse(err, 400, "M_INVALID_PARAM", "No such filter") : rc;
     }
     *json = gg_str(filter);
-    int rc = mx_json_check(*json, 100, err);
-    return rc == 0 ? 0 : gg_refuse(err, 400, "M_NOT_JSON", "Invalid filter JSON");
+    json_t *tree = mx_json_check(*json, 100, err) == 0 ? json_loadb(json->s, json->n, 0, NULL) : NULL;
+    int rc = tree != NULL ? mx_filter_check_shape(tree, err) : gg_refuse(err, 400, "M_NOT_JSON", "Invalid filter JSON");
+    json_decref(tree);
+    return rc;
 }
 
 static int read_parts(struct gg_str json, struct gg_arena *arena, struct mx_sync_query *q, struct gg_error *err)

@@ -18,7 +18,8 @@ static size_t timeline_limit(const struct mx_sync_query *q)
 static size_t rows_to_read(const struct mx_sync_query *q)
 {
     const struct mx_filter *f = &q->timeline;
-    bool filters = f->types.v || f->not_types.v || f->senders.v || f->not_senders.v || f->contains_url >= 0;
+    bool filters = f->types.v || f->not_types.v || f->senders.v || f->not_senders.v || f->contains_url >= 0 ||
+                   f->related_types.v || f->related_senders.v;
     size_t limit = timeline_limit(q), more = limit * 10;
     if (!filters || limit == 0)
         return limit + 1;
@@ -125,6 +126,8 @@ static int access_for(struct mx_sync *sync, struct mx_sync_room *r, struct mx_ac
 static void cut_timeline(struct mx_sync *sync, struct mx_sync_room *r, const bool *visible)
 {
     size_t limit = timeline_limit(sync->query), first = r->n_all, n = 0;
+    if (limit == 0 && sync->query->has_since && !r->full)
+        limit = 1; /* as Synapse does: a client that asks for no events still hears that there are some */
     for (size_t i = r->n_all; i-- > 0;) {
         if (r->all[i] == NULL || !visible[i])
             continue;
@@ -171,7 +174,9 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
     bool *visible = GG_NEW_ARRAY(sync->arena, bool, r->n_all + 1);
     for (size_t i = 0; i < r->n_all; i++)
         candidates[i] = shown(sync, r->all[i]) ? r->all[i] : NULL;
-    int rc = access_for(sync, r, &access, err);
+    int rc = mx_relations_filter(sync->server, &sync->query->timeline, candidates, r->n_all, sync->arena, err);
+    if (rc == 0)
+        rc = access_for(sync, r, &access, err);
     if (rc == 0 && access.out_of_band != NULL) {
         show_alone(sync, r, access.out_of_band);
         return 0;

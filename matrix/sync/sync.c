@@ -21,7 +21,7 @@ static bool wanted_left(const struct mx_sync *sync, const struct mx_user_room *r
     const struct mx_sync_query *q = sync->query;
     if (q->has_since && happened_since(sync, room->stream_ordering))
         return true; /* that the room was left is told even if it has been forgotten since */
-    if (room->forgotten || (q->has_since && !q->full_state))
+    if (room->forgotten || q->has_since) /* full_state is about rooms that they are in */
         return false;
     /* Without a token rooms that they left themselves are shown only to those who ask. */
     return q->include_leave || (!q->has_since && !gg_str_is(room->sender, q->requester->user_id));
@@ -127,7 +127,9 @@ static int choose_rooms(struct mx_sync *sync, struct gg_error *err)
 /* ---- rooms that were joined since: the client knows nothing of them, however much it has seen of others ---- */
 
 static const struct gg_stmt membership_before = {
-    "SELECT r.i, m.membership FROM unnest($2::text[]) WITH ORDINALITY AS r (room_id, i) CROSS JOIN LATERAL ("
+    "SELECT r.i, m.membership = 'join', EXISTS (SELECT 1 FROM room_memberships AS l WHERE l.user_id = $1 AND l.room_id = r.room_id"
+    " AND l.event_stream_ordering > $3 AND l.event_stream_ordering <= $4 AND l.membership <> 'join')"
+    " FROM unnest($2::text[]) WITH ORDINALITY AS r (room_id, i) CROSS JOIN LATERAL ("
     " SELECT membership FROM room_memberships WHERE user_id = $1 AND room_id = r.room_id AND event_stream_ordering <= $3"
     " ORDER BY event_stream_ordering DESC LIMIT 1) m", GG_LANE_POINT};
 
@@ -151,13 +153,17 @@ static int find_newly_joined(struct mx_sync *sync, struct gg_error *err)
     if (n == 0)
         return 0;
     int rc = gg_db_read(sync->server->db, &membership_before,
-                        GG_PARAMS(gg_p_text(sync->query->requester->user_id), gg_p_texts(ids, n), gg_p_i64(sync->query->since.room.at.min)),
+                        GG_PARAMS(gg_p_text(sync->query->requester->user_id), gg_p_texts(ids, n), gg_p_i64(sync->query->since.room.at.min),
+                                  gg_p_i64(mx_position_max(&sync->now.room.at))),
                         sync->arena, &rows, err);
     if (rc != 0)
         return rc;
     bool *was_in = GG_NEW_ARRAY(sync->arena, bool, n + 1);
-    for (size_t i = 0; i < gg_rows_count(rows); i++)
-        was_in[gg_rows_i64(rows, i, 0) - 1] = gg_str_is(gg_rows_str(rows, i, 1), "join");
+    for (size_t i = 0; i < gg_rows_count(rows); i++) {
+        size_t k = (size_t)gg_rows_i64(rows, i, 0) - 1;
+        /* Who left and came back begins anew: what happened meanwhile was not for them. */
+        was_in[k] = gg_rows_bool(rows, i, 1) && !(new[k]->kind == MX_SYNC_JOIN && gg_rows_bool(rows, i, 2));
+    }
     for (size_t i = 0; i < n; i++) {
         new[i]->newly_left = was_in[i] && new[i]->kind == MX_SYNC_LEAVE;
         if (was_in[i])
@@ -190,6 +196,22 @@ static void give_room_data(struct mx_sync *sync)
     }
 }
 
+/* What is not an event has no sender: a filter that names senders wants none of it. What no filter lets through must not
+ * wake a client, or it would come again and again. */
+static bool wants(const struct mx_filter *filter, struct gg_str type, struct gg_str room_id)
+{
+    return filter->senders.v == NULL && mx_filter_type(filter, type) && (room_id.s == NULL || mx_filter_room(filter, room_id));
+}
+
+static size_t keep_wanted(struct mx_data_row *rows, size_t n, const struct mx_filter *filter)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++)
+        if (wants(filter, rows[i].type, (struct gg_str){0}))
+            rows[kept++] = rows[i];
+    return kept;
+}
+
 /* Before the rooms are chosen: a room may have nothing new but its data. */
 static int read_account_data(struct mx_sync *sync, struct gg_error *err)
 {
@@ -208,7 +230,8 @@ static int read_account_data(struct mx_sync *sync, struct gg_error *err)
     while (sync->n_data < n && rows[sync->n_data].room_id.s == NULL)
         sync->n_data++;
     sync->room_data = rows + sync->n_data;
-    sync->n_room_data = n - sync->n_data;
+    sync->n_room_data = keep_wanted(rows + sync->n_data, n - sync->n_data, &q->room_data);
+    sync->n_data = keep_wanted(rows, sync->n_data, &q->global_data);
     return 0;
 }
 
@@ -245,7 +268,7 @@ static int read_receipts(struct mx_sync *sync, struct gg_error *err)
     for (size_t i = 0; i < sync->n; i++) {
         struct mx_sync_room *r = &sync->rooms[i];
         bool all = !q->has_since || r->newly_joined; /* full_state is about state alone */
-        if (r->kind != MX_SYNC_JOIN || (!all && !mx_receipts_changed(sync->server, r->room->room_id, q->since.receipts.min)))
+        if (r->kind != MX_SYNC_JOIN || !wants(&q->ephemeral, GG_STR("m.receipt"), r->room->room_id) || (!all && !mx_receipts_changed(sync->server, r->room->room_id, q->since.receipts.min)))
             continue;
         places[all][n[all]] = r;
         ids[all][n[all]++] = r->room->room_id;
@@ -270,7 +293,8 @@ static void look_at_typing(struct mx_sync *sync)
         /* A token from before a restart of the writer is above what it counts now: then everything is news. */
         bool all = !q->has_since || r->newly_joined || q->since.typing > sync->now.typing;
         int64_t from = all ? 0 : q->since.typing;
-        r->typing = r->kind == MX_SYNC_JOIN && mx_typing_changed(sync->server, r->room->room_id, from);
+        r->typing = r->kind == MX_SYNC_JOIN && wants(&q->ephemeral, GG_STR("m.typing"), r->room->room_id) &&
+                    mx_typing_changed(sync->server, r->room->room_id, from);
     }
 }
 

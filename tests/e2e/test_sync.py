@@ -137,7 +137,8 @@ def test_left_kicked_and_back(server):
     assert left(filtered(bob, room_filter={"include_leave": True}), room)
     bob.join(room)
     again = joined(bob.sync(first, full_state="true"), room)
-    assert [e["content"]["membership"] for e in again["timeline"]["events"]] == ["leave", "join"]
+    assert again["timeline"]["limited"]  # it begins anew
+    assert [e["content"].get("membership") for e in again["timeline"]["events"]][-2:] == ["leave", "join"]
     part = joined(bob.sync(answer["next_batch"]), room)
     assert state_of(part, "m.room.create") and part["timeline"]["events"][-1]["state_key"] == bob.user_id
     bob.leave(room)
@@ -307,3 +308,74 @@ def test_identical_requests_share_an_answer(server):
             answer, _ = bob.sync_until(lambda a: joined(a, room) and joined(a, room)["timeline"]["events"], since)
             part = joined(answer, room) if isinstance(answer, dict) else {"timeline": {"events": answer}}
         assert [e["event_id"] for e in part["timeline"]["events"]] == [sent]
+
+
+# ---- every member of a filter ----
+
+def test_filters_of_what_is_no_event(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    event, since = alice.send(room, "read me"), bob.sync(set_presence="offline")["next_batch"]
+    alice.ok("POST", room_path(room, "receipt", "m.read", event), {})
+    alice.ok("PUT", room_path(room, "typing", alice.user_id), {"typing": True, "timeout": 30000})
+    bob.ok("PUT", f"{CLIENT}/user/{bob.user_id}/account_data/x.y", {"a": 1})
+    bob.ok("PUT", f"{CLIENT}/user/{bob.user_id}/rooms/{room}/account_data/x.z", {"a": 1})
+
+    def kinds(body):
+        answer = bob.sync(since, set_presence="offline", filter=json.dumps({"presence": {"types": []}, **body}))
+        part = joined(answer, room) or {"ephemeral": {"events": []}, "account_data": {"events": []}}
+        return [sorted(e["type"] for e in events["events"])
+                for events in (part["ephemeral"], part["account_data"], answer.get("account_data", {"events": []}))]
+
+    both, _ = bob.sync_until(lambda _: kinds({}) if len(kinds({})[0]) == 2 else None)
+    assert both == [["m.receipt", "m.typing"], ["x.z"], ["x.y"]]
+    for body, wanted in (({"room": {"ephemeral": {"types": ["m.typing"]}}}, [["m.typing"], ["x.z"], ["x.y"]]),
+                         ({"room": {"ephemeral": {"not_rooms": [room]}}}, [[], ["x.z"], ["x.y"]]),
+                         ({"room": {"ephemeral": {"senders": [alice.user_id]}}}, [[], ["x.z"], ["x.y"]]),
+                         ({"room": {"account_data": {"senders": [bob.user_id]}}}, [both[0], [], ["x.y"]]),
+                         ({"account_data": {"not_types": ["x.*"]}}, [both[0], ["x.z"], []]),
+                         ({"room": {"ephemeral": {"types": []}, "account_data": {"types": []}}}, [[], [], ["x.y"]])):
+        assert kinds(body) == wanted, body
+    # what no filter lets through wakes nobody
+    none = {"presence": {"types": []}, "account_data": {"types": []},
+            "room": {"ephemeral": {"types": []}, "account_data": {"types": []}}}
+    assert "rooms" not in bob.sync(since, timeout=200, set_presence="offline", filter=json.dumps(none))
+
+
+def test_filters_by_relations_and_without_events(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    since = bob.sync(set_presence="offline")["next_batch"]
+    root, other = alice.send(room, "root"), alice.send(room, "other")
+    bob.ok("PUT", room_path(room, "send", "m.room.message", "thread"),
+           {"msgtype": "m.text", "body": "in it", "m.relates_to": {"rel_type": "m.thread", "event_id": root}})
+    bob.sync_until(lambda a: joined(a, room) and "in it" in bodies(joined(a, room)["timeline"]["events"]))
+
+    def shown(token=since, **timeline):
+        part = joined(filtered(bob, token, {"timeline": timeline}), room)
+        return [e["event_id"] for e in part["timeline"]["events"]] if part else None
+
+    assert shown(related_by_rel_types=["m.thread"]) == [root]
+    assert shown(related_by_senders=[bob.user_id]) == [root]
+    assert not shown(related_by_senders=[alice.user_id]) and not shown(related_by_rel_types=["m.none"])
+    assert len(shown(limit=0)) == 1 and shown(None, limit=0) == []  # as Synapse has it
+    bad = [{"room": {"timeline": {"senders": ["nobody"]}}}, {"room": {"rooms": ["!"]}}, {"event_format": "other"}, {"room": []},
+           {"event_fields": [1]}, {"room": {"include_leave": "x"}}, {"presence": {"types": [1]}}, {"room": {"timeline": {"limit": -1}}}]
+    for body in bad:
+        assert bob.call("GET", f"{CLIENT}/sync", filter=json.dumps(body)).status == 400, body
+    for text in ("{", "[]", '{"room":', "abc"):
+        assert bob.call("GET", f"{CLIENT}/sync", filter=text).status == 400, text
+
+
+def test_who_left_and_came_back_begins_anew(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    since = bob.sync(set_presence="offline")["next_batch"]
+    bob.leave(room)
+    alice.put_state(room, "m.room.topic", {"topic": "meanwhile"})
+    bob.join(room)
+    part, _ = bob.sync_until(lambda a: joined(a, room), since)
+    assert part["timeline"]["limited"] and "m.room.create" in [e["type"] for e in part["state"]["events"] + part["timeline"]["events"]]
