@@ -21,6 +21,11 @@ def room_url(room, *parts, version=V1):
     return path(version, "rooms", room, *parts)
 
 
+def members(user, room, kind):
+    """As a worker tells, which hears of what main does a moment later."""
+    return [e["state_key"] for e in user.ok("GET", room_path(room, "members"), membership=kind)["chunk"]]
+
+
 def test_only_administrators(server, boss):
     user = server.register()
     room = user.create_room()
@@ -105,14 +110,14 @@ def test_power_and_joining(server, boss):
     for version in ("10", "12"):
         room = alice.create_room(room_version=version)
         boss.ok("POST", room_url(room, "make_room_admin"), {"user_id": bob.user_id})
-        assert alice.state(room, "m.room.power_levels")["users"][bob.user_id] == 100
-        assert membership(alice, room, bob) == "invite"
+        wait_until("power", lambda: alice.state(room, "m.room.power_levels")["users"].get(bob.user_id) == 100)
+        wait_until("invited", lambda: bob.user_id in members(alice, room, "invite"))
         assert boss.call("POST", path(V1, "join", room), {"user_id": bob.user_id}).status in (200, 403)  # the boss is no member who could invite
         act(alice, room, "invite", boss)
         boss.join(room)
         carol = server.register()
         assert boss.ok("POST", path(V1, "join", room), {"user_id": carol.user_id}) == {"room_id": room}
-        assert membership(alice, room, carol) == "join"
+        wait_until("joined", lambda: carol.user_id in members(alice, room, "join"))
     alias = f"#power{next(_names)}:{server.name}"
     open_room = alice.create_room(preset="public_chat", room_alias_name=alias[1:].split(":")[0])
     assert boss.ok("POST", path(V1, "join", alias), {"user_id": bob.user_id}) == {"room_id": open_room}
@@ -173,6 +178,7 @@ def test_delete_room(server, boss):
     assert sorted(result["kicked_users"]) == sorted(u.user_id for u in (alice, bob, carol)) and result["failed_to_kick_users"] == []
     assert result["local_aliases"] == [alias]
     new = result["new_room_id"]
+    wait_until("moved", lambda: new in bob.ok("GET", f"{CLIENT}/joined_rooms")["joined_rooms"])
     assert membership(bob, new) == "join" and bob.state(new, "m.room.name")["name"] == "Moved"
     assert "It is over." in [e["content"].get("body") for e in bob.messages(new)["chunk"]]
     assert bob.ok("GET", f"{CLIENT}/directory/room/{quote(alias)}")["room_id"] == new
@@ -180,10 +186,10 @@ def test_delete_room(server, boss):
     assert server.sql(f"SELECT count(*) FROM event_json WHERE event_id = '{sent[0]}'") == [["0"]]
     for base in bases:
         for user in (alice, bob):
-            refused(user.call("GET", room_path(room, "messages"), dir="b", base=base), 403, "M_FORBIDDEN")
+            wait_until("gone", lambda user=user, base=base: user.call("GET", room_path(room, "messages"), dir="b", base=base).status == 403)
             assert room not in user.ok("GET", f"{CLIENT}/joined_rooms", base=base)["joined_rooms"]
             assert user.sync(since, base=base)["next_batch"] and user.sync(base=base)["next_batch"]
-    refused(bob.call("POST", f"{CLIENT}/join/{quote(room)}", {}), 403)
+    wait_until("blocked", lambda: bob.call("POST", f"{CLIENT}/join/{quote(room)}", {}).status == 403)
     refused(boss.call("GET", room_url(room)), 404, "M_NOT_FOUND")
 
 
