@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 
 from .context import TOP
 
@@ -69,21 +70,23 @@ def valgrind(context):
 
 
 def fuzz(context):
-    """Each target for a bounded time, starting from the corpus that is kept with it."""
+    """Each target for a bounded time, one for each core at once, starting from the corpus that is kept with it."""
     build = context.build("fuzz")
     if build is None:
         return 0, 1
-    passed = failed = 0
-    for target in sorted(glob.glob(os.path.join(build, "bin", "fuzz_*"))):
+
+    def run(target):
         name = os.path.basename(target)
         corpus = os.path.join(context.folder, "corpus", name)
         os.makedirs(corpus)
         seeds = os.path.join(TOP, "tests", "fuzz", "corpus", name)
         folders = [corpus] + ([seeds] if os.path.isdir(seeds) else [])
-        ok = context.run([target, "-max_total_time=20", "-timeout=10", "-rss_limit_mb=2048", f"-artifact_prefix={context.folder}/{name}-", *folders],
-                         name, timeout=120)
-        passed, failed = passed + ok, failed + (not ok)
-    return passed, failed
+        return context.run([target, "-max_total_time=20", "-timeout=10", "-rss_limit_mb=2048", f"-artifact_prefix={context.folder}/{name}-", *folders],
+                           name, timeout=120)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        good = list(pool.map(run, sorted(glob.glob(os.path.join(build, "bin", "fuzz_*")))))
+    return good.count(True), good.count(False)
 
 
 def plugins(context):
