@@ -51,21 +51,6 @@ static int stand_still(const struct asking *a, struct gg_buf *out)
     return 0;
 }
 
-static struct mx_waiter *begin_wait(struct mx_sliding *s, int *rc, struct gg_error *err)
-{
-    const struct mx_user_room *rooms;
-    size_t n, joined = 0;
-    struct gg_str user_id = gg_str(s->requester->user_id);
-    *rc = mx_heads_rooms_of(s->server, user_id, s->arena, &rooms, &n, err);
-    if (*rc != 0)
-        return NULL;
-    struct gg_str *ids = GG_NEW_ARRAY(s->arena, struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++)
-        if (gg_str_is(rooms[i].membership, "join"))
-            ids[joined++] = rooms[i].room_id;
-    return mx_wait_begin(s->server, user_id, ids, joined);
-}
-
 /* One look, in an arena of its own: a client that waits for minutes must not pile up what the looks saw. Nothing is
  * remembered for the connection but what is told. */
 static int round_trip(const struct asking *a, bool *again, struct gg_buf *out, struct gg_error *err)
@@ -77,7 +62,7 @@ static int round_trip(const struct asking *a, bool *again, struct gg_buf *out, s
     int rc = 0;
     *again = false;
     if (may_wait)
-        waiter = begin_wait(&s, &rc, err);
+        rc = mx_wait_begin_everywhere(s.server, gg_str(s.requester->user_id), &waiter, err);
     if (rc == 0)
         rc = mx_sliding_compute(&s, err);
     if (rc == 0 && may_wait && mx_sliding_empty(&s)) {

@@ -7,6 +7,7 @@
 #include "userdata/ignored.h"
 #include "userdata/typing.h"
 
+#include <ganglion/config.h>
 #include <stdlib.h>
 
 static bool happened_since(const struct mx_sync *sync, int64_t stream_ordering)
@@ -50,10 +51,21 @@ static bool among(const struct gg_str *users, size_t n, struct gg_str user_id)
     return false;
 }
 
+/* Rooms that the operator keeps out of everybody's answers. */
+static bool is_excluded(const struct mx_sync *sync, struct gg_str room_id)
+{
+    size_t n;
+    const char *const *excluded = gg_config_texts(sync->server->config, "exclude_rooms_from_sync", &n);
+    for (size_t i = 0; i < n; i++)
+        if (gg_str_is(room_id, excluded[i]))
+            return true;
+    return false;
+}
+
 static void choose_room(struct mx_sync *sync, const struct mx_user_room *room, const struct mx_sync_names *ignored)
 {
     bool shown = !sync->query->has_since || sync->query->full_state || happened_since(sync, room->stream_ordering);
-    if (!mx_filter_room(&sync->query->rooms, room->room_id))
+    if (!mx_filter_room(&sync->query->rooms, room->room_id) || is_excluded(sync, room->room_id))
         return;
     if (gg_str_is(room->membership, "join"))
         add_room(sync, room, MX_SYNC_JOIN);

@@ -1,11 +1,14 @@
 """/sync: what is told, where, and once."""
 
 import json
+import os
 import threading
 
 import pytest
 
+from deployment.deployment import Deployment
 from lib.rooms import CLIENT, act, bodies, done, filtered, ids, invited, joined, left, refused, room_path, state_of
+from lib.server import Server
 
 
 def types(part, where="timeline"):
@@ -379,3 +382,18 @@ def test_who_left_and_came_back_begins_anew(server):
     bob.join(room)
     part, _ = bob.sync_until(lambda a: joined(a, room), since)
     assert part["timeline"]["limited"] and "m.room.create" in [e["type"] for e in part["state"]["events"] + part["timeline"]["events"]]
+
+
+def test_rooms_may_be_left_out(build, folder, postgres):
+    postgres.sql("DROP DATABASE IF EXISTS e2e_left_out")
+    deployment = Deployment(os.path.join(folder, "left-out"), build, postgres, database="e2e_left_out", monolith=True, bcrypt_rounds=4)
+    try:
+        alice = Server(deployment.start()).register()
+        hidden, shown = alice.create_room(), alice.create_room()
+        assert set(alice.sync()["rooms"]["join"]) == {hidden, shown}
+        deployment.stop()
+        deployment.extra_config = {"exclude_rooms_from_sync": [hidden]}
+        deployment.start()
+        assert set(alice.sync()["rooms"]["join"]) == {shown}
+    finally:
+        deployment.stop()
