@@ -1,5 +1,5 @@
-/* matrix/api/sliding.c: POST .../org.matrix.simplified_msc3575/sync (MSC4186): computes, and waits while there is nothing to
- * say. */
+/* matrix/api/sliding.c: POST .../org.matrix.simplified_msc3575/sync (MSC4186): computes, and waits while there is
+ * nothing to say. */
 #include "sliding/sliding.h"
 #include "sync/catch_up.h"
 
@@ -37,7 +37,8 @@ static int read_request(struct gg_request *rq, struct asking *a, struct gg_error
     if (rc == 0)
         rc = mx_sliding_request_read(gg_request_body(rq), gg_request_arena(rq), &a->request, err);
     a->name = (struct mx_connection_name){gg_str(a->requester->user_id),
-                                          gg_str(a->requester->device_id != NULL ? a->requester->device_id : ""), a->request.conn_id};
+                                          gg_str(a->requester->device_id != NULL ? a->requester->device_id : ""),
+                                          a->request.conn_id};
     a->timeout_ms = a->timeout_ms < 0 ? 0 : a->timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : a->timeout_ms;
     a->deadline = gg_deadline(a->timeout_ms);
     return rc;
@@ -55,8 +56,14 @@ static int stand_still(const struct asking *a, struct gg_buf *out)
  * remembered for the connection but what is told. */
 static int round_trip(const struct asking *a, bool *again, struct gg_buf *out, struct gg_error *err)
 {
-    struct mx_sliding s = {.server = a->server, .requester = a->requester, .request = &a->request, .arena = gg_arena_new(),
-                           .has_from = a->has_from, .from = a->from, .position = a->position, .connection = a->connection};
+    struct mx_sliding s = {.server = a->server,
+                           .requester = a->requester,
+                           .request = &a->request,
+                           .arena = gg_arena_new(),
+                           .has_from = a->has_from,
+                           .from = a->from,
+                           .position = a->position,
+                           .connection = a->connection};
     struct mx_waiter *waiter = NULL;
     bool may_wait = a->has_from && gg_now_ms() < a->deadline;
     int rc = 0;
@@ -102,8 +109,15 @@ static int handle_sliding(void *self, struct gg_request *rq, struct gg_error *er
 }
 
 const struct gg_route mx_routes_sliding[] = {
-    {.method = "POST", .path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", .handler = handle_sliding,
-     .resource = "client", .auth = GG_AUTH_GUEST, .flags = GG_ROUTE_CANCELLABLE | GG_ROUTE_LONG_POLL, .max_body = MAX_BODY,
-     .pool = "sync", .balance = "user", .doc = "what has come of the rooms that a client looks at"},
+    {.method = "POST",
+     .path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",
+     .handler = handle_sliding,
+     .resource = "client",
+     .auth = GG_AUTH_GUEST,
+     .flags = GG_ROUTE_CANCELLABLE | GG_ROUTE_LONG_POLL,
+     .max_body = MAX_BODY,
+     .pool = "sync",
+     .balance = "user",
+     .doc = "what has come of the rooms that a client looks at"},
     {0},
 };

@@ -32,7 +32,8 @@ static void write_text(struct gg_buf *out, const char *key, struct gg_str text)
 static void write_window(struct gg_buf *out, const struct mx_sliding_window *w)
 {
     bool first = true;
-    gg_buf_printf(out, "{\"op\":\"SYNC\",\"range\":[%lld,%lld],\"room_ids\":[", (long long)w->first, (long long)w->last);
+    gg_buf_printf(out, "{\"op\":\"SYNC\",\"range\":[%lld,%lld],\"room_ids\":[", (long long)w->first,
+                  (long long)w->last);
     for (size_t i = 0; i < w->n; i++) {
         next(out, &first);
         gg_buf_json_string(out, w->entries[i]->room->room_id);
@@ -63,7 +64,9 @@ static void write_lists(const struct mx_sliding *s, struct gg_buf *out)
 
 static struct mx_client_format format_of(const struct mx_sliding *s)
 {
-    struct mx_client_format format = {.now_ms = gg_wall_ms(), .user_id = s->user_id, .without_room_id = true,
+    struct mx_client_format format = {.now_ms = gg_wall_ms(),
+                                      .user_id = s->user_id,
+                                      .without_room_id = true,
                                       .token_id = s->requester->access_token_id};
     if (s->requester->device_id != NULL)
         format.device_id = gg_str(s->requester->device_id);
@@ -124,14 +127,16 @@ static void write_timeline(const struct mx_sliding *s, const struct mx_sliding_r
     write_events(s, "timeline", r->timeline_at, r->n_timeline, out);
     if (!r->has_timeline)
         return;
-    gg_buf_printf(out, ",\"limited\":%s,\"num_live\":%zu,\"prev_batch\":\"", r->limited ? "true" : "false", r->num_live);
+    gg_buf_printf(out, ",\"limited\":%s,\"num_live\":%zu,\"prev_batch\":\"", r->limited ? "true" : "false",
+                  r->num_live);
     mx_token_write(out, &token);
     gg_buf_char(out, '"');
 }
 
 static void write_room(const struct mx_sliding *s, const struct mx_sliding_room *r, struct gg_buf *out)
 {
-    gg_buf_printf(out, "{\"notification_count\":%lld,\"highlight_count\":%lld", (long long)r->notifications, (long long)r->highlights);
+    gg_buf_printf(out, "{\"notification_count\":%lld,\"highlight_count\":%lld", (long long)r->notifications,
+                  (long long)r->highlights);
     if (r->bump_stamp >= 0)
         gg_buf_printf(out, ",\"bump_stamp\":%lld", (long long)r->bump_stamp);
     if (r->counted)
@@ -251,11 +256,6 @@ static void write_typing(const struct mx_sliding *s, struct gg_buf *out)
     gg_buf_lit(out, "}}");
 }
 
-static void write_threads(const struct mx_sliding *s, struct gg_buf *out)
-{
-    gg_buf_str(out, s->ext.threads);
-}
-
 static void write_extensions(const struct mx_sliding *s, struct gg_buf *out)
 {
     const struct mx_sliding_request *q = s->request;
@@ -267,8 +267,7 @@ static void write_extensions(const struct mx_sliding *s, struct gg_buf *out)
                  {"e2ee", q->e2ee, write_e2ee},
                  {"account_data", q->account_data.enabled, write_account_data},
                  {"receipts", q->receipts.enabled, write_receipts},
-                 {"typing", q->typing.enabled, write_typing},
-                 {"io.element.msc4308.thread_subscriptions", s->ext.threads.s != NULL, write_threads}};
+                 {"typing", q->typing.enabled, write_typing}};
     bool first = true;
     gg_buf_lit(out, ",\"extensions\":{");
     for (size_t i = 0; i < GG_COUNT(parts); i++) {

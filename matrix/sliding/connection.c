@@ -38,7 +38,8 @@ const struct mx_connection *mx_connection_lend(struct mx_connection *c, struct g
 
 size_t mx_connection_bytes(const struct mx_connection *c)
 {
-    return sizeof(*c) + gg_arena_used(c->arena) + 100 * gg_map_count(c->lazy) + 64 * (gg_map_count(c->rooms) + gg_map_count(c->configs));
+    return sizeof(*c) + gg_arena_used(c->arena) + 100 * gg_map_count(c->lazy) +
+           64 * (gg_map_count(c->rooms) + gg_map_count(c->configs));
 }
 
 const struct mx_sliding_known *mx_connection_room(const struct mx_connection *connection, struct gg_str room_id)
@@ -49,7 +50,8 @@ const struct mx_sliding_known *mx_connection_room(const struct mx_connection *co
 const struct mx_sliding_known *const *mx_connection_aligned(const struct mx_connection *connection, uint64_t id,
                                                             const struct gg_map *places, size_t n)
 {
-    struct mx_connection *c = (struct mx_connection *)(uintptr_t)connection; /* what is remembered of it stays the same */
+    struct mx_connection *c =
+        (struct mx_connection *)(uintptr_t)connection; /* what is remembered of it stays the same */
     struct gg_str room_id;
     void *value;
     if (c->aligned_id == id)
@@ -72,11 +74,6 @@ bool mx_connection_next(const struct mx_connection *connection, size_t *cursor, 
     bool more = gg_map_next(connection->rooms, cursor, &key, &value);
     *out = value;
     return more;
-}
-
-size_t mx_connection_count(const struct mx_connection *connection)
-{
-    return gg_map_count(connection->rooms);
 }
 
 int64_t mx_connection_last_used(const struct mx_connection *connection)
@@ -125,7 +122,8 @@ static void lazy_key(struct gg_buf *key, const struct mx_sliding_member *member)
     gg_buf_str(key, member->user_id);
 }
 
-bool mx_connection_lazy_known(const struct mx_connection *connection, const struct mx_sliding_member *member, int64_t *seen)
+bool mx_connection_lazy_known(const struct mx_connection *connection, const struct mx_sliding_member *member,
+                              int64_t *seen)
 {
     struct gg_buf key = GG_BUF_INIT;
     lazy_key(&key, member);
@@ -144,7 +142,8 @@ void mx_connection_lazy_note(struct mx_connection *c, const struct mx_sliding_me
     gg_buf_done(&key);
 }
 
-static void lazy_after(struct mx_connection *c, const struct mx_connection *before, const struct mx_connection_news *news)
+static void lazy_after(struct mx_connection *c, const struct mx_connection *before,
+                       const struct mx_connection_news *news)
 {
     struct gg_str key;
     void *value;

@@ -25,12 +25,11 @@ struct mx_sliding_known {
 struct mx_connection;
 /* NULL: nothing is known of the room. */
 const struct mx_sliding_known *mx_connection_room(const struct mx_connection *connection, struct gg_str room_id);
-/* Of n rooms, what mx_connection_room says of each, by place (places: room id -> place from 1). Made once for each owner of
- * the places, which is told from others by its id. */
+/* Of n rooms, what mx_connection_room says of each, by place (places: room id -> place from 1). Made once for each
+ * owner of the places, which is told from others by its id. */
 const struct mx_sliding_known *const *mx_connection_aligned(const struct mx_connection *connection, uint64_t id,
                                                             const struct gg_map *places, size_t n);
 bool mx_connection_next(const struct mx_connection *connection, size_t *cursor, const struct mx_sliding_known **out);
-size_t mx_connection_count(const struct mx_connection *connection);
 int64_t mx_connection_last_used(const struct mx_connection *connection); /* ms; 0: never */
 
 /* Whose connection. */
@@ -39,8 +38,9 @@ struct mx_connection_name {
 };
 /* The state at a position that the client names, which confirms it: others of the connection end. position 0: an empty
  * one. The arena holds it. 400 M_UNKNOWN_POS: no such position (any more), or not of this connection. */
-GG_YIELDS GG_CHECKED int mx_connection_at(struct mx_server *server, const struct mx_connection_name *name, int64_t position,
-                                          struct gg_arena *arena, const struct mx_connection **out, struct gg_error *err);
+GG_YIELDS GG_CHECKED int mx_connection_at(struct mx_server *server, const struct mx_connection_name *name,
+                                          int64_t position, struct gg_arena *arena, const struct mx_connection **out,
+                                          struct gg_error *err);
 
 /* What an answer changes. */
 struct mx_connection_news {
@@ -48,7 +48,7 @@ struct mx_connection_news {
     size_t n_rooms, cap_rooms;
     struct mx_sliding_member {
         struct gg_str room_id, user_id;
-    } *lazy, *stale;                       /* members sent lazily; members that are no longer */
+    } * lazy, *stale; /* members sent lazily; members that are no longer */
     size_t n_lazy, n_stale, cap_lazy, cap_stale;
 };
 /* The room's entry in the news, made of what is known so far; to be changed. */
@@ -57,11 +57,13 @@ struct mx_sliding_known *mx_connection_change(struct mx_connection_news *news, s
                                               struct gg_arena *arena);
 void mx_connection_member(struct mx_connection_news *news, bool stale, struct gg_str room_id, struct gg_str user_id,
                           struct gg_arena *arena);
-/* Makes the next position of the connection with the news; *position_out is `position` when there are none. A connection
- * without a position (0) begins anew: what there was under its name ends. 400 M_UNKNOWN_POS: it ended meanwhile. */
+/* Makes the next position of the connection with the news; *position_out is `position` when there are none. A
+ * connection without a position (0) begins anew: what there was under its name ends. 400 M_UNKNOWN_POS: it ended
+ * meanwhile. */
 GG_YIELDS GG_CHECKED int mx_connection_record(struct mx_server *server, const struct mx_connection_name *name,
                                               const struct mx_connection *before, int64_t position,
-                                              const struct mx_connection_news *news, int64_t *position_out, struct gg_error *err);
+                                              const struct mx_connection_news *news, int64_t *position_out,
+                                              struct gg_error *err);
 
 /* When each of these members was last needed lazily, at this position: seen[i] in ms, -1: was not sent. */
 GG_YIELDS GG_CHECKED int mx_connection_lazy_seen(struct mx_server *server, const struct mx_connection *connection,

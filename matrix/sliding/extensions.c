@@ -1,6 +1,6 @@
-/* matrix/sliding/extensions.c: what a client is told beside rooms: messages to its device, keys, account data, receipts,
- * typing. Account data and receipts of a room are remembered for the connection like the room itself: what was not sent
- * when it came is sent when the room is in sight again. */
+/* matrix/sliding/extensions.c: what a client is told beside rooms: messages to its device, keys, account data,
+ * receipts, typing. Account data and receipts of a room are remembered for the connection like the room itself: what
+ * was not sent when it came is sent when the room is in sight again. */
 #include "sliding/sliding.h"
 
 #include "e2ee/device_lists.h"
@@ -56,7 +56,8 @@ static uint8_t status_of(const struct mx_sliding *s, const struct mx_sliding_ent
     return e->known->sent[stream].status;
 }
 
-static void sort_rooms(struct mx_sliding *s, const struct scope *scope, enum mx_sliding_stream stream, struct sorted *out)
+static void sort_rooms(struct mx_sliding *s, const struct scope *scope, enum mx_sliding_stream stream,
+                       struct sorted *out)
 {
     *out = (struct sorted){0};
     for (size_t i = 0; i < s->n_in_sight; i++) {
@@ -85,7 +86,8 @@ static void remember(struct mx_sliding *s, enum mx_sliding_stream stream, struct
     uint8_t status = known != NULL ? known->sent[stream].status : MX_SLIDING_NEVER;
     if (sent ? status == MX_SLIDING_LIVE : status != MX_SLIDING_LIVE)
         return;
-    struct mx_sliding_sent *now = &mx_connection_change(&s->news, s->news_by_id, s->connection, room_id, s->arena)->sent[stream];
+    struct mx_sliding_sent *now =
+        &mx_connection_change(&s->news, s->news_by_id, s->connection, room_id, s->arena)->sent[stream];
     *now = sent ? (struct mx_sliding_sent){.status = MX_SLIDING_LIVE}
                 : (struct mx_sliding_sent){MX_SLIDING_PREVIOUSLY, mx_sliding_token_text(s, stream)};
 }
@@ -114,9 +116,10 @@ static int tell_to_device(struct mx_sliding *s, struct gg_error *err)
     }
     struct gg_str device_id = gg_str(s->requester->device_id);
     int rc = since > 0 ? mx_to_device_acknowledge(s->server, s->user_id, device_id, since, err) : 0;
-    return rc != 0 ? rc : mx_to_device_after(s->server, s->user_id, device_id, since, s->now.to_device,
-                                             limit < MX_TO_DEVICE_BATCH ? (size_t)limit : MX_TO_DEVICE_BATCH, s->arena,
-                                             &x->to_device, &x->n_to_device, &x->to_device_next, err);
+    return rc != 0 ? rc
+                   : mx_to_device_after(s->server, s->user_id, device_id, since, s->now.to_device,
+                                        limit < MX_TO_DEVICE_BATCH ? (size_t)limit : MX_TO_DEVICE_BATCH, s->arena,
+                                        &x->to_device, &x->n_to_device, &x->to_device_next, err);
 }
 
 /* ---- keys ---- */
@@ -139,7 +142,8 @@ static int tell_e2ee(struct mx_sliding *s, struct gg_error *err)
         x->n_left = lists.n_left;
     }
     if (rc == 0 && s->requester->device_id != NULL)
-        rc = mx_key_counts(s->server, s->user_id, gg_str(s->requester->device_id), s->arena, &x->key_counts, &x->fallback_types, err);
+        rc = mx_key_counts(s->server, s->user_id, gg_str(s->requester->device_id), s->arena, &x->key_counts,
+                           &x->fallback_types, err);
     return rc;
 }
 
@@ -158,7 +162,8 @@ static size_t end_of_room(const struct mx_data_row *rows, size_t first, size_t n
     return end;
 }
 
-/* What came since the client's token: told for rooms that were sent up to it; what is out of scope is to be told later. */
+/* What came since the client's token: told for rooms that were sent up to it; what is out of scope is to be told later.
+ */
 static void tell_live_data(struct mx_sliding *s, const struct scope *scope, const struct mx_data_row *rows, size_t n)
 {
     for (size_t i = 0, end; s->has_from && i < n; i = end) {
@@ -178,8 +183,8 @@ static int tell_initial_data(struct mx_sliding *s, const struct sorted *sorted, 
     size_t n, kept = 0;
     if (sorted->n_initial == 0)
         return 0;
-    int rc = mx_account_data_of_rooms(s->server, s->user_id, sorted->initial, sorted->n_initial, 0, s->now.account_data, s->arena,
-                                      &rows, &n, err);
+    int rc = mx_account_data_of_rooms(s->server, s->user_id, sorted->initial, sorted->n_initial, 0, s->now.account_data,
+                                      s->arena, &rows, &n, err);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < n; i++) /* who starts afresh need not hear of what was deleted */
@@ -206,8 +211,8 @@ static int tell_previous_data(struct mx_sliding *s, const struct sorted *sorted,
         size_t n;
         rc = mx_sliding_token_read(s, MX_SLIDING_ACCOUNT_DATA, sorted->since[i], &since, err);
         if (rc == 0)
-            rc = mx_account_data_of_rooms(s->server, s->user_id, &sorted->previous[i], 1, since.min, s->now.account_data, s->arena,
-                                          &rows, &n, err);
+            rc = mx_account_data_of_rooms(s->server, s->user_id, &sorted->previous[i], 1, since.min,
+                                          s->now.account_data, s->arena, &rows, &n, err);
         if (rc == 0 && n > 0)
             add_room_data(s, sorted->previous[i], rows, n);
     }
@@ -222,18 +227,20 @@ static int tell_account_data(struct mx_sliding *s, struct gg_error *err)
     size_t n = 0;
     int rc = 0;
     if (!s->has_from || mx_account_data_changed(s->server, s->user_id, s->from.account_data))
-        rc = mx_account_data_since(s->server, s->user_id, s->has_from ? s->from.account_data : 0, s->now.account_data, s->arena,
-                                   &rows, &n, err);
+        rc = mx_account_data_since(s->server, s->user_id, s->has_from ? s->from.account_data : 0, s->now.account_data,
+                                   s->arena, &rows, &n, err);
     while (rc == 0 && x->n_global < n && rows[x->n_global].room_id.s == NULL)
         x->n_global++;
     x->global = rows;
     struct scope scope = scope_of(s, &s->request->account_data);
-    if (rc == 0 && x->push_rules.s == NULL && (!s->has_from || mx_push_rules_changed(s->server, s->user_id, s->from.push_rules)))
+    if (rc == 0 && x->push_rules.s == NULL &&
+        (!s->has_from || mx_push_rules_changed(s->server, s->user_id, s->from.push_rules)))
         rc = mx_push_rules_content(s->server, s->user_id, s->arena, &x->push_rules, err);
     if (rc != 0 || s->n_in_sight == 0)
         return rc;
     sort_rooms(s, &scope, MX_SLIDING_ACCOUNT_DATA, &sorted);
-    x->data = GG_NEW_ARRAY(s->arena, struct mx_sliding_room_data, n - x->n_global + sorted.n_initial + sorted.n_previous + 1);
+    x->data =
+        GG_NEW_ARRAY(s->arena, struct mx_sliding_room_data, n - x->n_global + sorted.n_initial + sorted.n_previous + 1);
     if (n > x->n_global)
         tell_live_data(s, &scope, rows + x->n_global, n - x->n_global);
     rc = tell_initial_data(s, &sorted, err);
@@ -284,12 +291,14 @@ static int tell_live_receipts(struct mx_sliding *s, const struct scope *scope, s
     struct moved m = {s, scope, GG_NEW_ARRAY(s->arena, struct gg_str, s->n_in_sight + 1), 0};
     bool known = mx_changes_each_after(s->server->receipt_changes, s->from.receipts.min, take_moved, &m);
     for (size_t i = 0; !known && i < s->roster->base->n; i++)
-        if (s->by_place[i] != NULL && mx_receipts_changed(s->server, s->by_place[i]->room->room_id, s->from.receipts.min))
+        if (s->by_place[i] != NULL &&
+            mx_receipts_changed(s->server, s->by_place[i]->room->room_id, s->from.receipts.min))
             look_at_moved(&m, s->by_place[i]);
     if (m.n == 0)
         return 0;
     struct mx_room_receipts *out = GG_NEW_ARRAY(s->arena, struct mx_room_receipts, m.n);
-    int rc = mx_receipts_since(s->server, s->user_id, m.ids, m.n, &s->from.receipts, &s->now.receipts, s->arena, out, err);
+    int rc =
+        mx_receipts_since(s->server, s->user_id, m.ids, m.n, &s->from.receipts, &s->now.receipts, s->arena, out, err);
     if (rc == 0)
         keep_receipts(s, out, m.n);
     return rc;
@@ -303,7 +312,8 @@ static int tell_previous_receipts(struct mx_sliding *s, const struct sorted *sor
         struct mx_room_receipts out;
         rc = mx_sliding_token_read(s, MX_SLIDING_RECEIPTS, sorted->since[i], &since, err);
         if (rc == 0)
-            rc = mx_receipts_since(s->server, s->user_id, &sorted->previous[i], 1, &since, &s->now.receipts, s->arena, &out, err);
+            rc = mx_receipts_since(s->server, s->user_id, &sorted->previous[i], 1, &since, &s->now.receipts, s->arena,
+                                   &out, err);
         if (rc == 0)
             keep_receipts(s, &out, 1);
     }
@@ -327,8 +337,8 @@ static int tell_initial_receipts(struct mx_sliding *s, const struct sorted *sort
             events[n_events++] = r->timeline[k]->event_id;
     }
     struct mx_room_receipts *out = GG_NEW_ARRAY(s->arena, struct mx_room_receipts, sorted->n_initial + 1);
-    int rc = mx_receipts_at_events(s->server, s->user_id, sorted->initial, sorted->n_initial, events, n_events, &s->now.receipts,
-                                   s->arena, out, err);
+    int rc = mx_receipts_at_events(s->server, s->user_id, sorted->initial, sorted->n_initial, events, n_events,
+                                   &s->now.receipts, s->arena, out, err);
     if (rc == 0)
         keep_receipts(s, out, sorted->n_initial);
     return rc;
@@ -394,6 +404,6 @@ int mx_sliding_extend(struct mx_sliding *s, struct gg_error *err)
 bool mx_sliding_extended(const struct mx_sliding *s)
 {
     const struct mx_sliding_extensions *x = &s->ext;
-    return x->n_to_device > 0 || x->n_changed > 0 || x->n_left > 0 || x->n_global > 0 || x->push_rules.s != NULL || x->n_data > 0 ||
-           x->n_receipts > 0 || x->n_typing > 0 || x->threads.s != NULL;
+    return x->n_to_device > 0 || x->n_changed > 0 || x->n_left > 0 || x->n_global > 0 || x->push_rules.s != NULL ||
+           x->n_data > 0 || x->n_receipts > 0 || x->n_typing > 0;
 }

@@ -13,7 +13,7 @@ enum { CACHE_BYTES = 32 << 20 };
 
 /* One allocation: the texts follow, each closed by a NUL. */
 struct entry {
-    int64_t as_of;  /* joined: events stream position that the row is at least as new as */
+    int64_t as_of; /* joined: events stream position that the row is at least as new as */
     struct mx_room_facts facts;
     struct gg_str event_id; /* not joined: of the membership that the row belongs to */
     char text[];
@@ -55,8 +55,9 @@ static bool joined(const struct mx_user_room *room)
 
 static struct gg_str key_of(const struct mx_user_room *room, struct gg_str user_id, struct gg_arena *arena)
 {
-    return joined(room) ? room->room_id
-                        : gg_str(gg_arena_printf(arena, "%.*s%c%.*s", GG_FMT(room->room_id), MX_KEY_SEP, GG_FMT(user_id)));
+    return joined(room)
+               ? room->room_id
+               : gg_str(gg_arena_printf(arena, "%.*s%c%.*s", GG_FMT(room->room_id), MX_KEY_SEP, GG_FMT(user_id)));
 }
 
 static bool take(struct mx_server *server, const struct mx_user_room *room, struct gg_str key, bool with_names,
@@ -73,13 +74,17 @@ static bool take(struct mx_server *server, const struct mx_user_room *room, stru
 }
 
 static const struct gg_stmt select_joined = {
-    "SELECT r.i, j.room_id IS NOT NULL, coalesce(j.is_encrypted, false), coalesce(j.event_stream_ordering, 0), coalesce(j.bump_stamp, 0),"
+    "SELECT r.i, j.room_id IS NOT NULL, coalesce(j.is_encrypted, false), coalesce(j.event_stream_ordering, 0), "
+    "coalesce(j.bump_stamp, 0),"
     " j.room_type, j.room_name FROM unnest($1::text[]) WITH ORDINALITY AS r (room_id, i)"
-    " LEFT JOIN sliding_sync_joined_rooms j ON j.room_id = r.room_id", GG_LANE_POINT};
+    " LEFT JOIN sliding_sync_joined_rooms j ON j.room_id = r.room_id",
+    GG_LANE_POINT};
 static const struct gg_stmt select_others = {
-    "SELECT r.i, coalesce(m.has_known_state, false), coalesce(m.is_encrypted, false), 0::bigint, 0::bigint, m.room_type, m.room_name"
+    "SELECT r.i, coalesce(m.has_known_state, false), coalesce(m.is_encrypted, false), 0::bigint, 0::bigint, "
+    "m.room_type, m.room_name"
     " FROM unnest($1::text[]) WITH ORDINALITY AS r (room_id, i)"
-    " LEFT JOIN sliding_sync_membership_snapshots m ON m.room_id = r.room_id AND m.user_id = $2", GG_LANE_POINT};
+    " LEFT JOIN sliding_sync_membership_snapshots m ON m.room_id = r.room_id AND m.user_id = $2",
+    GG_LANE_POINT};
 
 struct missing {
     size_t *places;
@@ -96,14 +101,17 @@ static int read_missing(struct mx_server *server, struct gg_str user_id, const s
     const struct gg_param params[] = {gg_p_texts(m->ids, m->n), gg_p_str(user_id)};
     if (m->n == 0)
         return 0;
-    int rc = gg_db_read(server->db, of_joined ? &select_joined : &select_others, params, of_joined ? 1 : 2, arena, &rows, err);
+    int rc = gg_db_read(server->db, of_joined ? &select_joined : &select_others, params, of_joined ? 1 : 2, arena,
+                        &rows, err);
     uint64_t tick = mx_cache_tick(server->sliding->facts);
     for (size_t i = 0; rc == 0 && i < gg_rows_count(rows); i++) {
         size_t place = m->places[gg_rows_i64(rows, i, 0) - 1], bytes;
         const struct mx_user_room *room = rooms[place];
-        out[place] = (struct mx_room_facts){.known = gg_rows_bool(rows, i, 1), .encrypted = gg_rows_bool(rows, i, 2),
+        out[place] = (struct mx_room_facts){.known = gg_rows_bool(rows, i, 1),
+                                            .encrypted = gg_rows_bool(rows, i, 2),
                                             .activity = of_joined ? gg_rows_i64(rows, i, 3) : room->stream_ordering,
-                                            .bump_stamp = gg_rows_i64(rows, i, 4), .type = gg_rows_str(rows, i, 5),
+                                            .bump_stamp = gg_rows_i64(rows, i, 4),
+                                            .type = gg_rows_str(rows, i, 5),
                                             .name = gg_rows_str(rows, i, 6)};
         if (out[place].activity == 0)
             out[place].activity = room->stream_ordering;

@@ -74,7 +74,7 @@ static bool name_has(struct mx_sliding *s, struct gg_str name, struct gg_str par
 struct filtering {
     const struct mx_sliding_filters *filters;
     const struct gg_map *children;
-    struct gg_str name_part; /* folded; s NULL: any */
+    struct gg_str name_part;           /* folded; s NULL: any */
     const struct mx_room_facts *named; /* facts with names of all entries, if name_part is given */
 };
 

@@ -34,7 +34,8 @@ static void labels_unref(void *value)
 
 void mx_room_labels_make(struct mx_server *server)
 {
-    server->sliding->users = mx_cache_new(server, &(struct mx_cache_def){"sliding_sync_room_labels", CACHE_BYTES, labels_unref});
+    server->sliding->users =
+        mx_cache_new(server, &(struct mx_cache_def){"sliding_sync_room_labels", CACHE_BYTES, labels_unref});
 }
 
 static const struct mx_room_labels *lend(struct mx_room_labels *labels, struct gg_arena *arena)
@@ -65,10 +66,11 @@ static void take_tag(struct mx_room_labels *labels, struct gg_str room_id, struc
 
 static const struct gg_stmt select_labels = {
     "SELECT NULL::text, content FROM account_data WHERE user_id = $1 AND account_data_type = 'm.direct'"
-    " UNION ALL SELECT room_id, tag FROM room_tags WHERE user_id = $1", GG_LANE_POINT};
+    " UNION ALL SELECT room_id, tag FROM room_tags WHERE user_id = $1",
+    GG_LANE_POINT};
 
-static int read_labels(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct mx_room_labels **out,
-                       struct gg_error *err)
+static int read_labels(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                       struct mx_room_labels **out, struct gg_error *err)
 {
     struct gg_rows *rows;
     int64_t as_of = gg_stream_upto(server->account_data);
@@ -91,8 +93,8 @@ static int read_labels(struct mx_server *server, struct gg_str user_id, struct g
     return 0;
 }
 
-int mx_room_labels(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, const struct mx_room_labels **out,
-                   struct gg_error *err)
+int mx_room_labels(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                   const struct mx_room_labels **out, struct gg_error *err)
 {
     struct mx_room_labels *labels = mx_cache_get(server->sliding->users, user_id);
     if (labels != NULL && !mx_account_data_changed(server, user_id, labels->as_of)) {
@@ -103,7 +105,8 @@ int mx_room_labels(struct mx_server *server, struct gg_str user_id, struct gg_ar
     if (rc != 0)
         return rc;
     *out = lend(labels, arena);
-    size_t bytes = sizeof(*labels) + gg_arena_used(labels->arena) + 96 * (gg_map_count(labels->direct) + gg_map_count(labels->tags));
+    size_t bytes = sizeof(*labels) + gg_arena_used(labels->arena) +
+                   96 * (gg_map_count(labels->direct) + gg_map_count(labels->tags));
     mx_cache_put(server->sliding->users, user_id, labels, bytes, mx_cache_tick(server->sliding->users));
     return 0;
 }

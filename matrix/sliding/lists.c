@@ -7,7 +7,8 @@ enum { MANY_ROOMS = 100, LONG_PAUSE_MS = 3600 * 1000 };
 /* ---- rooms of the answer ---- */
 
 /* What two lists ask of a room, together; most often they are the same object or one holds the other. */
-static const struct mx_room_config *both(struct mx_sliding *s, const struct mx_room_config *a, const struct mx_room_config *b)
+static const struct mx_room_config *both(struct mx_sliding *s, const struct mx_room_config *a,
+                                         const struct mx_room_config *b)
 {
     if (a == b || (a->timeline_limit >= b->timeline_limit && mx_required_covers(&a->required, &b->required)))
         return a;
@@ -39,8 +40,8 @@ static void add_in_sight(struct mx_sliding *s, struct mx_sliding_entry *entry, c
 
 /* ---- windows ---- */
 
-static void cut_window(struct mx_sliding *s, size_t list, const struct mx_sliding_range *range, struct mx_sliding_entry **sorted,
-                       size_t n, struct mx_sliding_window *out)
+static void cut_window(struct mx_sliding *s, size_t list, const struct mx_sliding_range *range,
+                       struct mx_sliding_entry **sorted, size_t n, struct mx_sliding_window *out)
 {
     size_t first = range->first < (int64_t)n ? (size_t)range->first : n;
     size_t end = range->last < (int64_t)n ? (size_t)range->last + 1 : n;
@@ -85,7 +86,8 @@ static bool asks_more(struct comparison *last, const struct mx_room_config *befo
 {
     if (last->before != before || last->now != now)
         *last = (struct comparison){before, now,
-                                    now->timeline_limit > before->timeline_limit || !mx_required_covers(&before->required, &now->required)};
+                                    now->timeline_limit > before->timeline_limit ||
+                                        !mx_required_covers(&before->required, &now->required)};
     return last->more;
 }
 
@@ -123,7 +125,8 @@ static int find_start(struct mx_sliding *s, struct mx_sliding_room *r, struct gg
     if (!s->has_from || r->entry->newly_joined)
         return 0;
     const struct mx_sliding_sent *sent = r->known != NULL ? &r->known->sent[MX_SLIDING_ROOMS] : NULL;
-    r->expanded = r->known != NULL && r->known->config != NULL && r->known->config->timeline_limit < r->config->timeline_limit;
+    r->expanded =
+        r->known != NULL && r->known->config != NULL && r->known->config->timeline_limit < r->config->timeline_limit;
     if (sent == NULL || sent->status == MX_SLIDING_NEVER)
         return 0;
     r->initial = false;

@@ -1,4 +1,5 @@
-/* matrix/sliding/request.c: reads the body of a sliding sync request, strictly: a member of the wrong type is refused. */
+/* matrix/sliding/request.c: reads the body of a sliding sync request, strictly: a member of the wrong type is refused.
+ */
 #include "sliding/request.h"
 
 #include <ganglion/matrix/json.h>
@@ -232,7 +233,8 @@ static int read_lists(struct reader *r, struct gg_str object, struct mx_sliding_
                      ? bad(r, "The name of a list")
                      : read_list(r, it.value, &list);
         size_t place = 0;
-        while (place < out->n_lists && !gg_str_eq(lists[place].name, list.name)) /* of equal names the last one stands */
+        while (place < out->n_lists &&
+               !gg_str_eq(lists[place].name, list.name)) /* of equal names the last one stands */
             place++;
         lists[place] = list;
         out->n_lists += place == out->n_lists;
@@ -248,7 +250,8 @@ static int read_subscriptions(struct reader *r, struct gg_str object, struct mx_
         return 0;
     if (!mx_json_is_object(object))
         return bad(r, "room_subscriptions");
-    struct mx_sliding_subscription *subs = GG_NEW_ARRAY(r->arena, struct mx_sliding_subscription, mx_json_length(object) + 1);
+    struct mx_sliding_subscription *subs =
+        GG_NEW_ARRAY(r->arena, struct mx_sliding_subscription, mx_json_length(object) + 1);
     struct mx_json_iter it = mx_json_iter(object);
     int rc = 0;
     while (rc == 0 && mx_json_next(&it)) {
@@ -309,12 +312,15 @@ static int read_extensions(struct reader *r, struct gg_str object, struct mx_sli
         const char *key;
         struct mx_sliding_scope *out;
     } scopes[] = {{"account_data", &out->account_data}, {"receipts", &out->receipts}, {"typing", &out->typing}};
-    int rc = read_flow(r, mx_json_get(object, "to_device"), &out->to_device, &out->to_device_limit, &out->to_device_since);
+    bool threads;
+    int64_t limit;
+    int rc =
+        read_flow(r, mx_json_get(object, "to_device"), &out->to_device, &out->to_device_limit, &out->to_device_since);
     if (rc == 0)
         rc = read_flow(r, mx_json_get(object, "e2ee"), &out->e2ee, NULL, NULL);
-    if (rc == 0)
-        rc = read_flow(r, mx_json_get(object, "io.element.msc4308.thread_subscriptions"), &out->thread_subscriptions,
-                       &out->thread_subscriptions_limit, NULL);
+    if (rc ==
+        0) /* not served, as by Synapse unless its configuration has it on; a wrong form is refused all the same */
+        rc = read_flow(r, mx_json_get(object, "io.element.msc4308.thread_subscriptions"), &threads, &limit, NULL);
     for (size_t i = 0; rc == 0 && i < GG_COUNT(scopes); i++)
         rc = read_scope(r, mx_json_get(object, scopes[i].key), scopes[i].out);
     return rc;
@@ -325,11 +331,12 @@ static void free_map(void *map)
     gg_map_free(map);
 }
 
-int mx_sliding_request_read(struct gg_str body, struct gg_arena *arena, struct mx_sliding_request *out, struct gg_error *err)
+int mx_sliding_request_read(struct gg_str body, struct gg_arena *arena, struct mx_sliding_request *out,
+                            struct gg_error *err)
 {
     struct reader r = {arena, gg_map_new(NULL), err};
     gg_arena_defer(arena, free_map, r.configs);
-    *out = (struct mx_sliding_request){.to_device_limit = 100, .thread_subscriptions_limit = 100};
+    *out = (struct mx_sliding_request){.to_device_limit = 100};
     for (; body.n > 0 && strchr(" \t\r\n", body.s[0]) != NULL && body.s[0] != '\0'; body.s++)
         body.n--;
     body = body.n > 0 ? body : GG_STR("{}");
@@ -350,7 +357,8 @@ int mx_sliding_request_read(struct gg_str body, struct gg_arena *arena, struct m
 int mx_sliding_pos_read(const char *pos, int64_t *position_out, const char **token_out, struct gg_error *err)
 {
     const char *slash = strchr(pos, '/');
-    if (slash == NULL || slash == pos || !mx_json_i64(gg_strn(pos, (size_t)(slash - pos)), position_out) || *position_out < 0)
+    if (slash == NULL || slash == pos || !mx_json_i64(gg_strn(pos, (size_t)(slash - pos)), position_out) ||
+        *position_out < 0)
         return gg_refuse(err, 400, "M_UNKNOWN", "Invalid stream token");
     *token_out = slash + 1;
     return 0;

@@ -1,4 +1,5 @@
-/* matrix/sliding/request.h: the body of a sliding sync request (MSC4186) and the position that it continues from. Pure. */
+/* matrix/sliding/request.h: the body of a sliding sync request (MSC4186) and the position that it continues from. Pure.
+ */
 #ifndef MX_SLIDING_REQUEST_H
 #define MX_SLIDING_REQUEST_H
 
@@ -7,7 +8,12 @@
 #include <ganglion/error.h>
 
 /* The most of a request; what is beyond is refused. An answer repeats the rooms of each range. */
-enum { MX_SLIDING_MAX_LISTS = 100, MX_SLIDING_MAX_LIST_NAME = 64, MX_SLIDING_MAX_RANGES = 20, MX_SLIDING_MAX_TIMELINE = 1000 };
+enum {
+    MX_SLIDING_MAX_LISTS = 100,
+    MX_SLIDING_MAX_LIST_NAME = 64,
+    MX_SLIDING_MAX_RANGES = 20,
+    MX_SLIDING_MAX_TIMELINE = 1000
+};
 
 struct mx_texts {
     const struct gg_str *v; /* NULL: not given; an element may be s NULL where null is allowed */
@@ -23,7 +29,7 @@ struct mx_room_config {
 struct mx_sliding_filters {
     int is_dm, is_encrypted, is_invite; /* -1: any, else 0 or 1 */
     struct mx_texts spaces, room_types, not_room_types, tags, not_tags;
-    struct gg_str room_name_like;       /* s NULL: any */
+    struct gg_str room_name_like; /* s NULL: any */
 };
 struct mx_sliding_range {
     int64_t first, last; /* both inclusive */
@@ -51,15 +57,16 @@ struct mx_sliding_request {
     const struct mx_sliding_subscription *subscriptions;
     size_t n_subscriptions;
     struct mx_sliding_scope account_data, receipts, typing;
-    bool e2ee, to_device, thread_subscriptions;
+    bool e2ee, to_device;
     int64_t to_device_since, to_device_limit; /* since 0: from the start */
-    int64_t thread_subscriptions_limit;
 };
-/* body: any bytes. Everything lives in the arena, or is borrowed from body. 400 M_NOT_JSON, M_BAD_JSON, M_MISSING_PARAM. */
+/* body: any bytes. Everything lives in the arena, or is borrowed from body. 400 M_NOT_JSON, M_BAD_JSON,
+ * M_MISSING_PARAM. */
 GG_CHECKED int mx_sliding_request_read(struct gg_str body, struct gg_arena *arena, struct mx_sliding_request *out,
                                        struct gg_error *err);
 
 /* "<connection position>/<stream token>": *token_out is the rest of pos. 400 M_UNKNOWN "Invalid stream token". */
-GG_CHECKED int mx_sliding_pos_read(const char *pos, int64_t *position_out, const char **token_out, struct gg_error *err);
+GG_CHECKED int mx_sliding_pos_read(const char *pos, int64_t *position_out, const char **token_out,
+                                   struct gg_error *err);
 
 #endif

@@ -4,8 +4,8 @@
 #include <ganglion/matrix/json.h>
 #include <stdlib.h>
 
-/* State keys of a type that are remembered although they are asked for no more: who asks for them again soon is not sent
- * them twice. */
+/* State keys of a type that are remembered although they are asked for no more: who asks for them again soon is not
+ * sent them twice. */
 enum { MAX_REMEMBERED = 100 };
 
 static void free_map(void *map)
@@ -61,7 +61,8 @@ static bool covered(const struct mx_pair *v, size_t n, const struct mx_pair *p)
     bool any_type = gg_str_eq(p->type, MX_ANY), any_key = gg_str_eq(p->key, MX_ANY);
     if (any_type && any_key)
         return false;
-    return among(v, n, MX_ANY, MX_ANY) || (!any_key && among(v, n, p->type, MX_ANY)) || (!any_type && among(v, n, MX_ANY, p->key));
+    return among(v, n, MX_ANY, MX_ANY) || (!any_key && among(v, n, p->type, MX_ANY)) ||
+           (!any_type && among(v, n, MX_ANY, p->key));
 }
 
 static struct mx_required settle(struct mx_pair *v, size_t n, struct gg_arena *arena)
@@ -231,8 +232,7 @@ static void wish_new(struct work *w, const struct mx_pair *p)
     struct mx_wish *more = &w->out->more;
     if (gg_str_eq(p->key, MX_ME))
         mx_wish_add(more, w->arena, p->type, w->turn->me);
-    else if (!gg_str_eq(p->key, MX_LAZY) &&
-             !(gg_str_eq(p->type, MX_MEMBER) && gg_map_has(w->turn->lazy_sent, p->key)))
+    else if (!gg_str_eq(p->key, MX_LAZY) && !(gg_str_eq(p->type, MX_MEMBER) && gg_map_has(w->turn->lazy_sent, p->key)))
         mx_wish_add(more, w->arena, p->type, p->key);
 }
 
@@ -275,8 +275,8 @@ static void grow(struct work *w, const struct type_ranges *t)
             wish_new(w, &asked->v[i]);
 }
 
-/* Less of a type is asked for. What the client has stays in mind as long as it does not change; then it is forgotten, so
- * that it is sent anew should it be asked for once more. */
+/* Less of a type is asked for. What the client has stays in mind as long as it does not change; then it is forgotten,
+ * so that it is sent anew should it be asked for once more. */
 static void shrink(struct work *w, const struct type_ranges *t)
 {
     const struct mx_required *before = w->turn->before;

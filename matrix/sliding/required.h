@@ -1,5 +1,5 @@
-/* matrix/sliding/required.h: which state a client of sliding sync wants of a room (MSC4186, "required_state"): pairs of a
- * type and a state key with "*", "$ME" and "$LAZY". Pure. */
+/* matrix/sliding/required.h: which state a client of sliding sync wants of a room (MSC4186, "required_state"): pairs of
+ * a type and a state key with "*", "$ME" and "$LAZY". Pure. */
 #ifndef MX_SLIDING_REQUIRED_H
 #define MX_SLIDING_REQUIRED_H
 
@@ -23,7 +23,10 @@ struct mx_required {
 
 /* Sets of text that end with the arena; values are not used. */
 struct gg_map *mx_text_set(struct gg_arena *arena);
-static inline void mx_text_add(struct gg_map *set, struct gg_str text) { gg_map_put(set, text, NULL); }
+static inline void mx_text_add(struct gg_map *set, struct gg_str text)
+{
+    gg_map_put(set, text, NULL);
+}
 
 /* The pairs of a request without those that a wildcard among them covers. The text is borrowed. */
 struct mx_required mx_required_of(const struct mx_pair *pairs, size_t n, struct gg_arena *arena);
@@ -57,11 +60,11 @@ struct mx_required_turn {
     size_t n_changed;
 };
 struct mx_required_news {
-    bool remember;                    /* `now` replaces what the connection remembers for the room */
+    bool remember; /* `now` replaces what the connection remembers for the room */
     struct mx_required now;
-    struct mx_wish more;              /* state to be sent besides what changed */
-    struct gg_map *stale;             /* members whose change is not sent: no longer sent lazily */
-    struct gg_map *had;               /* members that the client has by an explicit pair of before: count as sent lazily */
+    struct mx_wish more;  /* state to be sent besides what changed */
+    struct gg_map *stale; /* members whose change is not sent: no longer sent lazily */
+    struct gg_map *had;   /* members that the client has by an explicit pair of before: count as sent lazily */
 };
 void mx_required_turn(const struct mx_required_turn *turn, struct gg_arena *arena, struct mx_required_news *out);
 

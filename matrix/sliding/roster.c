@@ -14,14 +14,14 @@ enum { CACHE_BYTES = 32 << 20, FEW = 8 /* changes that are sorted in one by one 
 struct base {
     struct mx_roster_base shown; /* first */
     int refs;
-    struct gg_arena *arena;      /* holds rooms, labels, and text of facts */
+    struct gg_arena *arena; /* holds rooms, labels, and text of facts */
 };
 
 struct roster {
     struct mx_roster shown; /* first */
     int refs;
     struct base *base;
-    uint64_t seq;           /* of the log of changed rooms, up to which the facts are known */
+    uint64_t seq; /* of the log of changed rooms, up to which the facts are known */
     struct mx_room_facts *facts;
     uint32_t *order;
 };
@@ -48,7 +48,8 @@ static void roster_unref(void *value)
 
 void mx_rosters_make(struct mx_server *server)
 {
-    server->sliding->rosters = mx_cache_new(server, &(struct mx_cache_def){"sliding_sync_rosters", CACHE_BYTES, roster_unref});
+    server->sliding->rosters =
+        mx_cache_new(server, &(struct mx_cache_def){"sliding_sync_rosters", CACHE_BYTES, roster_unref});
 }
 
 static struct roster *roster_new(struct base *base, uint64_t seq)
@@ -73,7 +74,8 @@ static const struct mx_roster *lend(struct roster *r, struct gg_arena *arena)
 
 static void keep(struct mx_server *server, struct gg_str user_id, struct roster *r)
 {
-    size_t bytes = sizeof(*r) + sizeof(*r->base) + gg_arena_used(r->base->arena) + r->base->shown.n * (sizeof(*r->facts) + 100);
+    size_t bytes =
+        sizeof(*r) + sizeof(*r->base) + gg_arena_used(r->base->arena) + r->base->shown.n * (sizeof(*r->facts) + 100);
     r->refs++;
     mx_cache_put(server->sliding->rosters, user_id, r, bytes, mx_cache_tick(server->sliding->rosters));
 }
@@ -89,7 +91,8 @@ static bool among(const struct gg_str *users, size_t n, struct gg_str user_id)
 }
 
 /* May the room stand in lists? Rooms that the user left themselves do not, nor whose invitation is ignored. */
-static bool listed(const struct mx_user_room *room, struct gg_str user_id, const struct gg_str *ignored, size_t n_ignored)
+static bool listed(const struct mx_user_room *room, struct gg_str user_id, const struct gg_str *ignored,
+                   size_t n_ignored)
 {
     if (room->version == NULL || room->forgotten)
         return false;
@@ -125,8 +128,8 @@ static int by_activity(const void *a, const void *b, void *facts)
 }
 
 /* Facts of some rooms, their text held by the base. */
-static int read_facts(struct mx_server *server, struct gg_str user_id, struct roster *r, const uint32_t *places, size_t n,
-                      struct gg_error *err)
+static int read_facts(struct mx_server *server, struct gg_str user_id, struct roster *r, const uint32_t *places,
+                      size_t n, struct gg_error *err)
 {
     struct gg_arena *arena = gg_arena_new();
     const struct mx_user_room **rooms = GG_NEW_ARRAY(arena, const struct mx_user_room *, n + 1);
@@ -139,13 +142,15 @@ static int read_facts(struct mx_server *server, struct gg_str user_id, struct ro
         r->facts[places[i]] = facts[i];
         r->facts[places[i]].name = (struct gg_str){0};
         if (facts[i].type.s != NULL) /* a room's type stays as it is: mostly the text is there */
-            r->facts[places[i]].type = type.s != NULL && gg_str_eq(type, facts[i].type) ? type : gg_arena_str(r->base->arena, facts[i].type);
+            r->facts[places[i]].type =
+                type.s != NULL && gg_str_eq(type, facts[i].type) ? type : gg_arena_str(r->base->arena, facts[i].type);
     }
     gg_arena_free(arena);
     return rc;
 }
 
-static int build(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct roster **out, struct gg_error *err)
+static int build(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct roster **out,
+                 struct gg_error *err)
 {
     const struct gg_str *ignored;
     size_t n_ignored;
@@ -205,8 +210,8 @@ static void move_up(struct roster *r, uint32_t place)
     r->order[to] = place;
 }
 
-static int advance(struct mx_server *server, struct gg_str user_id, const struct roster *old, const struct changed *c, uint64_t seq,
-                   struct roster **out, struct gg_error *err)
+static int advance(struct mx_server *server, struct gg_str user_id, const struct roster *old, const struct changed *c,
+                   uint64_t seq, struct roster **out, struct gg_error *err)
 {
     struct roster *r = roster_new(old->base, seq);
     memcpy(r->facts, old->facts, old->base->shown.n * sizeof(*r->facts));
@@ -225,8 +230,8 @@ static int advance(struct mx_server *server, struct gg_str user_id, const struct
 }
 
 /* *out NULL: what is kept is out of date. */
-static int refresh(struct mx_server *server, struct gg_str user_id, struct roster *old, struct gg_arena *arena, struct roster **out,
-                   struct gg_error *err)
+static int refresh(struct mx_server *server, struct gg_str user_id, struct roster *old, struct gg_arena *arena,
+                   struct roster **out, struct gg_error *err)
 {
     struct changed c = {.roster = old, .arena = arena};
     uint64_t seq = mx_changes_seq(server->room_changes);

@@ -1,5 +1,5 @@
-/* matrix/sliding/roster.h: the rooms of a user in the order of their newest activity, kept from request to request: only
- * rooms in which something happened are looked at anew. */
+/* matrix/sliding/roster.h: the rooms of a user in the order of their newest activity, kept from request to request:
+ * only rooms in which something happened are looked at anew. */
 #ifndef MX_SLIDING_ROSTER_H
 #define MX_SLIDING_ROSTER_H
 
@@ -12,12 +12,13 @@ struct mx_roster_base {
     const struct mx_user_room *rooms; /* all of them */
     size_t n;
     const struct mx_room_labels *labels;
-    struct gg_map *places;            /* room id -> place in rooms, from 1 */
+    struct gg_map *places; /* room id -> place in rooms, from 1 */
 };
 struct mx_roster {
     const struct mx_roster_base *base;
     const struct mx_room_facts *facts; /* of base->rooms, of those that are listed; without names */
-    const uint32_t *order;             /* places in base->rooms (from 0) of the rooms that may stand in lists, newest activity first */
+    const uint32_t
+        *order; /* places in base->rooms (from 0) of the rooms that may stand in lists, newest activity first */
     size_t n_order;
 };
 

@@ -1,4 +1,5 @@
-/* matrix/sliding/sliding.c: one answer of sliding sync from beginning to end, and what the connection remembers of it. */
+/* matrix/sliding/sliding.c: one answer of sliding sync from beginning to end, and what the connection remembers of it.
+ */
 #include "sliding/sliding.h"
 
 #include "push/counts.h"
@@ -103,8 +104,8 @@ struct gg_str mx_sliding_token_text(const struct mx_sliding *s, enum mx_sliding_
     return text;
 }
 
-int mx_sliding_token_read(const struct mx_sliding *s, enum mx_sliding_stream stream, struct gg_str text, struct mx_position *out,
-                          struct gg_error *err)
+int mx_sliding_token_read(const struct mx_sliding *s, enum mx_sliding_stream stream, struct gg_str text,
+                          struct mx_position *out, struct gg_error *err)
 {
     static const char *const before[MX_SLIDING_STREAMS] = {
         [MX_SLIDING_ROOMS] = "", [MX_SLIDING_RECEIPTS] = "s0_0_0_", [MX_SLIDING_ACCOUNT_DATA] = "s0_0_0_0_"};
@@ -127,7 +128,8 @@ static void remember_unsent(struct mx_sliding *s)
         const struct mx_sliding_entry *e = &s->entries[i];
         if (e->in_sight || !e->listed || e->known == NULL || e->known->sent[MX_SLIDING_ROOMS].status != MX_SLIDING_LIVE)
             continue;
-        mx_connection_change(&s->news, s->news_by_id, s->connection, e->room->room_id, s->arena)->sent[MX_SLIDING_ROOMS] =
+        mx_connection_change(&s->news, s->news_by_id, s->connection, e->room->room_id, s->arena)
+            ->sent[MX_SLIDING_ROOMS] =
             (struct mx_sliding_sent){MX_SLIDING_PREVIOUSLY, mx_sliding_token_text(s, MX_SLIDING_ROOMS)};
     }
 }
@@ -138,8 +140,8 @@ static void remember_sent(struct mx_sliding *s)
         const struct mx_sliding_room *r = s->rooms[i];
         if (r->known != NULL && r->known->sent[MX_SLIDING_ROOMS].status == MX_SLIDING_LIVE)
             continue;
-        mx_connection_change(&s->news, s->news_by_id, s->connection, r->entry->room->room_id, s->arena)->sent[MX_SLIDING_ROOMS] =
-            (struct mx_sliding_sent){.status = MX_SLIDING_LIVE};
+        mx_connection_change(&s->news, s->news_by_id, s->connection, r->entry->room->room_id, s->arena)
+            ->sent[MX_SLIDING_ROOMS] = (struct mx_sliding_sent){.status = MX_SLIDING_LIVE};
     }
 }
 

@@ -1,5 +1,5 @@
-/* matrix/sliding/state.c: the state that rooms of a sliding sync answer show: what changed since they were sent, and what
- * is asked for anew. */
+/* matrix/sliding/state.c: the state that rooms of a sliding sync answer show: what changed since they were sent, and
+ * what is asked for anew. */
 #include "sliding/sliding.h"
 
 /* ---- what changed ---- */
@@ -8,7 +8,8 @@ static const struct gg_stmt read_changes = {
     "SELECT r.i, d.type, d.state_key, d.event_id, d.stream_id, d.instance_name"
     " FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS r (room_id, after, upto, i)"
     " JOIN current_state_delta_stream d ON d.room_id = r.room_id AND d.stream_id > r.after AND d.stream_id <= r.upto"
-    " ORDER BY r.i, d.stream_id", GG_LANE_SCAN};
+    " ORDER BY r.i, d.stream_id",
+    GG_LANE_SCAN};
 
 static bool shows_state(const struct mx_sliding_room *r)
 {
@@ -32,7 +33,8 @@ static void note_change(struct mx_sliding_room *r, struct gg_map *places, struct
     r->avatar_changed = r->avatar_changed || (gg_str_is(pair.type, "m.room.avatar") && pair.key.n == 0);
 }
 
-static void take_changes(struct mx_sliding *s, struct mx_sliding_room *r, const struct gg_rows *rows, size_t first, size_t end)
+static void take_changes(struct mx_sliding *s, struct mx_sliding_room *r, const struct gg_rows *rows, size_t first,
+                         size_t end)
 {
     struct gg_map *places = mx_text_set(s->arena);
     r->changed = GG_NEW_ARRAY(s->arena, struct mx_pair, end - first + 1);
@@ -46,7 +48,8 @@ static void take_changes(struct mx_sliding *s, struct mx_sliding_room *r, const 
         if (mx_position_includes(s->server, &r->from, writer, stream) ||
             (!mx_sliding_left(r->entry) && !mx_position_includes(s->server, &s->now.room.at, writer, stream)))
             continue;
-        note_change(r, places, (struct mx_pair){gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2)}, gg_rows_str(rows, i, 3), s->arena);
+        note_change(r, places, (struct mx_pair){gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2)},
+                    gg_rows_str(rows, i, 3), s->arena);
     }
 }
 
@@ -54,7 +57,8 @@ int mx_sliding_changes(struct mx_sliding *s, struct gg_error *err)
 {
     struct mx_sliding_room **rooms = GG_NEW_ARRAY(s->arena, struct mx_sliding_room *, s->n_rooms + 1);
     struct gg_str *ids = GG_NEW_ARRAY(s->arena, struct gg_str, s->n_rooms + 1);
-    int64_t *after = GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1), *upto = GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1);
+    int64_t *after = GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1),
+            *upto = GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1);
     struct gg_rows *rows;
     size_t n = 0, at = 0;
     for (size_t i = 0; i < s->n_rooms; i++) {
@@ -70,8 +74,8 @@ int mx_sliding_changes(struct mx_sliding *s, struct gg_error *err)
     }
     if (n == 0)
         return 0;
-    int rc = gg_db_read(s->server->db, &read_changes, GG_PARAMS(gg_p_texts(ids, n), gg_p_i64s(after, n), gg_p_i64s(upto, n)),
-                        s->arena, &rows, err);
+    int rc = gg_db_read(s->server->db, &read_changes,
+                        GG_PARAMS(gg_p_texts(ids, n), gg_p_i64s(after, n), gg_p_i64s(upto, n)), s->arena, &rows, err);
     for (size_t k = 0, end; rc == 0 && k < n; k++, at = end) {
         for (end = at; end < gg_rows_count(rows) && gg_rows_i64(rows, end, 0) == (int64_t)k + 1;)
             end++;
@@ -209,7 +213,8 @@ static bool compares(const struct mx_sliding_room *r)
 }
 
 /* The user whose list is asked: explicit, lazy and changed members. */
-static void look_for_room(struct mx_sliding *s, struct lookup *l, const struct mx_sliding_room *r, const struct gg_map *explicit)
+static void look_for_room(struct mx_sliding *s, struct lookup *l, const struct mx_sliding_room *r,
+                          const struct gg_map *explicit)
 {
     struct gg_map *users = mx_text_set(s->arena);
     struct gg_str user;
@@ -226,7 +231,8 @@ static void look_for_room(struct mx_sliding *s, struct lookup *l, const struct m
 
 /* ---- what the connection remembers ---- */
 
-static void remember_config(struct mx_sliding *s, const struct mx_sliding_room *r, const struct mx_required_news *turned)
+static void remember_config(struct mx_sliding *s, const struct mx_sliding_room *r,
+                            const struct mx_required_news *turned)
 {
     const struct mx_room_config *before = r->known != NULL ? r->known->config : NULL;
     bool turn = turned != NULL && turned->remember;
@@ -273,8 +279,12 @@ static void turn_room(struct mx_sliding *s, struct mx_sliding_room *r, const str
     for (size_t i = first; i < end; i++)
         if (l->seen[i] >= 0)
             gg_map_put(sent, l->members[i].user_id, &l->seen[i]);
-    const struct mx_required_turn turn = {.me = s->user_id, .before = &r->known->config->required, .asked = &r->config->required,
-                                          .lazy_sent = sent, .lazy_wanted = r->lazy_users, .changed = r->changed,
+    const struct mx_required_turn turn = {.me = s->user_id,
+                                          .before = &r->known->config->required,
+                                          .asked = &r->config->required,
+                                          .lazy_sent = sent,
+                                          .lazy_wanted = r->lazy_users,
+                                          .changed = r->changed,
                                           .n_changed = r->n_changed};
     mx_required_turn(&turn, s->arena, &news);
     add_state(s, r, &news.more, &r->wish, ids);
@@ -284,7 +294,8 @@ static void turn_room(struct mx_sliding *s, struct mx_sliding_room *r, const str
     remember_set(s, r, false, news.had);
 }
 
-static void collect(struct mx_sliding *s, struct mx_sliding_room *r, const struct lookup *l, size_t *at, struct ids *ids)
+static void collect(struct mx_sliding *s, struct mx_sliding_room *r, const struct lookup *l, size_t *at,
+                    struct ids *ids)
 {
     size_t first = *at;
     while (*at < l->n && gg_str_eq(l->members[*at].room_id, r->entry->room->room_id))

@@ -44,20 +44,24 @@ static struct gg_str text_in(struct mx_sliding *s, const struct mx_event *e, con
 /* ---- heroes: who an unnamed room is named after ---- */
 
 static const struct gg_stmt read_heroes = {
-    "SELECT r.i, m.state_key, m.event_id, m.rank FROM unnest($1::text[]) WITH ORDINALITY AS r (room_id, i) CROSS JOIN LATERAL ("
+    "SELECT r.i, m.state_key, m.event_id, m.rank FROM unnest($1::text[]) WITH ORDINALITY AS r (room_id, i) CROSS JOIN "
+    "LATERAL ("
     " SELECT state_key, event_id, event_stream_ordering, array_position('{join,invite,leave}', membership) AS rank"
     " FROM current_state_events WHERE room_id = r.room_id AND type = 'm.room.member' AND membership IS NOT NULL"
     " ORDER BY array_position('{join,invite,leave}', membership) NULLS LAST, event_stream_ordering LIMIT 6) m"
-    " ORDER BY r.i, m.rank NULLS LAST, m.event_stream_ordering", GG_LANE_SCAN};
+    " ORDER BY r.i, m.rank NULLS LAST, m.event_stream_ordering",
+    GG_LANE_SCAN};
 
-/* Rows [first, end) of one room: joined and invited members first; those who are gone only where there is nobody else. */
-static int take_heroes(struct mx_sliding *s, struct mx_sliding_room *r, const struct gg_rows *rows, size_t first, size_t end,
-                       struct gg_error *err)
+/* Rows [first, end) of one room: joined and invited members first; those who are gone only where there is nobody else.
+ */
+static int take_heroes(struct mx_sliding *s, struct mx_sliding_room *r, const struct gg_rows *rows, size_t first,
+                       size_t end, struct gg_error *err)
 {
     struct gg_str ids[MAX_HEROES];
     size_t n = 0, present = 0;
     for (size_t i = first; i < end; i++)
-        present += !gg_str_eq(gg_rows_str(rows, i, 1), s->user_id) && !gg_rows_null(rows, i, 3) && gg_rows_i64(rows, i, 3) <= 2;
+        present += !gg_str_eq(gg_rows_str(rows, i, 1), s->user_id) && !gg_rows_null(rows, i, 3) &&
+                   gg_rows_i64(rows, i, 3) <= 2;
     for (size_t i = first; i < end && n < MAX_HEROES; i++) {
         bool here = !gg_rows_null(rows, i, 3) && gg_rows_i64(rows, i, 3) <= 2;
         if (!gg_str_eq(gg_rows_str(rows, i, 1), s->user_id) && here == (present > 0))
@@ -128,9 +132,8 @@ static int name_rooms(struct mx_sliding *s, struct gg_error *err)
 /* ---- the stamp ---- */
 
 /* Events that bring a room to the top of a client's list (MSC4186, "bump_stamp"). */
-static const char *const bump_types[] = {"m.room.create",         "m.room.message", "m.room.encrypted",
-                                         "m.sticker",             "m.call.invite",  "m.poll.start",
-                                         "m.beacon_info"};
+static const char *const bump_types[] = {"m.room.create", "m.room.message", "m.room.encrypted", "m.sticker",
+                                         "m.call.invite", "m.poll.start",   "m.beacon_info"};
 
 static bool bumps(const struct mx_event *e)
 {
@@ -142,7 +145,8 @@ static bool bumps(const struct mx_event *e)
 
 static const struct gg_stmt read_bump = {
     "SELECT max(stream_ordering) FROM events WHERE room_id = $1 AND stream_ordering <= $2 AND stream_ordering > 0"
-    " AND type = ANY ($3::text[]) AND NOT outlier AND rejection_reason IS NULL", GG_LANE_SCAN};
+    " AND type = ANY ($3::text[]) AND NOT outlier AND rejection_reason IS NULL",
+    GG_LANE_SCAN};
 
 /* The room's row is ahead of this answer. */
 static int bump_before(struct mx_sliding *s, struct mx_sliding_room *r, struct gg_error *err)
@@ -151,9 +155,10 @@ static int bump_before(struct mx_sliding *s, struct mx_sliding_room *r, struct g
     struct gg_rows *rows;
     for (size_t i = 0; i < GG_COUNT(bump_types); i++)
         types[i] = gg_str(bump_types[i]);
-    int rc = gg_db_read(s->server->db, &read_bump,
-                        GG_PARAMS(gg_p_str(r->entry->room->room_id), gg_p_i64(s->now.room.at.min), gg_p_texts(types, GG_COUNT(types))),
-                        s->arena, &rows, err);
+    int rc = gg_db_read(
+        s->server->db, &read_bump,
+        GG_PARAMS(gg_p_str(r->entry->room->room_id), gg_p_i64(s->now.room.at.min), gg_p_texts(types, GG_COUNT(types))),
+        s->arena, &rows, err);
     if (rc == 0 && gg_rows_count(rows) > 0 && !gg_rows_null(rows, 0, 0))
         r->bump_stamp = gg_rows_i64(rows, 0, 0);
     return rc;
@@ -182,8 +187,8 @@ static int stamp(struct mx_sliding *s, struct mx_sliding_room *r, struct gg_erro
 
 static bool says_something(const struct mx_sliding_room *r)
 {
-    return r->initial || r->name.s != NULL || r->avatar.s != NULL || r->n_heroes > 0 || r->counted || r->n_required > 0 ||
-           r->n_timeline > 0 || r->membership != NULL;
+    return r->initial || r->name.s != NULL || r->avatar.s != NULL || r->n_heroes > 0 || r->counted ||
+           r->n_required > 0 || r->n_timeline > 0 || r->membership != NULL;
 }
 
 /* Why state was redacted; what it replaced is not shown with it. */
@@ -192,8 +197,9 @@ static int read_redactions(struct mx_sliding *s, size_t first, struct gg_error *
     struct gg_str *ids = GG_NEW_ARRAY(s->arena, struct gg_str, s->show.n - first + 1);
     size_t *places = GG_NEW_ARRAY(s->arena, size_t, s->show.n - first + 1), n = 0;
     for (size_t i = first; i < s->show.n; i++) {
-        struct gg_str id = s->show.events[i]->meta.redacted ? mx_json_string(mx_json_get(s->show.events[i]->unsigned_, "redacted_by"), s->arena)
-                                                            : (struct gg_str){0};
+        struct gg_str id = s->show.events[i]->meta.redacted
+                               ? mx_json_string(mx_json_get(s->show.events[i]->unsigned_, "redacted_by"), s->arena)
+                               : (struct gg_str){0};
         if (id.s == NULL)
             continue;
         places[n] = i;
@@ -207,8 +213,8 @@ static int read_redactions(struct mx_sliding *s, size_t first, struct gg_error *
 }
 
 /* The timelines of all rooms, then their state: events, and which room's they are. */
-static void list_shown(struct mx_sliding *s, const struct mx_event **events, struct mx_show_room *rooms, size_t *n_rooms,
-                       size_t *n_timelines)
+static void list_shown(struct mx_sliding *s, const struct mx_event **events, struct mx_show_room *rooms,
+                       size_t *n_rooms, size_t *n_timelines)
 {
     size_t at = 0;
     *n_rooms = 0;
@@ -217,7 +223,8 @@ static void list_shown(struct mx_sliding *s, const struct mx_event **events, str
         const struct mx_user_room *room = r->entry->room;
         if (!r->shown)
             continue;
-        rooms[(*n_rooms)++] = (struct mx_show_room){room->room_id, room->membership, room->stream_ordering, at, r->n_timeline};
+        rooms[(*n_rooms)++] =
+            (struct mx_show_room){room->room_id, room->membership, room->stream_ordering, at, r->n_timeline};
         r->timeline_at = at;
         for (size_t k = 0; k < r->n_timeline; k++)
             events[at++] = r->timeline[k];

@@ -1,5 +1,5 @@
-/* matrix/sliding/timeline.c: the events that rooms of a sliding sync answer show: the newest of a room that is new to the
- * client in history order, else what came since, newest first until the limit is full. */
+/* matrix/sliding/timeline.c: the events that rooms of a sliding sync answer show: the newest of a room that is new to
+ * the client in history order, else what came since, newest first until the limit is full. */
 #include "sliding/sliding.h"
 
 #include "rooms/access.h"
@@ -8,17 +8,21 @@
 
 static const struct gg_stmt read_newest = {
     "SELECT r.i, e.event_id, e.topological_ordering, e.stream_ordering, e.instance_name"
-    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS r (room_id, after, upto, n, i) CROSS JOIN LATERAL ("
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS r (room_id, after, upto, n, "
+    "i) CROSS JOIN LATERAL ("
     " SELECT event_id, topological_ordering, stream_ordering, instance_name FROM events WHERE room_id = r.room_id"
     " AND stream_ordering <= r.upto AND NOT outlier AND rejection_reason IS NULL"
     " ORDER BY topological_ordering DESC, stream_ordering DESC LIMIT r.n) e"
-    " ORDER BY r.i, e.topological_ordering DESC, e.stream_ordering DESC", GG_LANE_SCAN};
+    " ORDER BY r.i, e.topological_ordering DESC, e.stream_ordering DESC",
+    GG_LANE_SCAN};
 static const struct gg_stmt read_since = {
     "SELECT r.i, e.event_id, e.topological_ordering, e.stream_ordering, e.instance_name"
-    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS r (room_id, after, upto, n, i) CROSS JOIN LATERAL ("
+    " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS r (room_id, after, upto, n, "
+    "i) CROSS JOIN LATERAL ("
     " SELECT event_id, topological_ordering, stream_ordering, instance_name FROM events WHERE room_id = r.room_id"
     " AND stream_ordering > r.after AND stream_ordering <= r.upto AND NOT outlier AND rejection_reason IS NULL"
-    " ORDER BY stream_ordering DESC LIMIT r.n) e ORDER BY r.i, e.stream_ordering DESC", GG_LANE_SCAN};
+    " ORDER BY stream_ordering DESC LIMIT r.n) e ORDER BY r.i, e.stream_ordering DESC",
+    GG_LANE_SCAN};
 
 struct job {
     struct mx_sliding_room **rooms;
@@ -61,7 +65,8 @@ static void job_make(struct mx_sliding *s, struct job *job)
                         GG_NEW_ARRAY(s->arena, struct gg_str, s->n_rooms + 1),
                         GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1),
                         GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1),
-                        GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1), 0};
+                        GG_NEW_ARRAY(s->arena, int64_t, s->n_rooms + 1),
+                        0};
 }
 
 static void choose_rooms(struct mx_sliding *s, struct job jobs[2])
@@ -78,7 +83,8 @@ static void choose_rooms(struct mx_sliding *s, struct job jobs[2])
     }
 }
 
-static bool in_range(const struct mx_sliding *s, const struct mx_sliding_room *r, struct gg_str instance, int64_t stream)
+static bool in_range(const struct mx_sliding *s, const struct mx_sliding_room *r, struct gg_str instance,
+                     int64_t stream)
 {
     const char *writer = instance.s != NULL ? instance.s : "master";
     struct mx_position end = end_of(s, r);
@@ -88,8 +94,8 @@ static bool in_range(const struct mx_sliding *s, const struct mx_sliding_room *r
 }
 
 /* Rows [first, end) of one room, newest first. */
-static void take_room(struct mx_sliding *s, struct mx_sliding_room *r, const struct gg_rows *rows, size_t first, size_t end,
-                      struct gg_str *ids, size_t *n_ids)
+static void take_room(struct mx_sliding *s, struct mx_sliding_room *r, const struct gg_rows *rows, size_t first,
+                      size_t end, struct gg_str *ids, size_t *n_ids)
 {
     size_t limit = (size_t)r->config->timeline_limit;
     r->limited = (int64_t)(end - first) >= 2 * r->config->timeline_limit;
@@ -103,7 +109,8 @@ static void take_room(struct mx_sliding *s, struct mx_sliding_room *r, const str
         }
         ids[(*n_ids)++] = gg_rows_str(rows, i, 1);
         r->n_events++;
-        r->prev = (struct mx_room_token){.depth = from_start(r) ? gg_rows_i64(rows, i, 2) : -1, .at = {.min = stream - 1}};
+        r->prev =
+            (struct mx_room_token){.depth = from_start(r) ? gg_rows_i64(rows, i, 2) : -1, .at = {.min = stream - 1}};
     }
 }
 
@@ -114,8 +121,9 @@ static int read_job(struct mx_sliding *s, struct job *job, const struct gg_stmt 
     if (job->n == 0)
         return 0;
     int rc = gg_db_read(s->server->db, stmt,
-                        GG_PARAMS(gg_p_texts(job->ids, job->n), gg_p_i64s(job->after, job->n), gg_p_i64s(job->upto, job->n),
-                                  gg_p_i64s(job->limits, job->n)), s->arena, &rows, err);
+                        GG_PARAMS(gg_p_texts(job->ids, job->n), gg_p_i64s(job->after, job->n),
+                                  gg_p_i64s(job->upto, job->n), gg_p_i64s(job->limits, job->n)),
+                        s->arena, &rows, err);
     if (rc != 0)
         return rc;
     struct gg_str *ids = GG_NEW_ARRAY(s->arena, struct gg_str, gg_rows_count(rows) + 1);
@@ -141,20 +149,26 @@ static int read_job(struct mx_sliding *s, struct job *job, const struct gg_stmt 
 
 static bool passes(const struct mx_event *e)
 {
-    return e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !gg_str_is(e->type, "org.matrix.dummy_event");
+    return e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed &&
+           !gg_str_is(e->type, "org.matrix.dummy_event");
 }
 
 static void joined_access(const struct mx_sliding_room *r, struct mx_access *access)
 {
-    *access = (struct mx_access){.head = r->head, .state = r->head->state, .membership = GG_STR("join"), .joined = true,
-                                 .ever_joined = true, .until = INT64_MAX};
+    *access = (struct mx_access){.head = r->head,
+                                 .state = r->head->state,
+                                 .membership = GG_STR("join"),
+                                 .joined = true,
+                                 .ever_joined = true,
+                                 .until = INT64_MAX};
 }
 
 static void count_live(struct mx_sliding *s, struct mx_sliding_room *r)
 {
     for (size_t i = r->n_timeline; s->has_from && i-- > 0; r->num_live++) {
         const struct mx_event_meta *meta = &r->timeline[i]->meta;
-        if (mx_position_includes(s->server, &s->from.room.at, meta->instance.s != NULL ? meta->instance.s : "master", meta->stream_ordering))
+        if (mx_position_includes(s->server, &s->from.room.at, meta->instance.s != NULL ? meta->instance.s : "master",
+                                 meta->stream_ordering))
             break;
     }
 }

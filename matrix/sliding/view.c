@@ -1,24 +1,27 @@
-/* matrix/sliding/view.c: the rooms that a user has, as sliding sync sees them: joined, invited, knocked, banned, kicked;
- * rooms that they left themselves only in the answers that tell so. */
+/* matrix/sliding/view.c: the rooms that a user has, as sliding sync sees them: joined, invited, knocked, banned,
+ * kicked; rooms that they left themselves only in the answers that tell so. */
 #include "sliding/sliding.h"
 
 #include <stdlib.h>
 
 static bool since(const struct mx_sliding *s, const struct mx_user_room *room)
 {
-    return s->has_from && room->stream_ordering > s->from.room.at.min && room->stream_ordering <= mx_position_max(&s->now.room.at);
+    return s->has_from && room->stream_ordering > s->from.room.at.min &&
+           room->stream_ordering <= mx_position_max(&s->now.room.at);
 }
 
 /* ---- what became of memberships since the client's token ---- */
 
 /* Memberships since, and the one before, oldest first. */
 static const struct gg_stmt select_memberships = {
-    "SELECT r.room_id, m.membership, m.event_stream_ordering FROM unnest($2::text[]) AS r (room_id) CROSS JOIN LATERAL ("
+    "SELECT r.room_id, m.membership, m.event_stream_ordering FROM unnest($2::text[]) AS r (room_id) CROSS JOIN LATERAL "
+    "("
     " (SELECT membership, event_stream_ordering FROM room_memberships WHERE user_id = $1 AND room_id = r.room_id"
     " AND event_stream_ordering <= $3 ORDER BY event_stream_ordering DESC LIMIT 1) UNION ALL"
     " (SELECT membership, event_stream_ordering FROM room_memberships WHERE user_id = $1 AND room_id = r.room_id"
     " AND event_stream_ordering > $3 AND event_stream_ordering <= $4 ORDER BY event_stream_ordering DESC LIMIT 100)) m"
-    " ORDER BY r.room_id, m.event_stream_ordering", GG_LANE_POINT};
+    " ORDER BY r.room_id, m.event_stream_ordering",
+    GG_LANE_POINT};
 
 /* The last change of rows of one room: s NULL: none, e.g. when somebody only took another name. */
 static struct gg_str last_change(const struct gg_rows *rows, size_t first, size_t end, int64_t from)
@@ -51,7 +54,8 @@ static int read_moves(struct mx_sliding *s, struct gg_map **out, struct gg_error
         return 0;
     int rc = gg_db_read(s->server->db, &select_memberships,
                         GG_PARAMS(gg_p_str(s->user_id), gg_p_texts(ids, n), gg_p_i64(s->from.room.at.min),
-                                  gg_p_i64(mx_position_max(&s->now.room.at))), s->arena, &rows, err);
+                                  gg_p_i64(mx_position_max(&s->now.room.at))),
+                        s->arena, &rows, err);
     *out = mx_text_set(s->arena);
     for (size_t i = 0, end; rc == 0 && i < gg_rows_count(rows); i = end) {
         struct gg_str room_id = gg_rows_str(rows, i, 0);

@@ -23,8 +23,13 @@ static void check_turn(const struct mx_required *before, const struct mx_require
     struct gg_map *sent = mx_text_set(arena), *wanted = mx_text_set(arena);
     for (size_t i = 0; i < before->n; i++)
         mx_text_add(i % 2 != 0 ? sent : wanted, before->v[i].key);
-    const struct mx_required_turn turn = {.me = GG_STR("@me:hs"), .before = before, .asked = asked, .lazy_sent = sent,
-                                          .lazy_wanted = wanted, .changed = before->v, .n_changed = before->n / 2};
+    const struct mx_required_turn turn = {.me = GG_STR("@me:hs"),
+                                          .before = before,
+                                          .asked = asked,
+                                          .lazy_sent = sent,
+                                          .lazy_wanted = wanted,
+                                          .changed = before->v,
+                                          .n_changed = before->n / 2};
     mx_required_turn(&turn, arena, &news);
     struct mx_required both = mx_required_union(before, asked, arena);
     if (!mx_required_covers(&both, asked) || !mx_required_covers(&both, before))

@@ -1,7 +1,7 @@
 /* Sliding sync's pure parts: what is asked for, what changes when it is asked for otherwise, bodies and positions. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -60,9 +60,9 @@ static void test_union_and_covers(void **state)
         const char *a, *b, *both;
         bool covers;
     } cases[] = {
-        {"a x", "a x", "a x", true},     {"a *", "a x,a y", "a *", true},      {"a x", "a *", "a *", false},
-        {"* *", "q z", "* *", true},     {"a x", "b y", "a x,b y", false},     {"* x", "a x,b x", "* x", true},
-        {"* x", "a y", "* x,a y", false}, {"a x,b y", "* *", "* *", false},    {"", "a x", "a x", false},
+        {"a x", "a x", "a x", true},      {"a *", "a x,a y", "a *", true},  {"a x", "a *", "a *", false},
+        {"* *", "q z", "* *", true},      {"a x", "b y", "a x,b y", false}, {"* x", "a x,b x", "* x", true},
+        {"* x", "a y", "* x,a y", false}, {"a x,b y", "* *", "* *", false}, {"", "a x", "a x", false},
     };
     struct gg_arena *arena = gg_arena_new();
     for (size_t i = 0; i < GG_COUNT(cases); i++) {
@@ -164,11 +164,16 @@ static const struct turn_case {
 
 static void check_turn(const struct turn_case *c, struct gg_arena *arena)
 {
-    struct mx_required before = pairs_of(c->before, arena), asked = pairs_of(c->asked, arena), changed = pairs_of(c->changed, arena);
+    struct mx_required before = pairs_of(c->before, arena), asked = pairs_of(c->asked, arena),
+                       changed = pairs_of(c->changed, arena);
     struct mx_required_news news;
-    const struct mx_required_turn turn = {.me = GG_STR("@me"), .before = &before, .asked = &asked,
-                                          .lazy_sent = set_of(c->lazy_sent, arena), .lazy_wanted = set_of(c->lazy_wanted, arena),
-                                          .changed = changed.v, .n_changed = changed.n};
+    const struct mx_required_turn turn = {.me = GG_STR("@me"),
+                                          .before = &before,
+                                          .asked = &asked,
+                                          .lazy_sent = set_of(c->lazy_sent, arena),
+                                          .lazy_wanted = set_of(c->lazy_wanted, arena),
+                                          .changed = changed.v,
+                                          .n_changed = changed.n};
     mx_required_turn(&turn, arena, &news);
     if (c->now[0] == '\0')
         assert_false(news.remember);
@@ -197,8 +202,11 @@ static void test_memory_of_keys_is_bounded(void **state)
     for (size_t i = 0; i < GG_COUNT(pairs); i++)
         pairs[i] = (struct mx_pair){GG_STR("a"), gg_str(gg_arena_printf(arena, "k%03zu", i))};
     struct mx_required before = mx_required_of(pairs, 299, arena), asked = mx_required_of(pairs + 299, 1, arena);
-    const struct mx_required_turn turn = {.me = GG_STR("@me"), .before = &before, .asked = &asked,
-                                          .lazy_sent = mx_text_set(arena), .lazy_wanted = mx_text_set(arena)};
+    const struct mx_required_turn turn = {.me = GG_STR("@me"),
+                                          .before = &before,
+                                          .asked = &asked,
+                                          .lazy_sent = mx_text_set(arena),
+                                          .lazy_wanted = mx_text_set(arena)};
     struct mx_required_news news;
     mx_required_turn(&turn, arena, &news);
     assert_true(news.remember);
@@ -222,20 +230,29 @@ static void test_request(void **state)
     assert_int_equal(read_body("", arena, &q), 0);
     assert_int_equal(read_body(" {} ", arena, &q), 0);
     assert_true(q.n_lists == 0 && q.conn_id.n == 0 && !q.account_data.enabled && q.to_device_limit == 100);
-    assert_int_equal(read_body("{\"conn_id\":\"c\",\"lists\":{\"a\":{\"ranges\":[[0,1],[5,9]],\"timeline_limit\":3,\"required_state\":[[\"a\",\"b\"]],"
-                               "\"filters\":{\"is_dm\":false,\"room_types\":[null,\"t\"]}},\"b\":{\"timeline_limit\":3,\"required_state\":[[\"a\",\"b\"]]}},"
-                               "\"room_subscriptions\":{\"!r\":{\"timeline_limit\":3,\"required_state\":[[\"a\",\"b\"]]}},"
-                               "\"extensions\":{\"to_device\":{\"enabled\":true,\"since\":\"7\"},\"typing\":{\"enabled\":true,\"lists\":[\"a\"]},"
-                               "\"receipts\":{\"rooms\":null}}}", arena, &q), 0);
+    assert_int_equal(
+        read_body("{\"conn_id\":\"c\",\"lists\":{\"a\":{\"ranges\":[[0,1],[5,9]],\"timeline_limit\":3,\"required_"
+                  "state\":[[\"a\",\"b\"]],"
+                  "\"filters\":{\"is_dm\":false,\"room_types\":[null,\"t\"]}},\"b\":{\"timeline_limit\":3,\"required_"
+                  "state\":[[\"a\",\"b\"]]}},"
+                  "\"room_subscriptions\":{\"!r\":{\"timeline_limit\":3,\"required_state\":[[\"a\",\"b\"]]}},"
+                  "\"extensions\":{\"to_device\":{\"enabled\":true,\"since\":\"7\"},\"typing\":{\"enabled\":true,"
+                  "\"lists\":[\"a\"]},"
+                  "\"receipts\":{\"rooms\":null}}}",
+                  arena, &q),
+        0);
     assert_true(gg_str_is(q.conn_id, "c") && q.n_lists == 2 && q.n_subscriptions == 1);
     assert_true(q.lists[0].n_ranges == 2 && q.lists[0].ranges[1].first == 5 && q.lists[0].ranges[1].last == 9);
-    assert_true(q.lists[0].filters.is_dm == 0 && q.lists[0].filters.is_encrypted == -1 && q.lists[1].filters.is_dm == -1);
-    assert_true(mx_texts_have(&q.lists[0].filters.room_types, (struct gg_str){0}) && mx_texts_have(&q.lists[0].filters.room_types, GG_STR("t")));
+    assert_true(q.lists[0].filters.is_dm == 0 && q.lists[0].filters.is_encrypted == -1 &&
+                q.lists[1].filters.is_dm == -1);
+    assert_true(mx_texts_have(&q.lists[0].filters.room_types, (struct gg_str){0}) &&
+                mx_texts_have(&q.lists[0].filters.room_types, GG_STR("t")));
     assert_false(mx_texts_have(&q.lists[0].filters.room_types, GG_STR("")));
     assert_ptr_equal(q.lists[0].config, q.lists[1].config); /* equal ones are one */
     assert_ptr_equal(q.lists[0].config, q.subscriptions[0].config);
     assert_true(q.to_device && q.to_device_since == 7 && q.typing.enabled && mx_texts_have(&q.typing.rooms, MX_ANY));
-    assert_true(q.typing.lists.n == 1 && !q.receipts.enabled && q.receipts.rooms.v == NULL && mx_texts_have(&q.receipts.lists, MX_ANY));
+    assert_true(q.typing.lists.n == 1 && !q.receipts.enabled && q.receipts.rooms.v == NULL &&
+                mx_texts_have(&q.receipts.lists, MX_ANY));
     gg_arena_free(arena);
 }
 
@@ -255,9 +272,12 @@ static void test_positions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wildcards_cover), cmocka_unit_test(test_union_and_covers), cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_turns),           cmocka_unit_test(test_memory_of_keys_is_bounded),
-        cmocka_unit_test(test_request),         cmocka_unit_test(test_positions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_wildcards_cover),
+                                       cmocka_unit_test(test_union_and_covers),
+                                       cmocka_unit_test(test_rows),
+                                       cmocka_unit_test(test_turns),
+                                       cmocka_unit_test(test_memory_of_keys_is_bounded),
+                                       cmocka_unit_test(test_request),
+                                       cmocka_unit_test(test_positions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
