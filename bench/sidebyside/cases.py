@@ -54,6 +54,12 @@ def send_one_room(world, n):
     return [message(world, world.alice, room) for _ in range(n)]
 
 
+def send_big_room(world, n):
+    """Each message is judged by the rules of all members, and notifies them."""
+    room, user = world.big_room(), world.alice
+    return [message(world, user, room) for _ in range(n)]
+
+
 def create_room(world, n):
     creator = world.user("creator")
     return [world.request("POST", f"{CLIENT}/createRoom", creator.token, {"preset": "private_chat", "name": "x"}) for _ in range(n)]
@@ -231,6 +237,7 @@ CASES = {
     "whoami": Case(whoami, (2000, 100), (30000, 800)),
     "send, many rooms": Case(send_many_rooms, (200, 20), (2000, 120), 20),
     "send, one room": Case(send_one_room, (200, 20), (1000, 80), 8),
+    "send, 500 members": Case(send_big_room, (50, 5), (300, 16), 4),
     "state, 500 members": Case(read(room_path(lambda w: w.big_room(), "state")), (100, 20), (400, 50), 4),
     "members, 500": Case(read(room_path(lambda w: w.big_room(), "members")), (100, 20), (400, 50), 4),
     "messages": Case(read(room_path(lambda w: w.talked_room(), "messages?dir=b&limit=50")), (200, 20), (2000, 80), 4),

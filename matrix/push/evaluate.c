@@ -27,6 +27,7 @@ struct judged {
     struct gg_str thread_id;
     bool unread;
     const struct gg_map *ignorers;
+    struct gg_map *subscribers;      /* to its thread (MSC4306); NULL: no thread, or the feature is off */
     struct mx_push_event facts;
     struct mx_push_memo memo;
     struct mx_push_action *actions;
@@ -107,6 +108,33 @@ static int read_related(const struct run *run, struct judged *j, struct gg_error
     return rc ? rc : add_related(run, j, list, GG_STR("m.in_reply_to"), j->relation.reply_to, j->relation.falling_back, err);
 }
 
+/* ---- subscribers of its thread (MSC4306) ---- */
+
+static const struct gg_stmt select_subscribers = {
+    "SELECT user_id FROM thread_subscriptions WHERE room_id = $1 AND event_id = $2 AND subscribed", GG_LANE_POINT};
+
+static void free_map(void *map)
+{
+    gg_map_free(map);
+}
+
+static int read_subscribers(const struct run *run, struct judged *j, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    if (!(j->facts.features & MX_PUSH_F_SUBSCRIPTIONS) || gg_str_is(j->thread_id, MX_PUSH_MAIN) ||
+        memchr(j->thread_id.s, '\0', j->thread_id.n))
+        return 0;
+    int rc = gg_db_read(run->server->db, &select_subscribers, GG_PARAMS(gg_p_str(run->room_id), gg_p_str(j->thread_id)),
+                        run->arena, &rows, err);
+    if (rc)
+        return rc;
+    j->subscribers = gg_map_new(NULL);
+    gg_arena_defer(run->arena, free_map, j->subscribers);
+    for (size_t i = 0; i < gg_rows_count(rows); i++)
+        gg_map_put(j->subscribers, gg_rows_str(rows, i, 0), NULL);
+    return 0;
+}
+
 /* ---- the facts ---- */
 
 static int read_facts(const struct run *run, struct judged *j, struct gg_error *err)
@@ -124,7 +152,7 @@ static int read_facts(const struct run *run, struct judged *j, struct gg_error *
         rc = read_levels(run, j, err);
     if (rc == 0)
         rc = read_related(run, j, err);
-    return rc;
+    return rc ? rc : read_subscribers(run, j, err);
 }
 
 /* ---- asking ---- */
@@ -138,8 +166,11 @@ static void ask(const struct run *run, struct judged *j, const struct mx_push_me
 {
     if (!member->held || gg_str_eq(member->user.user_id, j->event->sender) || is_ignored_by(j, member->user.user_id))
         return; /* without rules: has just joined, after the head that we look at */
+    struct mx_push_user user = member->user;
+    if (j->subscribers)
+        user.subscribed = gg_map_has(j->subscribers, user.user_id);
     const struct mx_push_actions *actions =
-        mx_push_rules_run(member->held->rules, run->server->push->base, &j->facts, &member->user, &j->memo);
+        mx_push_rules_run(member->held->rules, run->server->push->base, &j->facts, &user, &j->memo);
     bool notify = actions && actions->notify;
     if (!notify && !j->unread)
         return;

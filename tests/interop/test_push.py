@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from deployment.layout import Worker
+
 from lib.server import Server, quote
 from lib.wait import until
 
@@ -317,3 +319,69 @@ def test_rotation_and_receipts(talks):
             t.say(f"after {i}", t.alice, "more")
             t.say(f"in thread {i}", t.alice, "more", **t.relate("m.thread", "root"))
         settle(talks)  # before that they may differ: Synapse goes on with what it had summed up
+
+
+# Which processes are Synapse's; which process writes what: events and rules cross from one kind to the other.
+SIDES = {
+    "Synapse writes events": ({"worker1"}, {"events": ["worker1"]}),
+    "Ganglion writes events": ({"main"}, {"events": ["worker1"]}),
+    "Synapse writes rules": ({"worker1"}, {"push_rules": ["worker1"]}),
+    "Ganglion writes rules": ({"main"}, {"push_rules": ["worker1"]}),
+}
+
+
+@pytest.fixture(params=SIDES)
+def sides(mixed, request):
+    """A server, the URLs of its two processes of different kinds, and the URL of who writes push rules."""
+    python, writers = SIDES[request.param]
+    worker = Worker("worker1", "synapse.app.generic_worker", ["client", "federation"])
+    deployment = mixed(f"push_sides{list(SIDES).index(request.param)}", python=python, workers=[worker],
+                       stream_writers=dict({"events": ["master"]}, **writers),
+                       extra_config={"caches": {"sync_response_cache_duration": 0}})
+    deployment.start()
+    server = Server(deployment)
+    urls = [f"http://127.0.0.1:{p.port}" for p in (deployment.main, *deployment.workers)]
+    server.base_url = urls[0]
+    return server, urls, urls["push_rules" in writers]
+
+
+def test_side_by_side(sides):
+    """Who makes an event evaluates it, who writes it stores that, and everybody counts and obeys alike."""
+    server, urls, rules = sides
+    alice, bob = server.register("alice"), server.register("bob")
+    room = alice.create_room(preset="private_chat", invite=[bob.user_id])
+    bob.join(room)
+    n = 0
+
+    def send(base, body):
+        nonlocal n
+        n += 1
+        path = f"{CLIENT}/rooms/{quote(room)}/send/m.room.message/s{n}"
+        return alice.ok("PUT", path, {"msgtype": "m.text", "body": body}, base=base)["event_id"]
+
+    def counts(base):
+        nonlocal n
+        n += 1
+        filter_ = json.dumps({"room": {"timeline": {"not_types": [f"none.{n}"]}}})
+        part = bob.sync(base=base, filter=filter_)["rooms"]["join"][room]["unread_notifications"]
+        return part["notification_count"], part["highlight_count"]
+
+    for base in urls:
+        send(base, "hello")
+        send(base, "bob: look")
+    for base in urls:
+        until(lambda: counts(base) == (4, 2))
+    assert server.sql("SELECT count(*) FROM event_push_actions_staging") == [["0"]]
+    bob.ok("PUT", rule("room", room), QUIET, base=rules)
+    for base in urls:
+        def muted():
+            event = send(base, "psst")
+            return server.sql(f"SELECT count(*) FROM event_push_actions WHERE event_id = '{event}'") == [["0"]]
+
+        until(muted)
+        until(lambda: [r["rule_id"] for r in bob.ok("GET", RULES + "/global/room/", base=base)] == [room])
+    last = send(urls[0], "the end")
+    bob.ok("POST", f"{CLIENT}/rooms/{quote(room)}/receipt/m.read/{quote(last)}", {}, base=urls[0])
+    for base in urls:
+        until(lambda: counts(base) == (0, 0))
+    assert server.deployment.complaints() == []

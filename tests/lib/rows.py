@@ -1,7 +1,7 @@
 """What a server leaves in the database of one room, without ids and times: equal operations must leave equal rows.
 
-Not compared, since Ganglion does not write it yet or writes it at other moments: event_push_actions and what counts
-unread events; the user directory, which is made behind the scenes from the events (so are room_stats_*: tests/interop/
+Not compared, since Ganglion writes it at other moments: event_push_summary (tests/interop/test_push.py waits for it);
+the user directory, which is made behind the scenes from the events (so are room_stats_*: tests/interop/
 test_rooms_life.py waits for them and compares); the room's name in
 membership snapshots (Synapse takes that of the moment of the event, we that of the whole commit, which readers replace
 by the room's own while the user is joined); stream_ordering_to_exterm and cache invalidations, one for each commit."""
@@ -50,6 +50,8 @@ QUERIES = {
                     " WHERE x.room_id = '{0}' ORDER BY 1",
     "search": "SELECT e.topological_ordering, s.key, regexp_replace(s.vector::text, 'ganglion|[0-9]', '', 'g') = '' FROM event_search s"
               " JOIN events e USING (event_id) WHERE s.room_id = '{0}' ORDER BY 1",
+    "notifications": "SELECT topological_ordering, user_id, profile_tag, actions, notif, highlight, unread, thread_id = 'main'"
+                     " FROM event_push_actions WHERE room_id = '{0}' ORDER BY 1, 2",
     "depth": "SELECT min_depth FROM room_depth WHERE room_id = '{0}'",
     "room": "SELECT is_public, creator, room_version, has_auth_chain_index FROM rooms WHERE room_id = '{0}'",
 }
