@@ -169,6 +169,7 @@ static void ask(const struct run *run, struct judged *j, const struct mx_push_me
     struct mx_push_user user = member->user;
     if (j->subscribers)
         user.subscribed = gg_map_has(j->subscribers, user.user_id);
+    j->facts.view.budget = MX_PUSH_BUDGET;
     const struct mx_push_actions *actions =
         mx_push_rules_run(member->held->rules, run->server->push->base, &j->facts, &user, &j->memo);
     bool notify = actions && actions->notify;

@@ -189,9 +189,20 @@ static size_t last_place(const struct run *run, struct gg_str text)
     return at;
 }
 
+/* A look at all of the text, which is what a pattern without '?' costs. */
+static bool pay(struct gg_str text, uint64_t *budget)
+{
+    if (*budget < text.n)
+        return false;
+    *budget -= text.n;
+    return true;
+}
+
 bool mx_push_glob(struct gg_str pattern, struct gg_str text, uint64_t *budget)
 {
     bool last;
+    if (!pay(text, budget))
+        return false;
     struct run run = take_run(&pattern, &last);
     size_t end = run_end(&run, text, 0, budget);
     if (last || end == NOWHERE)
@@ -227,6 +238,8 @@ static bool match_rest(struct gg_str pattern, struct gg_str text, size_t from, u
 bool mx_push_glob_word(struct gg_str pattern, struct gg_str text, uint64_t *budget)
 {
     bool last;
+    if (!pay(text, budget))
+        return false;
     struct run first = take_run(&pattern, &last);
     size_t end, useless = 0; /* runs that end before this were found to lead nowhere: they share their line's rest */
     for (size_t at = find_run(&first, text, 0, text.n, &end, budget); at != NOWHERE;

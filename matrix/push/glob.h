@@ -19,8 +19,8 @@ struct mx_push_pattern {
 };
 struct mx_push_pattern mx_push_pattern_of(struct gg_str text, struct gg_arena *arena);
 
-/* Does the pattern stand for the whole text? Patterns with '?' take from *budget, in bytes looked at; when it is used up
- * nothing matches any more: whoever writes patterns cannot make the process stall. */
+/* Does the pattern stand for the whole text? What is looked at is taken from *budget, in bytes; when it is used up nothing
+ * matches any more: whoever writes patterns cannot make the process stall. */
 bool mx_push_glob(struct gg_str pattern, struct gg_str text, uint64_t *budget);
 /* For a part of the text that begins and ends at the boundary of a word? */
 bool mx_push_glob_word(struct gg_str pattern, struct gg_str text, uint64_t *budget);

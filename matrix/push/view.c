@@ -3,7 +3,7 @@
 
 #include <ganglion/map.h>
 
-enum { MAX_VALUES = 256, MAX_DEPTH = 64 };
+enum { MAX_ABSENT = 256, MAX_DEPTH = 64 }; /* values that are there are bounded by the event's size */
 
 static void free_map(void *map)
 {
@@ -12,7 +12,7 @@ static void free_map(void *map)
 
 void mx_push_view_begin(struct mx_push_view *view, struct gg_str json, struct gg_arena *arena)
 {
-    *view = (struct mx_push_view){json, arena, gg_map_new(NULL), MX_PUSH_BUDGET};
+    *view = (struct mx_push_view){.json = json, .arena = arena, .values = gg_map_new(NULL), .budget = MX_PUSH_BUDGET};
     gg_arena_defer(arena, free_map, view->values);
 }
 
@@ -100,9 +100,10 @@ struct mx_push_value *mx_push_view_get(struct mx_push_view *view, struct gg_str 
     /* Rules of the kind "sender" are stored with this key of the first client API; events name their sender otherwise. */
     if (!json.s && gg_str_is(key, "user_id"))
         json = mx_json_get(view->json, "sender");
+    if (!json.s && gg_map_count(view->values) >= MAX_ABSENT)
+        return &view->absent;
     value = value_of(view, json);
-    if (gg_map_count(view->values) < MAX_VALUES)
-        gg_map_put(view->values, key, value);
+    gg_map_put(view->values, key, value);
     return value;
 }
 

@@ -7,8 +7,8 @@
 
 #include <ganglion/matrix/json.h>
 
-/* What one event may cost, over all users and rules, in bytes looked at (patterns with '?', keys that are searched for). */
-enum { MX_PUSH_BUDGET = 256 << 20 };
+/* What all rules of one user may cost over one event, in bytes looked at: more rules than that match nothing. */
+enum { MX_PUSH_BUDGET = 32 << 20 };
 
 enum mx_push_kind { MX_PUSH_ABSENT, MX_PUSH_STRING, MX_PUSH_SCALAR, MX_PUSH_LIST }; /* SCALAR: integer, boolean, null */
 
@@ -25,7 +25,8 @@ struct mx_push_view {
     struct gg_str json;    /* the whole event */
     struct gg_arena *arena;
     struct gg_map *values; /* by key, those that were asked for */
-    uint64_t budget;
+    uint64_t budget;       /* what is left of it: set anew for each user */
+    struct mx_push_value absent;
 };
 
 /* json is known to be valid and outlives the view, which lives until the arena is freed. */
