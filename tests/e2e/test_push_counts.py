@@ -125,9 +125,14 @@ def test_who_is_asked(server, group):
     post(alice, room, text(f"{bob.user_id[1:].split(':')[0]}: and you?"))
     until(lambda: unread(bob, room) == (2, 2))
     path = f"{CLIENT}/user/{quote(carol.user_id)}/account_data/m.ignored_user_list"
-    before = len(actions(server, carol, room))
     carol.ok("PUT", path, {"ignored_users": {alice.user_id: {}}})
-    post(alice, room, text("can you hear me?"))
+
+    def unheard():  # the process that makes alice's events may hear of it later than we do
+        event = post(alice, room, text("can you hear me?"))
+        return server.sql(f"SELECT user_id FROM event_push_actions WHERE event_id = '{event}'") == [[bob.user_id]]
+
+    until(unheard)
+    before = len(actions(server, carol, room))
     post(bob, room, text("I can"))
     until(lambda: len(actions(server, carol, room)) == before + 1)
     other = alice.create_room(preset="private_chat", invite=[bob.user_id])
