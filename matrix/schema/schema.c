@@ -189,7 +189,8 @@ static int warn_of_updates(struct mx_server *server, struct gg_arena *arena, str
     struct gg_rows *rows;
     int status = gg_db_read(server->db, &stmt, GG_NO_PARAMS, arena, &rows, err);
     if (!status && gg_rows_i64(rows, 0, 0))
-        gg_warn(&logger, "%lld background updates of Synapse are not finished (%.*s, ...): let Synapse end them",
+        gg_warn(&logger, "%lld background updates of Synapse are not finished (%.*s, ...): those that make an index are "
+                         "carried out in the background, let Synapse end the others",
                 (long long)gg_rows_i64(rows, 0, 0), GG_FMT(gg_rows_str(rows, 0, 1)));
     return status;
 }
