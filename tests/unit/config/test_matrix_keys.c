@@ -42,7 +42,6 @@ static const char *const switched_on[] = {
     "limit_remote_rooms: {enabled: true}|limit_remote_rooms.enabled",
     "max_avatar_size: 1M",
     "allowed_avatar_mimetypes: [image/png]",
-    "enable_ephemeral_messages: true",
     "federation_domain_whitelist: [friend.example]",
 };
 
