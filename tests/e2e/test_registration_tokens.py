@@ -30,7 +30,14 @@ def strict(request, build, folder, postgres):
                 "{% endif %}{% endif %}")
     with open(os.path.join(terms, "success.html"), "w", encoding="utf-8") as f:
         f.write("thank you")
+    templates = os.path.join(folder, "templates")
+    os.makedirs(templates, exist_ok=True)
+    for name, text in (("password_reset_failure.html", '{% include "_head.html" %}OURS: {{ failure_reason }}{# no word #}'),
+                       ("registration_failure.html", "{% for x in y %}{{ x }}{% endfor %}")):
+        with open(os.path.join(templates, name), "w", encoding="utf-8") as f:
+            f.write(text)
     extra = {
+        "templates": {"custom_template_directory": templates},
         "registration_requires_token": True,
         "enable_registration_without_verification": False,
         "user_consent": {"version": "1.0", "require_at_registration": True, "policy_name": "House rules",
@@ -201,6 +208,16 @@ def test_the_pages(strict, boss):
     assert submit(url, page).status == 200
     made = register(strict, {"auth": {"type": "m.login.dummy", "session": session}})
     assert made.status == 200, made
+
+
+def test_pages_of_the_operator(strict):
+    """A file of one's own takes the place of ours; one that cannot be understood does not."""
+    own = request("GET", strict.worker_url("main") + "/_synapse/client/password_reset/email/submit_token")
+    assert own.status == 400 and b"OURS: This link is not known" in own.text and own.text.startswith(b"<!DOCTYPE html>")
+    assert b"no word" not in own.text
+    ours = request("GET", strict.worker_url("main") + "/_matrix/client/unstable/registration/email/submit_token")
+    assert ours.status == 400 and b"{%" not in ours.text
+    Page(ours.text.decode()).check()
 
 
 def test_pages_that_are_refused(strict):
