@@ -405,6 +405,22 @@ def test_extensions_without_rooms(server, pair):
     assert connection.sync()["extensions"]["to_device"]["events"] == []  # gone for good
 
 
+def test_push_rules_and_counts(server, pair):
+    alice, bob = pair
+    room = alice.create_room(preset="private_chat", invite=[bob.user_id])
+    bob.join(room)
+    connection = Connection(alice, lists={"all": {"ranges": [[0, 9]], "timeline_limit": 1, "required_state": []}},
+                            extensions={"account_data": {"enabled": True}})
+    rules = {e["type"]: e["content"] for e in connection.sync()["extensions"]["account_data"]["global"]}["m.push_rules"]
+    assert "underride" in rules["global"]
+    bob.send(room, "unread")
+    assert connection.sync_until(lambda a: a["rooms"])["rooms"][room]["notification_count"] == 1
+    alice.ok("PUT", f"{CLIENT}/pushrules/global/content/mine", {"pattern": "cheese", "actions": ["notify"]})
+    told = connection.sync_until(lambda a: a["extensions"]["account_data"]["global"])["extensions"]["account_data"]["global"]
+    assert [e["type"] for e in told] == ["m.push_rules"]
+    assert [r["pattern"] for r in told[0]["content"]["global"]["content"] if not r["default"]] == ["cheese"]
+
+
 def test_long_poll(server, pair):
     alice, bob = pair
     room = alice.create_room(preset="public_chat")
