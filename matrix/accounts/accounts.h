@@ -124,6 +124,9 @@ GG_YIELDS GG_CHECKED int mx_login_password(struct mx_server *server, struct gg_r
 /* Logs out: devices NULL: all of the user; token: one without device, or s NULL. */
 GG_YIELDS GG_CHECKED int mx_logout(struct mx_server *server, struct gg_str user_id, const struct gg_str *devices,
                                    size_t n, struct gg_str token, struct gg_error *err);
+/* Logs out all devices of the user but the one that asks, if it is the user who asks (who NULL: nobody does). */
+GG_YIELDS GG_CHECKED int mx_logout_others(struct mx_server *server, struct gg_str user_id, const struct mx_requester *who,
+                                          struct gg_error *err);
 /* Something about the devices changed: has the device_lists writer tell those who share rooms. */
 GG_YIELDS GG_CHECKED int mx_devices_changed(struct mx_server *server, struct gg_str user_id,
                                             const struct gg_str *device_ids, size_t n, struct gg_error *err);

@@ -258,6 +258,24 @@ int mx_logout(struct mx_server *server, struct gg_str user_id, const struct gg_s
     return status;
 }
 
+int mx_logout_others(struct mx_server *server, struct gg_str user_id, const struct mx_requester *who, struct gg_error *err)
+{
+    struct mx_device *devices;
+    size_t n, others = 0;
+    if (!who || !who->device_id || !gg_str_is(user_id, who->user_id))
+        return mx_logout(server, user_id, NULL, 0, (struct gg_str){0}, err);
+    struct gg_arena *arena = gg_arena_new();
+    int status = mx_devices_list(server, user_id, arena, &devices, &n, err);
+    struct gg_str *ids = status ? NULL : GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    for (size_t i = 0; !status && i < n; i++)
+        if (!gg_str_is(devices[i].device_id, who->device_id))
+            ids[others++] = devices[i].device_id;
+    if (others)
+        status = mx_logout(server, user_id, ids, others, (struct gg_str){0}, err);
+    gg_arena_free(arena);
+    return status;
+}
+
 int mx_devices_changed(struct mx_server *server, struct gg_str user_id, const struct gg_str *device_ids, size_t n,
                        struct gg_error *err)
 {

@@ -10,25 +10,6 @@
 
 static const char hash_note[] = "password_hash";
 
-/* Everything but the session that asks ends; who asks by mail has none. */
-static int log_out_others(struct gg_request *rq, struct gg_str user_id, struct gg_error *err)
-{
-    struct mx_server *server = mx_server_of_request(rq);
-    const struct mx_requester *who = mx_requester_of(rq);
-    struct mx_device *devices;
-    size_t n, others = 0;
-    if (!who || !who->device_id)
-        return mx_logout(server, user_id, NULL, 0, (struct gg_str){0}, err);
-    int status = mx_devices_list(server, user_id, gg_request_arena(rq), &devices, &n, err);
-    if (status)
-        return status;
-    struct gg_str *ids = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++)
-        if (!gg_str_is(devices[i].device_id, who->device_id))
-            ids[others++] = devices[i].device_id;
-    return others ? mx_logout(server, user_id, ids, others, (struct gg_str){0}, err) : 0;
-}
-
 /* Whoever has proved an address may set the password of its owner. */
 static int owner_of_address(struct gg_request *rq, const struct mx_uia *uia, struct gg_str *out, struct gg_error *err)
 {
@@ -101,7 +82,7 @@ int mx_api_change_password(void *self, struct gg_request *rq, struct gg_error *e
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: password");
     status = mx_admin_user_set_hash(mx_server_of_request(rq), user_id, hash, &n, err);
     if (!status && !json_is_false(json_object_get(uia.params, "logout_devices")))
-        status = log_out_others(rq, user_id, err);
+        status = mx_logout_others(mx_server_of_request(rq), user_id, mx_requester_of(rq), err);
     return status ? status : gg_reply_empty_object(rq);
 }
 

@@ -8,25 +8,6 @@
 
 #define UNKNOWN "User not found"
 
-/* Administrators who change their own password stay logged in with the device that asked. */
-static int logout_others(struct gg_request *rq, struct gg_str user_id, struct gg_error *err)
-{
-    struct mx_server *server = mx_server_of_request(rq);
-    const struct mx_requester *who = mx_requester_of(rq);
-    struct mx_device *devices;
-    size_t n, kept = 0;
-    if (!gg_str_is(user_id, who->user_id) || !who->device_id)
-        return mx_logout(server, user_id, NULL, 0, (struct gg_str){0}, err);
-    int status = mx_devices_list(server, user_id, gg_request_arena(rq), &devices, &n, err);
-    if (status)
-        return status;
-    struct gg_str *ids = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++)
-        if (!gg_str_is(devices[i].device_id, who->device_id))
-            ids[kept++] = devices[i].device_id;
-    return kept ? mx_logout(server, user_id, ids, kept, (struct gg_str){0}, err) : 0;
-}
-
 int mx_admin_set_password(struct gg_request *rq, struct gg_str user_id, struct gg_str password, bool logout,
                           struct gg_error *err)
 {
@@ -38,7 +19,7 @@ int mx_admin_set_password(struct gg_request *rq, struct gg_str user_id, struct g
         status = mx_admin_user_set_hash(server, user_id, gg_str(hash), &n, err);
     if (!status && !n)
         return gg_refuse(err, 404, "M_NOT_FOUND", UNKNOWN);
-    return status || !logout ? status : logout_others(rq, user_id, err);
+    return status || !logout ? status : mx_logout_others(mx_server_of_request(rq), user_id, mx_requester_of(rq), err);
 }
 
 int mx_admin_api_reset_password(void *self, struct gg_request *rq, struct gg_error *err)

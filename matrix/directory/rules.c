@@ -2,31 +2,13 @@
  * room and alias decides; no match is a refusal. */
 #include "directory/rules.h"
 
-#include <ctype.h>
+#include "ids/glob.h"
+
 #include <ganglion/config.h>
 
-bool mx_rule_glob(const char *pattern, struct gg_str text)
+static bool matches(const char *pattern, struct gg_str text)
 {
-    const char *star = NULL;
-    size_t i = 0, retry = 0;
-    while (i < text.n) {
-        if (*pattern == '*') {
-            star = pattern++;
-            retry = i;
-        } else if (*pattern != '\0' &&
-                   (*pattern == '?' || tolower((unsigned char)*pattern) == tolower((unsigned char)text.s[i]))) {
-            pattern++;
-            i++;
-        } else if (star != NULL) { /* the last star takes one byte more */
-            pattern = star + 1;
-            i = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
+    return mx_glob(gg_str(pattern), text, MX_GLOB_ONE | MX_GLOB_FOLD);
 }
 
 static const char *member(const struct gg_node *rule, const char *key, const char *fallback)
@@ -41,7 +23,7 @@ static bool alias_matches(const char *pattern, const struct gg_str *aliases, siz
 {
     bool found = n == 0 && strcmp(pattern, "*") == 0;
     for (size_t i = 0; i < n && !found; i++)
-        found = mx_rule_glob(pattern, aliases[i]);
+        found = matches(pattern, aliases[i]);
     return found;
 }
 
@@ -50,7 +32,7 @@ bool mx_rules_allow(const struct gg_node *rules, struct gg_str user_id, struct g
 {
     for (size_t i = 0; i < gg_node_count(rules); i++) {
         const struct gg_node *rule = gg_node_at(rules, i, NULL);
-        if (mx_rule_glob(member(rule, "user_id", "*"), user_id) && mx_rule_glob(member(rule, "room_id", "*"), room_id) &&
+        if (matches(member(rule, "user_id", "*"), user_id) && matches(member(rule, "room_id", "*"), room_id) &&
             alias_matches(member(rule, "alias", "*"), aliases, n))
             return strcmp(member(rule, "action", "allow"), "allow") == 0;
     }

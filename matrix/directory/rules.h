@@ -9,8 +9,6 @@ bool mx_may_create_alias(const struct mx_server *server, struct gg_str user_id, 
 /* May the user publish the room, which has these aliases? Without rules nobody may, as in Synapse since 1.126. */
 bool mx_may_publish_room(const struct mx_server *server, struct gg_str user_id, struct gg_str room_id,
                          const struct gg_str *aliases, size_t n);
-/* "*" any text, "?" one byte, letters of either case. Pure; no recursion. */
-bool mx_rule_glob(const char *pattern, struct gg_str text);
 /* The rules that a node lists, the first match deciding. Pure. */
 struct gg_node;
 bool mx_rules_allow(const struct gg_node *rules, struct gg_str user_id, struct gg_str room_id, const struct gg_str *aliases,

@@ -1,6 +1,8 @@
 /* matrix/filter/filter.c: event filters, compiled and asked. */
 #include "filter/filter.h"
 
+#include "ids/glob.h"
+
 static int read_list(struct gg_str json, const char *key, struct gg_arena *arena, struct mx_filter_list *out,
                      struct gg_error *err)
 {
@@ -102,7 +104,7 @@ static bool glob_once(struct gg_str pattern, size_t star, struct gg_str text)
            memcmp(text.s + text.n - after, pattern.s + star + 1, after) == 0;
 }
 
-/* "*" stands for any run of characters (in types). Iterative: the patterns are a client's. */
+/* "*" stands for any run of characters (in types). */
 static bool glob(struct gg_str pattern, struct gg_str text)
 {
     const char *first = pattern.n > 0 ? memchr(pattern.s, '*', pattern.n) : NULL;
@@ -111,25 +113,7 @@ static bool glob(struct gg_str pattern, struct gg_str text)
     size_t at = (size_t)(first - pattern.s);
     if (memchr(first + 1, '*', pattern.n - at - 1) == NULL)
         return glob_once(pattern, at, text);
-
-    size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
-    while (t < text.n) {
-        if (p < pattern.n && pattern.s[p] == '*') {
-            star = p++;
-            mark = t;
-        } else if (p < pattern.n && pattern.s[p] == text.s[t]) {
-            p++;
-            t++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            t = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.s[p] == '*')
-        p++;
-    return p == pattern.n;
+    return mx_glob(pattern, text, 0);
 }
 
 static bool holds(const struct mx_filter_list *list, struct gg_str text, bool globs)

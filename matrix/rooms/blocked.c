@@ -1,5 +1,6 @@
 /* matrix/rooms/blocked.c: rooms that administrators have closed. Few are, and each join asks: the answer is cached. */
 #include "rooms/blocked.h"
+#include "storage/change.h"
 
 #include <ganglion/matrix/cache.h>
 #include <ganglion/memory.h>
@@ -46,11 +47,11 @@ int mx_room_block(struct mx_server *server, struct gg_str room_id, struct gg_str
 {
     static const struct gg_stmt stmt = {
         "INSERT INTO blocked_rooms (room_id, user_id) VALUES ($1, $2) ON CONFLICT (room_id) DO NOTHING", 0};
-    return mx_admin_do_forget(server, &stmt, GG_PARAMS(gg_p_str(room_id), gg_p_str(by)), caches, room_id, NULL, err);
+    return mx_change_and_forget(server, &stmt, GG_PARAMS(gg_p_str(room_id), gg_p_str(by)), caches, room_id, NULL, err);
 }
 
 int mx_room_unblock(struct mx_server *server, struct gg_str room_id, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {"DELETE FROM blocked_rooms WHERE room_id = $1", 0};
-    return mx_admin_do_forget(server, &stmt, GG_PARAMS(gg_p_str(room_id)), caches, room_id, NULL, err);
+    return mx_change_and_forget(server, &stmt, GG_PARAMS(gg_p_str(room_id)), caches, room_id, NULL, err);
 }

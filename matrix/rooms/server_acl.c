@@ -1,41 +1,15 @@
 /* matrix/rooms/server_acl.c: which servers a room's m.room.server_acl lets in. */
 #include "rooms/server_acl.h"
 
+#include "ids/glob.h"
+
 #include <arpa/inet.h>
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-/* "*" stands for any run of characters, "?" for one; without regard to case. Iterative: the pattern is a client's. */
-static bool glob(struct gg_str pattern, struct gg_str text)
-{
-    size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
-    while (t < text.n) {
-        if (p < pattern.n && pattern.s[p] == '*') {
-            star = p++;
-            mark = t;
-        } else if (p < pattern.n && (pattern.s[p] == '?' || lower(pattern.s[p]) == lower(text.s[t]))) {
-            p++;
-            t++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            t = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.n && pattern.s[p] == '*')
-        p++;
-    return p == pattern.n;
-}
 
 static bool list_matches(struct gg_str list, struct gg_str server, struct gg_arena *arena)
 {
     struct mx_json_iter it = mx_json_iter(list);
     while (mx_json_is_array(list) && mx_json_next(&it))
-        if (mx_json_is_string(it.value) && glob(mx_json_string(it.value, arena), server))
+        if (mx_json_is_string(it.value) && mx_glob(mx_json_string(it.value, arena), server, MX_GLOB_ONE | MX_GLOB_FOLD))
             return true;
     return false;
 }

@@ -1,7 +1,7 @@
 /* accounts_registration.c: registration_tokens, and changes of users at and after registration. */
 #include "storage/accounts_registration.h"
 
-#include <ganglion/matrix/cache.h>
+#include "storage/change.h"
 
 /* (token, now) */
 #define USABLE                                                                                                         \
@@ -47,51 +47,13 @@ int mx_registration_token_spend(struct mx_server *server, struct gg_str token, s
 
 /* ---- a change of one user, and who must hear of it ---- */
 
-struct change {
-    struct mx_server *server;
-    const struct gg_stmt *stmt;
-    const struct gg_param *params;
-    size_t n;
-    struct gg_str user_id;
-    const char *const *forget; /* cache names, NULL-ended */
-    int64_t affected;
-    struct gg_arena *arena;
-    struct mx_forget notes;
-};
-
-static int change_body(struct gg_txn *txn, void *arg, struct gg_error *err)
-{
-    struct change *c = arg;
-    struct gg_rows *rows;
-    mx_forget_again(&c->notes);
-    int status = gg_txn_exec(txn, c->stmt, c->params, c->n, c->arena, &rows, err);
-    if (status)
-        return status;
-    c->affected = gg_rows_affected(rows);
-    for (const char *const *name = c->forget; *name; name++)
-        mx_forget_add(&c->notes, *name, &c->user_id, 1);
-    return mx_forget_write(&c->notes, txn, err);
-}
-
-static int change_user(struct change *c, struct gg_error *err)
-{
-    c->arena = gg_arena_new();
-    mx_forget_begin(&c->notes, c->server, c->arena);
-    int status = gg_db_txn(c->server->db, "change_user", 0, change_body, c, err);
-    mx_forget_end(&c->notes, status == 0);
-    gg_arena_free(c->arena);
-    return status;
-}
-
 int mx_users_consent(struct mx_server *server, struct gg_str user_id, struct gg_str version, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
         "UPDATE users SET consent_version = $2, consent_ts = $3::bigint WHERE name = $1", 0};
     static const char *const forget[] = {"get_user_by_id", NULL};
     const struct gg_param params[] = {gg_p_str(user_id), gg_p_str(version), gg_p_i64(gg_wall_ms())};
-    struct change c = {
-        .server = server, .stmt = &stmt, .params = params, .n = 3, .user_id = user_id, .forget = forget};
-    return change_user(&c, err);
+    return mx_change_and_forget(server, &stmt, params, GG_COUNT(params), forget, user_id, NULL, err);
 }
 
 int mx_users_upgrade(struct mx_server *server, struct gg_str user_id, struct gg_str password_hash, struct gg_error *err)
@@ -101,10 +63,9 @@ int mx_users_upgrade(struct mx_server *server, struct gg_str user_id, struct gg_
                                         0};
     static const char *const forget[] = {"get_user_by_id", "is_guest", NULL};
     const struct gg_param params[] = {gg_p_str(user_id), gg_p_str(password_hash), gg_p_i64(gg_wall_ms() / 1000)};
-    struct change c = {
-        .server = server, .stmt = &stmt, .params = params, .n = 3, .user_id = user_id, .forget = forget};
-    int status = change_user(&c, err);
-    if (!status && !c.affected)
+    int64_t changed = 0;
+    int status = mx_change_and_forget(server, &stmt, params, GG_COUNT(params), forget, user_id, &changed, err);
+    if (!status && !changed)
         return gg_refuse(err, 403, "M_FORBIDDEN", "The user is no guest");
     return status;
 }

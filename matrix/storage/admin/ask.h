@@ -10,10 +10,6 @@ GG_YIELDS GG_CHECKED int mx_admin_ask(struct mx_server *server, const struct gg_
 /* A write that has nothing to announce; *n_out (may be NULL): rows that it changed. */
 GG_YIELDS GG_CHECKED int mx_admin_do(struct mx_server *server, const struct gg_stmt *stmt, const struct gg_param *params,
                                      size_t n, int64_t *n_out, struct gg_error *err);
-/* A write with one row for a cache; the same. */
-GG_YIELDS GG_CHECKED int mx_admin_do_forget(struct mx_server *server, const struct gg_stmt *stmt,
-                                            const struct gg_param *params, size_t n, const char *const *caches,
-                                            struct gg_str key, int64_t *n_out, struct gg_error *err);
 
 static inline struct gg_param mx_p_flag(int v) /* -1: NULL */
 {

@@ -1,5 +1,6 @@
 /* destinations.c: the tables destinations and destination_rooms. */
 #include "storage/admin/destinations.h"
+#include "storage/change.h"
 
 #define MEMBERS                                                                                                        \
     "'destination', d.destination, 'retry_last_ts', coalesce(d.retry_last_ts, 0), 'retry_interval', "                  \
@@ -58,7 +59,7 @@ int mx_admin_destination_reset(struct mx_server *server, struct gg_str destinati
     if (!status && !there)
         return gg_refuse(err, 404, "M_NOT_FOUND", "Unknown destination");
     if (!status)
-        status = mx_admin_do_forget(server, &reset, GG_PARAMS(gg_p_str(destination)), caches, destination, &n, err);
+        status = mx_change_and_forget(server, &reset, GG_PARAMS(gg_p_str(destination)), caches, destination, &n, err);
     return status || n ? status
                        : gg_refuse(err, 400, "M_UNKNOWN", "The retry timing does not need to be reset for this destination.");
 }

@@ -2,6 +2,7 @@
 #include <ganglion/matrix/cache.h>
 
 #include "storage/admin/users.h"
+#include "storage/change.h"
 
 static const char *const of_user[] = {"get_user_by_id", NULL};
 
@@ -60,14 +61,14 @@ int mx_admin_user_set_flag(struct mx_server *server, struct gg_str user_id, enum
 {
     if (flag == MX_FLAG_SHADOW_BANNED)
         return set_shadow_banned(server, user_id, on, err);
-    return mx_admin_do_forget(server, &flags[flag].stmt, GG_PARAMS(gg_p_str(user_id), gg_p_bool(on)), flags[flag].caches,
+    return mx_change_and_forget(server, &flags[flag].stmt, GG_PARAMS(gg_p_str(user_id), gg_p_bool(on)), flags[flag].caches,
                               user_id, NULL, err);
 }
 
 int mx_admin_user_set_type(struct mx_server *server, struct gg_str user_id, struct gg_str type, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {"UPDATE users SET user_type = $2 WHERE name = $1", 0};
-    return mx_admin_do_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(type)), of_user, user_id, NULL, err);
+    return mx_change_and_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(type)), of_user, user_id, NULL, err);
 }
 
 static const char *const of_rate[] = {"get_ratelimit_for_user", NULL};
@@ -80,14 +81,14 @@ int mx_admin_user_set_rate(struct mx_server *server, struct gg_str user_id, int6
         "ON CONFLICT (user_id) DO UPDATE SET messages_per_second = EXCLUDED.messages_per_second, "
         "burst_count = EXCLUDED.burst_count",
         0};
-    return mx_admin_do_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_i64(per_second), gg_p_i64(burst)), of_rate,
+    return mx_change_and_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_i64(per_second), gg_p_i64(burst)), of_rate,
                               user_id, NULL, err);
 }
 
 int mx_admin_user_no_rate(struct mx_server *server, struct gg_str user_id, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {"DELETE FROM ratelimit_override WHERE user_id = $1", 0};
-    return mx_admin_do_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id)), of_rate, user_id, NULL, err);
+    return mx_change_and_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id)), of_rate, user_id, NULL, err);
 }
 
 int mx_admin_user_set_feature(struct mx_server *server, struct gg_str user_id, struct gg_str feature, bool on,
@@ -98,7 +99,7 @@ int mx_admin_user_set_feature(struct mx_server *server, struct gg_str user_id, s
         "INSERT INTO per_user_experimental_features (user_id, feature, enabled) VALUES ($1, $2, $3) "
         "ON CONFLICT (user_id, feature) DO UPDATE SET enabled = EXCLUDED.enabled",
         0};
-    return mx_admin_do_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(feature), gg_p_bool(on)), caches, user_id,
+    return mx_change_and_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(feature), gg_p_bool(on)), caches, user_id,
                               NULL, err);
 }
 

@@ -2,13 +2,14 @@
 #include <ganglion/matrix/cache.h>
 
 #include "storage/admin/users.h"
+#include "storage/change.h"
 
 int mx_admin_user_set_hash(struct mx_server *server, struct gg_str user_id, struct gg_str hash, int64_t *n_out,
                            struct gg_error *err)
 {
     static const char *const caches[] = {"get_user_by_id", NULL};
     static const struct gg_stmt stmt = {"UPDATE users SET password_hash = $2 WHERE name = $1", 0};
-    return mx_admin_do_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(hash)), caches, user_id, n_out, err);
+    return mx_change_and_forget(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(hash)), caches, user_id, n_out, err);
 }
 
 struct revival {
