@@ -18,7 +18,7 @@ from lib.server import Server, quote, request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # How many rows each later issue still owes. Lower it when rows are built; it is never raised.
-OWED = {"4": 3, "5": 26, "6": 9}
+OWED = {"5": 26, "6": 9}
 
 
 def rows():
