@@ -23,6 +23,12 @@ static int read_rules(struct gg_request *rq, const struct mx_push_rules **out, s
     return mx_push_read_rules(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), gg_request_arena(rq), out, err);
 }
 
+/* A change that names no rule. */
+static int names_no_rule(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    return unrecognised(err);
+}
+
 static int get_all(void *self, struct gg_request *rq, struct gg_error *err)
 {
     const struct mx_push_rules *rules;
@@ -355,6 +361,12 @@ const struct gg_method mx_methods_push[] = {
     {.method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_USER,              \
      .writer = "push_rules", .doc = doc_}
 
+#define NO_RULE(path_)                                                                                               \
+    {.method = "PUT", .path = path_, .handler = names_no_rule, .resource = "client", .auth = GG_AUTH_USER,           \
+     .doc = "names no push rule"},                                                                                   \
+    {.method = "DELETE", .path = path_, .handler = names_no_rule, .resource = "client", .auth = GG_AUTH_USER,        \
+     .doc = "names no push rule"}
+
 const struct gg_route mx_routes_push[] = {
     READ(RULES "/", get_all, "all push rules"),
     READ(RULES "/{scope}", no_slash, "wants a slash"),
@@ -367,6 +379,11 @@ const struct gg_route mx_routes_push[] = {
     WRITE("PUT", RULE "/", put_rule, "the same in another spelling"),
     WRITE("PUT", RULE "/{attribute}", put_attribute, "enable a push rule, set what it does"),
     WRITE("DELETE", RULE, delete_rule, "delete a push rule"),
+    NO_RULE(RULES "/"),
+    NO_RULE(RULES "/{scope}"),
+    NO_RULE(RULES "/{scope}/"),
+    NO_RULE(RULES "/{scope}/{kind}"),
+    NO_RULE(RULES "/{scope}/{kind}/"),
     READ("/_matrix/client/(r0|v3|unstable)/notifications", mx_api_notifications, "what notified the user"),
     {0},
 };

@@ -173,3 +173,10 @@ def test_notifications(server):
     assert one["actions"][0] == "notify"
     for query in ({"from": "x"}, {"limit": "x"}, {"limit": -1}):
         assert bob.call("GET", path, **query).status == 400
+
+
+@pytest.mark.parametrize("path", ["/", "/global", "/global/", "/global/room", "/global/room/"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_change_must_name_a_rule(server, method, path):
+    answer = server.register().call(method, RULES + path, {"actions": ["notify"]} if method == "PUT" else None)
+    assert (answer.status, answer.json["errcode"]) == (400, "M_UNRECOGNIZED")
