@@ -58,6 +58,10 @@ GG_YIELDS GG_CHECKED int mx_presence_may_see(struct mx_server *server, struct gg
 GG_YIELDS GG_CHECKED int mx_presence_since(struct mx_server *server, struct gg_str reader, int64_t from, bool all,
                                            struct gg_arena *arena, struct mx_presence_seen **out, size_t *n_out,
                                            struct gg_error *err);
+/* The same, with those in one room more, which the reader looks into without being there. */
+GG_YIELDS GG_CHECKED int mx_presence_since_peeking(struct mx_server *server, struct gg_str reader, struct gg_str room_id,
+                                                   int64_t from, bool all, struct gg_arena *arena,
+                                                   struct mx_presence_seen **out, size_t *n_out, struct gg_error *err);
 /* {"type":"m.presence","sender":..,"content":{..}}; old: as /events and /initialSync have it, with the user inside. */
 void mx_presence_write_event(struct gg_buf *out, const struct mx_presence_seen *seen, bool old, int64_t now);
 

@@ -10,32 +10,45 @@ static int by_text(const void *a, const void *b)
     return gg_str_cmp(*(const struct gg_str *)a, *(const struct gg_str *)b);
 }
 
+struct room_set { /* in order */
+    struct gg_str *v;
+    size_t n;
+};
+
+static bool counts(struct mx_server *server, struct gg_str room_id)
+{
+    size_t n;
+    const char *const *excluded = gg_config_texts(server->config, "exclude_rooms_from_presence", &n);
+    for (size_t i = 0; i < n; i++)
+        if (gg_str_is(room_id, excluded[i]))
+            return false;
+    return true;
+}
+
 /* Rooms that count: joined, and not those that the configuration leaves out. In order, as the list is. */
 static int rooms_that_count(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct gg_str **out,
                             size_t *n_out, struct gg_error *err)
 {
     const struct mx_user_room *rooms;
-    size_t n, n_excluded;
-    const char *const *excluded = gg_config_texts(server->config, "exclude_rooms_from_presence", &n_excluded);
+    size_t n;
     int rc = mx_heads_rooms_of(server, user_id, arena, &rooms, &n, err);
     *n_out = 0;
     if (rc != 0)
         return rc;
-    *out = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        bool counts = gg_str_is(rooms[i].membership, "join");
-        for (size_t k = 0; k < n_excluded && counts; k++)
-            counts = !gg_str_is(rooms[i].room_id, excluded[k]);
-        if (counts)
+    *out = GG_NEW_ARRAY(arena, struct gg_str, n + 2); /* one more may be put in */
+    for (size_t i = 0; i < n; i++)
+        if (gg_str_is(rooms[i].membership, "join") && counts(server, rooms[i].room_id))
             (*out)[(*n_out)++] = rooms[i].room_id;
-    }
     return 0;
 }
 
-struct room_set {
-    struct gg_str *v;
-    size_t n;
-};
+static void put_in(struct mx_server *server, struct room_set *set, struct gg_str room_id)
+{
+    if (!counts(server, room_id) || bsearch(&room_id, set->v, set->n, sizeof(*set->v), by_text) != NULL)
+        return;
+    set->v[set->n++] = room_id;
+    qsort(set->v, set->n, sizeof(*set->v), by_text);
+}
 
 static int shares(struct mx_server *server, const struct room_set *mine, struct gg_str user_id, struct gg_arena *arena,
                   bool *out, struct gg_error *err)
@@ -105,8 +118,8 @@ static int read_seen(struct mx_server *server, struct gg_str reader, const struc
     return 0;
 }
 
-int mx_presence_since(struct mx_server *server, struct gg_str reader, int64_t from, bool all, struct gg_arena *arena,
-                      struct mx_presence_seen **out, size_t *n_out, struct gg_error *err)
+int mx_presence_since_peeking(struct mx_server *server, struct gg_str reader, struct gg_str room_id, int64_t from, bool all,
+                              struct gg_arena *arena, struct mx_presence_seen **out, size_t *n_out, struct gg_error *err)
 {
     struct mx_presences *p = server->who_is_there;
     struct room_set mine = {0};
@@ -119,9 +132,17 @@ int mx_presence_since(struct mx_server *server, struct gg_str reader, int64_t fr
     int rc = rooms_that_count(server, reader, arena, &mine.v, &mine.n, err);
     if (rc != 0)
         return rc;
+    if (room_id.s != NULL)
+        put_in(server, &mine, room_id);
     if (in_memory)
         return keep_seen(server, reader, &mine, arena, *out, n_out, err);
     return read_seen(server, reader, &mine, from, all, arena, out, n_out, err);
+}
+
+int mx_presence_since(struct mx_server *server, struct gg_str reader, int64_t from, bool all, struct gg_arena *arena,
+                      struct mx_presence_seen **out, size_t *n_out, struct gg_error *err)
+{
+    return mx_presence_since_peeking(server, reader, (struct gg_str){0}, from, all, arena, out, n_out, err);
 }
 
 int mx_presence_may_see(struct mx_server *server, struct gg_str reader, struct gg_str user_id, struct gg_arena *arena,

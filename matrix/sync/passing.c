@@ -195,8 +195,8 @@ int mx_passing_read(struct mx_server *server, const struct mx_passing_query *q, 
     if (rc == 0)
         rc = pass_userdata(server, q, rooms, n_rooms, arena, out, err);
     if (rc == 0 && q->from.presence > 0)
-        rc = mx_presence_since(server, gg_str(q->requester->user_id), q->from.presence, true, arena, &out->presence,
-                               &out->n_presence, err);
+        rc = mx_presence_since_peeking(server, gg_str(q->requester->user_id), q->room_id, q->from.presence, true, arena,
+                                       &out->presence, &out->n_presence, err);
     return rc == 0 && mx_presence_enabled(server) ? add_new_faces(server, q, arena, out, err) : rc;
 }
 

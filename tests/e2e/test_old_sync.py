@@ -120,6 +120,16 @@ def test_a_room_is_peeked_into(server, pair):
         if got:
             break
     assert got == [shown] and hidden not in got
+    since = events(stranger, room_id=open_room)["end"]
+    other = server.register()
+    for user in (other, alice):
+        user.ok("PUT", f"{R0}/presence/{quote(user.user_id)}/status", {"presence": "online", "status_msg": "about"})
+    told = []
+    for _ in range(10):
+        told = [e["content"]["user_id"] for e in of_type(events(stranger, since, timeout=3000, room_id=open_room), "m.presence")]
+        if alice.user_id in told:
+            break
+    assert alice.user_id in told and other.user_id not in told
     peek = stranger.ok("GET", f"{R0}/rooms/{quote(open_room)}/initialSync")
     assert "membership" not in peek and peek["messages"]["chunk"][-1]["event_id"] == shown
     refused(stranger.call("GET", f"{R0}/rooms/{quote(room)}/initialSync"), 403, "M_FORBIDDEN")
