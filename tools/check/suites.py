@@ -11,6 +11,9 @@ from .context import TOP
 
 ROLES = ("homeserver", "generic_worker", "pusher", "appservice", "federation_sender", "media_repository", "user_dir", "frontend_proxy")
 
+# A finding ends the process with a status that no test accepts.
+SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
 
 def _ctest(context, preset, env=None):
     build = context.build(preset)
@@ -120,8 +123,7 @@ def differential(context):
 
 def e2e(context):
     """On the sanitized build: a leak or an overrun in any process fails the test that caused it."""
-    return _pytest(context, "e2e", ["tests/e2e", "tests/seed"], "asan",
-                   {"ASAN_OPTIONS": "detect_leaks=1:exitcode=99", "UBSAN_OPTIONS": "print_stacktrace=1"})
+    return _pytest(context, "e2e", ["tests/e2e", "tests/seed"], "asan", SANITIZERS)
 
 
 def sdk(context):
@@ -133,7 +135,7 @@ def interop(context):
     python = context.venv("synapse", os.path.join(TOP, "tests", "interop", "requirements.txt"))
     if python is None:
         return 0, 1
-    return _pytest(context, "interop", ["tests/interop"], "release", {"SYNAPSE_PYTHON": python})
+    return _pytest(context, "interop", ["tests/interop"], "asan", {"SYNAPSE_PYTHON": python, **SANITIZERS})
 
 
 def clients(context):
@@ -142,13 +144,14 @@ def clients(context):
     place = python and context.node_modules(python, os.path.join(TOP, "tests", "clients", "package.json"))
     if not place:
         return 0, 1
-    return _pytest(context, "clients", ["tests/clients"], "release", {"GANGLION_TEST_CLIENTS": place}, python=python)
+    return _pytest(context, "clients", ["tests/clients"], "asan", {"GANGLION_TEST_CLIENTS": place, **SANITIZERS}, python=python)
 
 
 def faults(context):
     """Sanitized: what comes apart under load and kills is memory. Freed memory is kept for a short while only, since the
     processes' growth is measured."""
-    return _pytest(context, "faults", ["tests/faults"], "asan", {"ASAN_OPTIONS": "detect_leaks=1:exitcode=99:quarantine_size_mb=4:malloc_context_size=4"})
+    options = SANITIZERS["ASAN_OPTIONS"] + ":quarantine_size_mb=4:malloc_context_size=4"
+    return _pytest(context, "faults", ["tests/faults"], "asan", {**SANITIZERS, "ASAN_OPTIONS": options})
 
 
 ALL = {
