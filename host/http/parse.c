@@ -177,15 +177,18 @@ void gg_parse_init(struct gg_http_conn *conn)
 /* ---- the absolute form that a replication listener takes ---- */
 
 enum { SCHEME_NO, SCHEME_YES, SCHEME_PERHAPS };
+enum { LONG_METHOD = 16 };
 
 /* Does a request begin with "METHOD matrix-federation://"? *target_out: where the target starts. */
 static int federation_target(const char *data, size_t n, size_t *target_out)
 {
     size_t at = 0, want = sizeof(FEDERATION_SCHEME) - 1;
-    while (at < n && at < 16 && data[at] >= 'A' && data[at] <= 'Z')
+    while (at < n && at < LONG_METHOD && data[at] >= 'A' && data[at] <= 'Z')
         at++;
+    if (at == LONG_METHOD)
+        return SCHEME_NO; /* also when its space has come already: pieces must not matter */
     if (at == n)
-        return n < 16 ? SCHEME_PERHAPS : SCHEME_NO;
+        return SCHEME_PERHAPS;
     if (at == 0 || data[at] != ' ')
         return SCHEME_NO;
     *target_out = ++at;
