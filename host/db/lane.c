@@ -70,7 +70,8 @@ static void call_answer(struct gg_lane_call *call)
     gg_cond_signal(&call->cond);
 }
 
-/* The lane is through with it, without a result. */
+/* The lane is through with it, without a result: a write that the server has carried out and not yet committed has one,
+ * which counts for nothing. */
 static void call_drop(struct gg_lane_call *call, int code)
 {
     call->held = false;
@@ -78,6 +79,8 @@ static void call_drop(struct gg_lane_call *call, int code)
         gg_lane_call_free(call);
         return;
     }
+    PQclear(call->result);
+    call->result = NULL;
     call->code = code;
     call_answer(call);
 }
