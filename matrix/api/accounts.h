@@ -8,6 +8,9 @@
 
 #define MX_HANDLER(name_) GG_YIELDS int name_(void *self, struct gg_request *rq, struct gg_error *err)
 
+/* The ids of a `devices` array, borrowed from it, the list in the request's arena. 400 M_BAD_JSON: one is no string. */
+GG_CHECKED int mx_api_device_ids(struct gg_request *rq, const json_t *list, struct gg_str **out, struct gg_error *err);
+
 MX_HANDLER(mx_api_versions); /* client_info.c */
 MX_HANDLER(mx_api_capabilities);
 MX_HANDLER(mx_api_password_policy);

@@ -83,18 +83,26 @@ int mx_api_delete_device(void *self, struct gg_request *rq, struct gg_error *err
     return delete_devices(rq, &id, 1, err);
 }
 
+int mx_api_device_ids(struct gg_request *rq, const json_t *list, struct gg_str **out, struct gg_error *err)
+{
+    size_t n = json_array_size(list);
+    *out = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *id = json_array_get(list, i);
+        if (!json_is_string(id))
+            return gg_refuse(err, 400, "M_BAD_JSON", "devices must be a list of device ids");
+        (*out)[i] = gg_strn(json_string_value(id), json_string_length(id));
+    }
+    return 0;
+}
+
 int mx_api_delete_devices(void *self, struct gg_request *rq, struct gg_error *err)
 {
     const json_t *list = json_object_get(gg_request_json(rq, err), "devices");
     size_t n = json_array_size(list);
     if (!json_is_array(list))
         return gg_refuse(err, 400, list ? "M_BAD_JSON" : "M_MISSING_PARAM", "devices must be a list");
-    struct gg_str *ids = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *id = json_array_get(list, i);
-        if (!json_is_string(id))
-            return gg_refuse(err, 400, "M_BAD_JSON", "devices must be a list of device ids");
-        ids[i] = gg_strn(json_string_value(id), json_string_length(id));
-    }
-    return delete_devices(rq, ids, n, err);
+    struct gg_str *ids;
+    int status = mx_api_device_ids(rq, list, &ids, err);
+    return status ? status : delete_devices(rq, ids, n, err);
 }

@@ -1,4 +1,5 @@
 /* admin_devices.c: devices of any local user, for administrators. */
+#include "api/accounts.h"
 #include "api/admin.h"
 #include "storage/admin/users.h"
 
@@ -96,12 +97,7 @@ int mx_admin_api_delete_devices(void *self, struct gg_request *rq, struct gg_err
     if (!json_is_array(list))
         return list ? gg_refuse(err, 400, "M_BAD_JSON", "devices must be a list of device ids")
                     : gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: ['devices']");
-    struct gg_str *ids = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        const json_t *id = json_array_get(list, i);
-        if (!json_is_string(id))
-            return gg_refuse(err, 400, "M_BAD_JSON", "devices must be a list of device ids");
-        ids[i] = gg_strn(json_string_value(id), json_string_length(id));
-    }
-    return delete(rq, ids, n, err);
+    struct gg_str *ids;
+    int status = mx_api_device_ids(rq, list, &ids, err);
+    return status ? status : delete(rq, ids, n, err);
 }

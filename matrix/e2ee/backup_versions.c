@@ -60,10 +60,8 @@ int mx_backup_version_update(struct mx_server *server, struct gg_str user_id, in
 {
     static const struct gg_stmt stmt = {
         "UPDATE e2e_room_keys_versions SET auth_data = $3 WHERE user_id = $1 AND version = $2 AND deleted = 0", 0};
-    struct gg_arena *arena = gg_arena_new();
-    int rc = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_i64(version), gg_p_str(auth_data)), arena, NULL, err);
-    gg_arena_free(arena);
-    return rc;
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_i64(version), gg_p_str(auth_data)),
+                       NULL, NULL, err);
 }
 
 struct deleting {

@@ -269,12 +269,8 @@ static int start(struct mx_server *server, struct gg_error *err)
     if (!gg_stream_is_writer(server->events))
         return 0;
     int64_t week_ago = gg_wall_ms() - INT64_C(7) * 24 * 3600 * 1000;
-    struct gg_arena *arena = gg_arena_new();
-    int status =
-        gg_db_write(server->db, &clear_persisting,
-                    GG_PARAMS(gg_p_text(gg_host_instance(server->host)), gg_p_i64(week_ago)), arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
+    return gg_db_write(server->db, &clear_persisting,
+                       GG_PARAMS(gg_p_text(gg_host_instance(server->host)), gg_p_i64(week_ago)), NULL, NULL, err);
 }
 
 /* What has been accepted is written; nothing new comes in. */

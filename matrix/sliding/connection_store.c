@@ -482,8 +482,5 @@ static const struct gg_stmt expire = {
 
 int mx_connections_expire(struct mx_server *server, struct gg_error *err)
 {
-    struct gg_arena *arena = gg_arena_new();
-    int rc = gg_db_write(server->db, &expire, GG_PARAMS(gg_p_i64(gg_wall_ms() - EXPIRY_MS)), arena, NULL, err);
-    gg_arena_free(arena);
-    return rc;
+    return gg_db_write(server->db, &expire, GG_PARAMS(gg_p_i64(gg_wall_ms() - EXPIRY_MS)), NULL, NULL, err);
 }

@@ -93,8 +93,5 @@ int mx_users_leaving(struct mx_server *server, struct gg_arena *arena, struct gg
 int mx_users_left(struct mx_server *server, struct gg_str user_id, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {"DELETE FROM users_pending_deactivation WHERE user_id = $1", 0};
-    struct gg_arena *arena = gg_arena_new();
-    int status = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id)), arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id)), NULL, NULL, err);
 }

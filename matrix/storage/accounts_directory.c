@@ -14,9 +14,5 @@ int mx_directory_renew(struct mx_server *server, struct gg_str user_id, struct g
         "CASE WHEN name IS NULL THEN ''::tsvector ELSE setweight(to_tsvector('simple', name), 'B') END FROM profile "
         "ON CONFLICT (user_id) DO UPDATE SET vector = EXCLUDED.vector",
         0};
-    struct gg_arena *arena = gg_arena_new();
-    int status =
-        gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_text(server->name)), arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_text(server->name)), NULL, NULL, err);
 }

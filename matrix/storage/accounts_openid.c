@@ -6,11 +6,8 @@ int mx_openid_add(struct mx_server *server, struct gg_str token, struct gg_str u
 {
     static const struct gg_stmt stmt = {
         "INSERT INTO open_id_tokens (token, ts_valid_until_ms, user_id) VALUES ($1, $2::bigint, $3)", 0};
-    struct gg_arena *arena = gg_arena_new();
-    int status =
-        gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(token), gg_p_i64(until_ms), gg_p_str(user_id)), arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(token), gg_p_i64(until_ms), gg_p_str(user_id)),
+                       NULL, NULL, err);
 }
 
 int mx_openid_find(struct mx_server *server, struct gg_str token, struct gg_arena *arena, struct gg_str *user_out,

@@ -39,10 +39,7 @@ int mx_registration_token_spend(struct mx_server *server, struct gg_str token, s
     static const struct gg_stmt stmt = {"UPDATE registration_tokens SET completed = completed + 1, "
                                         "pending = greatest(pending - 1, 0) WHERE token = $1",
                                         0};
-    struct gg_arena *arena = gg_arena_new();
-    int status = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(token)), arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(token)), NULL, NULL, err);
 }
 
 /* ---- a change of one user, and who must hear of it ---- */

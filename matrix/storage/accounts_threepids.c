@@ -3,15 +3,6 @@
 
 #include <openssl/crypto.h>
 
-static int write(struct mx_server *server, const struct gg_stmt *stmt, const struct gg_param *params, size_t n,
-                 struct gg_error *err)
-{
-    struct gg_arena *arena = gg_arena_new();
-    int status = gg_db_write(server->db, stmt, params, n, arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
-}
-
 /* ---- addresses ---- */
 
 int mx_threepids_list(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct mx_threepid **out,
@@ -41,10 +32,10 @@ int mx_threepids_add(struct mx_server *server, struct gg_str user_id, struct gg_
         "$4::bigint, $5::bigint) ON CONFLICT (medium, address) DO UPDATE SET user_id = EXCLUDED.user_id, "
         "validated_at = EXCLUDED.validated_at, added_at = EXCLUDED.added_at",
         0};
-    return write(server, &stmt,
-                 GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address), gg_p_i64(validated_at),
+    return gg_db_write(server->db, &stmt,
+                       GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address), gg_p_i64(validated_at),
                            gg_p_i64(gg_wall_ms())),
-                 err);
+                       NULL, NULL, err);
 }
 
 int mx_threepids_delete(struct mx_server *server, struct gg_str user_id, struct gg_str medium, struct gg_str address,
@@ -52,7 +43,8 @@ int mx_threepids_delete(struct mx_server *server, struct gg_str user_id, struct 
 {
     static const struct gg_stmt stmt = {
         "DELETE FROM user_threepids WHERE user_id = $1 AND medium = $2 AND address = $3", 0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address)),
+                       NULL, NULL, err);
 }
 
 int mx_threepids_delete_all(struct mx_server *server, struct gg_str user_id, struct gg_error *err)
@@ -60,7 +52,7 @@ int mx_threepids_delete_all(struct mx_server *server, struct gg_str user_id, str
     static const struct gg_stmt stmt = {"WITH bound AS (DELETE FROM user_threepid_id_server WHERE user_id = $1) "
                                         "DELETE FROM user_threepids WHERE user_id = $1",
                                         0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(user_id)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(user_id)), NULL, NULL, err);
 }
 
 /* ---- identity servers ---- */
@@ -71,8 +63,9 @@ int mx_bindings_add(struct mx_server *server, struct gg_str user_id, struct gg_s
     static const struct gg_stmt stmt = {"INSERT INTO user_threepid_id_server (user_id, medium, address, id_server) "
                                         "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                                         0};
-    return write(server, &stmt,
-                 GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address), gg_p_str(id_server)), err);
+    return gg_db_write(server->db, &stmt,
+                       GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address), gg_p_str(id_server)),
+                       NULL, NULL, err);
 }
 
 int mx_bindings_list(struct mx_server *server, struct gg_str user_id, struct gg_str medium, struct gg_str address,
@@ -116,8 +109,9 @@ int mx_bindings_delete(struct mx_server *server, struct gg_str user_id, struct g
     static const struct gg_stmt stmt = {"DELETE FROM user_threepid_id_server WHERE user_id = $1 AND medium = $2 AND "
                                         "address = $3 AND id_server = $4",
                                         0};
-    return write(server, &stmt,
-                 GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address), gg_p_str(id_server)), err);
+    return gg_db_write(server->db, &stmt,
+                       GG_PARAMS(gg_p_str(user_id), gg_p_str(medium), gg_p_str(address), gg_p_str(id_server)),
+                       NULL, NULL, err);
 }
 
 /* ---- validation ---- */
@@ -168,11 +162,11 @@ int mx_validations_start(struct mx_server *server, const struct mx_validation *s
         "SET last_send_attempt = EXCLUDED.last_send_attempt) "
         "INSERT INTO threepid_validation_token (token, session_id, next_link, expires) VALUES ($6, $1, $7, $8::bigint)",
         0};
-    return write(server, &stmt,
-                 GG_PARAMS(gg_p_str(session->session_id), gg_p_str(session->medium), gg_p_str(session->address),
+    return gg_db_write(server->db, &stmt,
+                       GG_PARAMS(gg_p_str(session->session_id), gg_p_str(session->medium), gg_p_str(session->address),
                            gg_p_str(session->client_secret), gg_p_i64(session->last_attempt), gg_p_str(token),
                            gg_p_str(next_link), gg_p_i64(expires)),
-                 err);
+                       NULL, NULL, err);
 }
 
 static bool same_secret(struct gg_str a, struct gg_str b)
@@ -204,7 +198,7 @@ int mx_validations_prove(struct mx_server *server, struct gg_str session_id, str
         *outcome_out = MX_VALIDATION_EXPIRED;
         return 0;
     }
-    return write(server, &mark, GG_PARAMS(gg_p_str(session_id), gg_p_i64(gg_wall_ms())), err);
+    return gg_db_write(server->db, &mark, GG_PARAMS(gg_p_str(session_id), gg_p_i64(gg_wall_ms())), NULL, NULL, err);
 }
 
 int mx_validations_delete(struct mx_server *server, struct gg_str session_id, struct gg_error *err)
@@ -212,5 +206,5 @@ int mx_validations_delete(struct mx_server *server, struct gg_str session_id, st
     static const struct gg_stmt stmt = {"WITH tokens AS (DELETE FROM threepid_validation_token WHERE session_id = $1) "
                                         "DELETE FROM threepid_validation_session WHERE session_id = $1",
                                         0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(session_id)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(session_id)), NULL, NULL, err);
 }

@@ -40,10 +40,7 @@ int mx_tokens_find(struct mx_server *server, struct gg_str token, struct gg_aren
 int mx_tokens_mark_used(struct mx_server *server, int64_t id, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {"UPDATE access_tokens SET used = true WHERE id = $1::bigint", 0};
-    struct gg_arena *arena = gg_arena_new();
-    int status = gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(id)), arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(id)), NULL, NULL, err);
 }
 
 int mx_tokens_validated(struct mx_server *server, int64_t id, int64_t *out, struct gg_error *err)
@@ -62,11 +59,7 @@ int mx_tokens_set_validated(struct mx_server *server, int64_t id, struct gg_erro
 {
     static const struct gg_stmt stmt = {"UPDATE access_tokens SET last_validated = $2::bigint WHERE id = $1::bigint",
                                         0};
-    struct gg_arena *arena = gg_arena_new();
-    int status =
-        gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(id), gg_p_i64(gg_wall_ms())), arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(id), gg_p_i64(gg_wall_ms())), NULL, NULL, err);
 }
 
 int mx_tokens_max_id(struct mx_server *server, int64_t *out, struct gg_error *err)

@@ -27,15 +27,6 @@ int mx_uia_read(struct mx_server *server, struct gg_str session_id, struct gg_ar
     return 0;
 }
 
-static int write(struct mx_server *server, const struct gg_stmt *stmt, const struct gg_param *params, size_t n,
-                 struct gg_error *err)
-{
-    struct gg_arena *arena = gg_arena_new();
-    int status = gg_db_write(server->db, stmt, params, n, arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
-}
-
 int mx_uia_create(struct mx_server *server, const struct mx_uia_row *row, const char *address, const char *user_agent,
                   struct gg_error *err)
 {
@@ -45,11 +36,11 @@ int mx_uia_create(struct mx_server *server, const struct mx_uia_row *row, const 
         "description) VALUES ($1, $2::bigint, $3, $4, $5, $6, $7) RETURNING session_id) "
         "INSERT INTO ui_auth_sessions_ips (session_id, ip, user_agent) SELECT session_id, $8, $9 FROM session",
         0};
-    return write(server, &stmt,
-                 GG_PARAMS(gg_p_str(row->session_id), gg_p_i64(gg_wall_ms()), gg_p_str(row->client),
+    return gg_db_write(server->db, &stmt,
+                       GG_PARAMS(gg_p_str(row->session_id), gg_p_i64(gg_wall_ms()), gg_p_str(row->client),
                            gg_p_str(row->server), gg_p_str(row->uri), gg_p_str(row->method), gg_p_str(row->description),
                            gg_p_text(address), gg_p_text(user_agent)),
-                 err);
+                       NULL, NULL, err);
 }
 
 int mx_uia_touch(struct mx_server *server, struct gg_str session_id, const char *address, const char *user_agent,
@@ -58,7 +49,8 @@ int mx_uia_touch(struct mx_server *server, struct gg_str session_id, const char 
     static const struct gg_stmt stmt = {"INSERT INTO ui_auth_sessions_ips (session_id, ip, user_agent) "
                                         "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
                                         0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_text(address), gg_p_text(user_agent)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_text(address), gg_p_text(user_agent)),
+                       NULL, NULL, err);
 }
 
 int mx_uia_complete(struct mx_server *server, struct gg_str session_id, struct gg_str stage, struct gg_str result,
@@ -68,13 +60,14 @@ int mx_uia_complete(struct mx_server *server, struct gg_str session_id, struct g
         "INSERT INTO ui_auth_sessions_credentials (session_id, stage_type, result) VALUES ($1, $2, $3) "
         "ON CONFLICT (session_id, stage_type) DO UPDATE SET result = EXCLUDED.result",
         0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_str(stage), gg_p_str(result)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_str(stage), gg_p_str(result)),
+                       NULL, NULL, err);
 }
 
 int mx_uia_set_client(struct mx_server *server, struct gg_str session_id, struct gg_str json, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {"UPDATE ui_auth_sessions SET clientdict = $2 WHERE session_id = $1", 0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_str(json)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_str(json)), NULL, NULL, err);
 }
 
 int mx_uia_note(struct mx_server *server, struct gg_str session_id, const char *key, struct gg_str value,
@@ -84,7 +77,8 @@ int mx_uia_note(struct mx_server *server, struct gg_str session_id, const char *
         "UPDATE ui_auth_sessions SET serverdict = "
         "(serverdict::jsonb || jsonb_build_object($2::text, $3::jsonb))::text WHERE session_id = $1",
         0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_text(key), gg_p_str(value)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(session_id), gg_p_text(key), gg_p_str(value)),
+                       NULL, NULL, err);
 }
 
 int mx_uia_sweep(struct mx_server *server, int64_t before_ms, struct gg_error *err)
@@ -100,5 +94,5 @@ int mx_uia_sweep(struct mx_server *server, int64_t before_ms, struct gg_error *e
         "stages AS (DELETE FROM ui_auth_sessions_credentials WHERE session_id IN (SELECT session_id FROM old)) "
         "DELETE FROM ui_auth_sessions WHERE session_id IN (SELECT session_id FROM old)",
         0};
-    return write(server, &stmt, GG_PARAMS(gg_p_i64(before_ms)), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_i64(before_ms)), NULL, NULL, err);
 }

@@ -105,10 +105,7 @@ static const struct gg_stmt set_listed = {"UPDATE rooms SET is_public = $2 WHERE
 
 int mx_room_list_set(struct mx_server *server, struct gg_str room_id, bool listed, struct gg_error *err)
 {
-    struct gg_arena *arena = gg_arena_new();
-    int rc = gg_db_write(server->db, &set_listed, GG_PARAMS(gg_p_str(room_id), gg_p_bool(listed)), arena, NULL, err);
-    gg_arena_free(arena);
-    return rc;
+    return gg_db_write(server->db, &set_listed, GG_PARAMS(gg_p_str(room_id), gg_p_bool(listed)), NULL, NULL, err);
 }
 
 static const struct gg_stmt add_network = {
@@ -119,9 +116,6 @@ static const struct gg_stmt remove_network = {
 int mx_room_list_set_network(struct mx_server *server, struct gg_str appservice, struct gg_str network,
                              struct gg_str room_id, bool listed, struct gg_error *err)
 {
-    struct gg_arena *arena = gg_arena_new();
-    int rc = gg_db_write(server->db, listed ? &add_network : &remove_network,
-                         GG_PARAMS(gg_p_str(appservice), gg_p_str(network), gg_p_str(room_id)), arena, NULL, err);
-    gg_arena_free(arena);
-    return rc;
+    return gg_db_write(server->db, listed ? &add_network : &remove_network,
+                         GG_PARAMS(gg_p_str(appservice), gg_p_str(network), gg_p_str(room_id)), NULL, NULL, err);
 }

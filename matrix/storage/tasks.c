@@ -19,25 +19,16 @@ static void take(const struct gg_rows *rows, struct gg_arena *arena, struct mx_t
                                      text(rows, i, 6, arena), text(rows, i, 7, arena)};
 }
 
-static int write(struct mx_server *server, const struct gg_stmt *stmt, const struct gg_param *params, size_t n,
-                 struct gg_error *err)
-{
-    struct gg_arena *arena = gg_arena_new();
-    int status = gg_db_write(server->db, stmt, params, n, arena, NULL, err);
-    gg_arena_free(arena);
-    return status;
-}
-
 int mx_tasks_insert(struct mx_server *server, const struct mx_task *task, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
         "INSERT INTO scheduled_tasks (id, action, status, \"timestamp\", resource_id, params) "
         "VALUES ($1, $2, 'scheduled', $3::bigint, $4, $5)",
         0};
-    return write(server, &stmt,
-                 GG_PARAMS(gg_p_str(task->id), gg_p_str(task->action), gg_p_i64(task->timestamp),
+    return gg_db_write(server->db, &stmt,
+                       GG_PARAMS(gg_p_str(task->id), gg_p_str(task->action), gg_p_i64(task->timestamp),
                            gg_p_str(task->resource_id), gg_p_str(task->params)),
-                 err);
+                       NULL, NULL, err);
 }
 
 int mx_tasks_due(struct mx_server *server, const struct gg_str *actions, size_t n_actions, size_t limit,
@@ -74,7 +65,8 @@ int mx_task_progress(struct mx_server *server, struct gg_str id, struct gg_str r
 {
     static const struct gg_stmt stmt = {
         "UPDATE scheduled_tasks SET result = $2, \"timestamp\" = $3::bigint WHERE id = $1", 0};
-    return write(server, &stmt, GG_PARAMS(gg_p_str(id), gg_p_str(result), gg_p_i64(gg_wall_ms())), err);
+    return gg_db_write(server->db, &stmt, GG_PARAMS(gg_p_str(id), gg_p_str(result), gg_p_i64(gg_wall_ms())),
+                       NULL, NULL, err);
 }
 
 int mx_tasks_end(struct mx_server *server, struct gg_str id, struct gg_str result, const char *failure,
@@ -84,10 +76,10 @@ int mx_tasks_end(struct mx_server *server, struct gg_str id, struct gg_str resul
         "UPDATE scheduled_tasks SET status = CASE WHEN $2::text IS NULL THEN 'complete' ELSE 'failed' END, error = $2, "
         "result = COALESCE($3, result), \"timestamp\" = $4::bigint WHERE id = $1 AND status = 'active'",
         0};
-    return write(server, &stmt,
-                 GG_PARAMS(gg_p_str(id), failure ? gg_p_text(failure) : gg_p_null(), gg_p_str(result),
+    return gg_db_write(server->db, &stmt,
+                       GG_PARAMS(gg_p_str(id), failure ? gg_p_text(failure) : gg_p_null(), gg_p_str(result),
                            gg_p_i64(gg_wall_ms())),
-                 err);
+                       NULL, NULL, err);
 }
 
 int mx_tasks_cancel(struct mx_server *server, const char *action, struct gg_str resource_id, struct gg_arena *arena,

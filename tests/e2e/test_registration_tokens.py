@@ -4,7 +4,6 @@ import hmac
 import html.parser
 import os
 import re
-import shutil
 import struct
 import subprocess
 import urllib.parse
@@ -286,7 +285,6 @@ def picture(path):
     return rows
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="chromium is not installed")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_in_a_browser(strict, scheme, tmp_path):
     url = fallback(strict, TOKEN, "seen")

@@ -98,7 +98,7 @@ GG_API int64_t *gg_rows_i64s(const struct gg_rows *rows, size_t row, int column,
 GG_API GG_YIELDS GG_CHECKED int gg_db_read(struct gg_db *db, const struct gg_stmt *stmt, const struct gg_param *params,
                                            size_t n, struct gg_arena *arena, struct gg_rows **rows_out,
                                            struct gg_error *err);
-/* One write statement, its own transaction; rows_out may be NULL. Once it was sent
+/* One write statement, its own transaction; rows_out may be NULL, and the arena with it. Once it was sent
  * neither cancelling nor the deadline end the wait for its outcome. Run again on a
  * deadlock and when the server certainly had not run it. GG_E_IN_DOUBT: the
  * connection was lost after it was sent. Aborts inside a transaction, as gg_db_read. */
