@@ -53,19 +53,35 @@ static int read_file(const char *path, bool make, struct gg_arena *arena, struct
     return failed ? gg_fail(err, GG_E_IO, "the signing key %s cannot be read", path) : 0;
 }
 
+static const char *path_of(const struct gg_config *config, const char *server_name, struct gg_arena *arena)
+{
+    const char *path = gg_config_text(config, "signing_key_path");
+    return path ? path : default_path(config, server_name, arena);
+}
+
 int mx_keys_load(const struct gg_config *config, const char *server_name, bool make, struct gg_arena *arena,
                  const struct mx_signing_key **keys_out, size_t *n_out, struct gg_error *err)
 {
     struct gg_str text = gg_str(gg_config_text(config, "signing_key"));
     struct mx_signing_key *keys;
     int status = 0;
-    if (!text.s) {
-        const char *path = gg_config_text(config, "signing_key_path");
-        status = read_file(path ? path : default_path(config, server_name, arena), make, arena, &text, err);
-    }
+    if (!text.s)
+        status = read_file(path_of(config, server_name, arena), make, arena, &text, err);
     if (!status && (status = mx_signing_keys_parse(text, arena, &keys, n_out, err)))
         gg_error_prefix(err, "signing key");
     if (!status)
         *keys_out = keys;
+    return status;
+}
+
+int mx_own_keys_check(const struct gg_config *config, const char *server_name, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_arena_new();
+    const struct mx_signing_key *keys;
+    size_t n;
+    int status = 0;
+    if (gg_config_text(config, "signing_key") || access(path_of(config, server_name, arena), F_OK) == 0)
+        status = mx_keys_load(config, server_name, false, arena, &keys, &n, err);
+    gg_arena_free(arena);
     return status;
 }

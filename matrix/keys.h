@@ -9,5 +9,7 @@
  * the server. make: a missing file is made with a new key (the main process). Reads files: at load only. */
 GG_CHECKED int mx_keys_load(const struct gg_config *config, const char *server_name, bool make, struct gg_arena *arena,
                             const struct mx_signing_key **keys_out, size_t *n_out, struct gg_error *err);
+/* Can the key that is there be used? A missing file is none of the errors: main makes it. */
+GG_CHECKED int mx_own_keys_check(const struct gg_config *config, const char *server_name, struct gg_error *err);
 
 #endif

@@ -16,6 +16,10 @@ struct mx_part {
     void (*free)(struct mx_server *server);
     /* Stream positions are known (in a fiber); NULL: nothing to do. */
     int (*replicated)(struct mx_server *server, struct gg_error *err);
+    /* Can what the configuration names for this part be used: lists, files? Asked before anything starts, also by
+     * --check-config for every process: only the name and the configuration of server are there, and nothing is kept. NULL:
+     * nothing to ask. */
+    int (*check)(const struct mx_server *server, struct gg_error *err);
 };
 
 extern const struct mx_part mx_part_push;
@@ -26,13 +30,24 @@ extern const struct mx_part mx_part_purge, mx_part_jobs;
 extern const struct mx_part mx_part_stats;
 extern const struct mx_part mx_part_e2ee;
 extern const struct mx_part mx_part_sliding;
+extern const struct mx_part mx_part_fed_serving;
 
 extern const struct mx_part mx_part_directory;
+extern const struct mx_part mx_part_groups;
+extern const struct mx_part mx_part_fed_hosts;
+extern const struct mx_part mx_part_fed_client;
+extern const struct mx_part mx_part_keyring, mx_part_origins;
+extern const struct mx_part mx_part_fed_inbound, mx_part_fed_hints;
+extern const struct mx_part mx_part_media;
+extern const struct mx_part mx_part_previews, mx_part_upkeep;
 
 /* Registers every stream of the deployment and fills the members of server (matrix/streams/streams.c). */
 void mx_streams_register(struct mx_server *server);
 
-/* What parts hang into server->parts. */
-enum { MX_PART_STORE = 0, MX_PART_STATS = 1, MX_PART_DIRECTORY = 2 };
+extern const struct mx_part mx_part_appservices;
+
+extern const struct mx_part mx_part_accepting;
+extern const struct mx_part mx_part_usage;
+extern const struct mx_part mx_part_delayed;
 
 #endif

@@ -2,7 +2,8 @@
 #include <ganglion/config.h>
 #include <ganglion/log.h>
 #include <ganglion/matrix/id.h>
-#include <ganglion/matrix/server.h>
+#include <ganglion/matrix/config.h>
+#include <ganglion/matrix/role.h>
 #include <stdlib.h>
 
 #include "keys.h"
@@ -12,12 +13,20 @@
 static struct gg_logger logger = {"ganglion.matrix"};
 
 /* One line for each part, in the order of making; stopped and freed in reverse. */
-static const struct mx_part *const parts[] = {&mx_part_caches,    &mx_part_store, &mx_part_heads, &mx_part_push,
+static const struct mx_part *const parts[] = {&mx_part_caches,    &mx_part_appservices, &mx_part_store, &mx_part_heads, &mx_part_push,
+                                              &mx_part_fed_client,
+                                              &mx_part_keyring,   &mx_part_origins,
                                               &mx_part_persister, &mx_part_sync,  &mx_part_presence,
                                               &mx_part_tasks,     &mx_part_purge, &mx_part_accounts,
                                               &mx_part_stats,     &mx_part_directory,
+                                              &mx_part_groups,
+                                              &mx_part_fed_hosts,
                                               &mx_part_sliding,
-                                              &mx_part_e2ee, &mx_part_jobs};
+                                              &mx_part_fed_serving,
+                                              &mx_part_media,
+                                              &mx_part_previews, &mx_part_upkeep,
+                                              &mx_part_e2ee, &mx_part_fed_inbound, &mx_part_fed_hints, &mx_part_jobs,
+                                              &mx_part_accepting, &mx_part_usage, &mx_part_delayed};
 
 struct attached {
     struct mx_server server; /* first: the service's self is the server */
@@ -136,8 +145,28 @@ struct mx_server *mx_server_of(const struct gg_host *host)
     return gg_host_service(host, service.name);
 }
 
+/* What parts read when they are made is read here first: at a start it is refused before anything is touched, and
+ * --check-config sees it at all. */
+int mx_role_check(const struct gg_host *host, struct gg_error *err)
+{
+    const struct gg_config *config = gg_host_config(host);
+    const struct mx_server server = {.config = config, .name = gg_config_text(config, "server_name")};
+    int status = mx_config_check(config, err);
+    if (!status && server.name)
+        status = mx_own_keys_check(config, server.name, err);
+    for (size_t i = 0; !status && server.name && i < GG_COUNT(parts); i++)
+        if (parts[i]->check)
+            status = parts[i]->check(&server, err);
+    return status;
+}
+
 bool mx_is_mine(const struct mx_server *server, struct gg_str id)
 {
     struct gg_str domain = mx_id_domain(id);
     return domain.s && gg_str_is(domain, server->name);
+}
+
+bool mx_trusts_anybody(const struct mx_server *server)
+{
+    return gg_config_bool(server->config, "use_insecure_ssl_client_just_for_testing_do_not_use");
 }

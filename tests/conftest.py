@@ -11,6 +11,12 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(TOP, "tools"), os.path.join(TOP, "tests")]
 
 from deployment.services import Postgres  # noqa: E402
+from lib.own import Own  # noqa: E402
+
+# All that the tests' servers and clients ask for is on this machine, under names that no forward proxy knows.
+for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+    os.environ.pop(name, None)
+    os.environ.pop(name.upper(), None)
 
 
 @pytest.fixture(scope="session")
@@ -28,24 +34,15 @@ def folder():
         shutil.rmtree(path, ignore_errors=True)
 
 
-class GivenPostgres(Postgres):
-    """The cluster that ./check has started."""
-
-    def __init__(self):
-        super().__init__("/", int(os.environ["GANGLION_TEST_PORT_PG"]), os.environ["GANGLION_TEST_PASSWORD_PG"])
-
-    def start(self):
-        return self
-
-    def stop(self):
-        pass
-
-
 @pytest.fixture(scope="session")
 def postgres(folder):
-    if os.environ.get("GANGLION_TEST_PORT_PG"):
-        yield GivenPostgres()
-        return
+    """A cluster of this run: another one beside it, with databases named alike and connections of its own, is not met."""
     server = Postgres(os.path.join(folder, "postgres"), options=("fsync=off",)).start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def own(build, folder, postgres):
+    """Deployments of a test's own: see lib/own.py."""
+    return Own(build, folder, postgres)

@@ -13,17 +13,18 @@ class Case:
     """requests(world, n) makes n requests and whatever they need.
 
     alone: how many are sent one after the other (what one client waits); busy: how many are sent `at_once` at a time (what
-    the server works); each is a pair for Ganglion and Synapse, since the clocks of both need something to count.
+    the server works); each is a pair for Ganglion and Synapse, since the clocks of both need something to count. at_main: those alone go to main.
     """
 
-    def __init__(self, requests, alone, busy, at_once=8):
-        self.requests, self.alone, self.busy, self.at_once = requests, alone, busy, at_once
+    def __init__(self, requests, alone, busy, at_once=8, at_main=False):
+        self.requests, self.alone, self.busy, self.at_once, self.at_main = requests, alone, busy, at_once, at_main
 
     def round(self, world, factor):
         """(seconds of each request alone, CPU seconds for each busy request, busy requests a second)"""
         python = world.side.python
         scaled = lambda pair: max(2, int(pair[python] * factor))
-        taken = world.side.load.run([(world.side.ports[0], data, n) for _, data, n in self.requests(world, scaled(self.alone))], 1)
+        port = world.side.deployment.main.port if self.at_main else world.side.ports[0]
+        taken = world.side.load.run([(port, data, n) for _, data, n in self.requests(world, scaled(self.alone))], 1)
         busy = self.requests(world, scaled(self.busy))
         with world.side.watch() as used:
             world.side.load.run(busy, self.at_once)
@@ -218,11 +219,11 @@ def keys_claim(world, n):
 
 
 def to_device(world, n):
-    """A message to each of fifty devices."""
+    """A message to each of fifty devices, by the writer: other workers of Synapse refuse it."""
     messages = {user.user_id: {user.device_id: {"algorithm": "m.olm.v1.curve25519-aes-sha2", "ciphertext": "c" * 500}}
                 for user in keyed(world)}
     return [world.request("PUT", f"{CLIENT}/sendToDevice/m.room.encrypted/b{next(world.txn)}", world.alice.token,
-                          {"messages": messages}, port=world.side.ports[0]) for _ in range(n)]
+                          {"messages": messages}, port=world.side.deployment.main.port) for _ in range(n)]
 
 
 def room_path(room_of, rest):
@@ -253,6 +254,6 @@ CASES = {
     "keys/upload": Case(keys_upload, (200, 20), (1000, 100), 4),
     "keys/query, 50 users": Case(keys_query, (200, 20), (1000, 60), 4),
     "keys/claim, 10 devices": Case(keys_claim, (100, 20), (500, 60), 4),
-    "sendToDevice, 50": Case(to_device, (100, 20), (500, 60), 4),
+    "sendToDevice, 50": Case(to_device, (100, 20), (500, 60), 4, at_main=True),
     "whoami beside logins": BesideLogins(whoami, (300, 100), (100, 50), 1),
 }

@@ -35,11 +35,13 @@ class Load:
         return self._run(["1", "--waiters", str(settle_ms)], [*waiters, sender])
 
 
-def raw(method, path, token=None, body=None):
+def raw(method, path, token=None, body=None, headers=None):
     """A whole HTTP/1.1 request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     if token:
         head += f"Authorization: Bearer {token}\r\n"
+    for name, value in (headers or {}).items():
+        head += f"{name}: {value}\r\n"
     if body is None:
         return (head + "\r\n").encode()
     data = json.dumps(body).encode()

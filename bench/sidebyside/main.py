@@ -10,10 +10,16 @@ import tempfile
 import time
 
 from check.context import Context
+from lib.certificates import Authority
 
-from .cases import CASES
+from . import bridges, everyday, federation, large, media, people
+from .cases import CASES as OWN
+from .federation import Peers
 from .servers import Side
 from .world import World
+
+ORDINARY = {**OWN, **everyday.CASES, **media.CASES, **people.CASES, **federation.CASES, **bridges.CASES}
+CASES = {**ORDINARY, **large.CASES}
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COLUMNS = f"{'':24}|{'median ms':>12} {'p99':>9} |{'median ms':>12} {'p99':>9} |{'ratio':>7} |{'CPU ms':>9} {'CPU ms':>9} {'ratio':>7} " \
@@ -49,12 +55,30 @@ def line(name, result):
             f"{statistics.median(ours['rate']):8.0f} {statistics.median(theirs['rate']):8.0f}")
 
 
+def print_growth(results):
+    """CPU of the second case of each pair for that of the first."""
+    pairs = [pair for pair in large.GROWTH if all(name in results for name in pair)]
+    if pairs:
+        print("\nten times the size costs, times as much CPU:                  Ganglion  Synapse")
+    for pair in pairs:
+        grown = [statistics.median(results[pair[1]][side]["cpu"]) / statistics.median(results[pair[0]][side]["cpu"])
+                 for side in ("ganglion", "synapse")]
+        print(f"{pair[0]:25} to {pair[1]:28} {grown[0]:12.2f} {grown[1]:8.2f}")
+
+
 def print_memory(sides, idle):
     print("\nmemory (PSS, MiB): just started, and after the run")
     for name, side in sides.items():
         after = side.memory()
         for process in after:
             print(f"{name:10} {process:20} {idle[name].get(process, 0) / 2**20:8.1f} {after[process] / 2**20:8.1f}")
+
+
+def print_footprint(worlds):
+    for name, world in worlds.items():
+        n, sizes = large.footprint(world)
+        print(f"\n{name}: PSS in MiB, and each time {n} pages of a large room more were read: " +
+              " ".join(f"{size / 2**20:.1f}" for size in sizes))
 
 
 def run(args, sides, names):
@@ -67,7 +91,10 @@ def run(args, sides, names):
     for name in names:
         results[name] = measure(worlds, name, args.rounds, args.factor or (0.25 if args.quick else 1))
         print(line(name, results[name]), flush=True)
+    print_growth(results)
     print_memory(sides, idle)
+    if "messages, 100000 events" in names:
+        print_footprint(worlds)
     starts = {name: [side.start_up() for _ in range(3)] for name, side in sides.items()}
     print("\nstart-up of main, seconds to its first answer: " +
           ", ".join(f"{name} {statistics.median(taken):.3f}" for name, taken in starts.items()))
@@ -80,6 +107,7 @@ def arguments():
     parser.add_argument("--split", action="store_true", help="both with workers")
     parser.add_argument("--rounds", type=int, default=None, help="measured rounds of each case")
     parser.add_argument("--factor", type=float, help="scales the number of requests")
+    parser.add_argument("--large", action="store_true", help="the cases of rooms and accounts that are large, and whether their size is paid for")
     parser.add_argument("--only", help="cases, with ; between")
     parser.add_argument("--json", help="writes all figures to this file")
     args = parser.parse_args()
@@ -89,7 +117,7 @@ def arguments():
 
 def main():
     args = arguments()
-    names = [n.strip() for n in args.only.split(";")] if args.only else list(CASES)
+    names = [n.strip() for n in args.only.split(";")] if args.only else list(large.CASES if args.large else ORDINARY)
     unknown = [name for name in names if name not in CASES]
     if unknown:
         print(f"no such case: {', '.join(unknown)}; there are: {'; '.join(CASES)}", file=sys.stderr)
@@ -98,14 +126,14 @@ def main():
     os.chmod(folder, 0o755)
     context = Context(folder)
     build = context.build("release")
-    python = context.venv("synapse", os.path.join(TOP, "tests", "interop", "requirements.txt"))
+    python = os.environ.get("SYNAPSE_PYTHON") or context.venv("synapse", os.path.join(TOP, "tests", "interop", "requirements.txt"))
     if build is None or python is None:
         return 1
     os.environ["SYNAPSE_PYTHON"] = python
-    sides = {}
+    sides, peers = {}, Peers(Authority(os.path.join(folder, "certificates")))
     try:
         for name, is_python in (("ganglion", False), ("synapse", True)):
-            sides[name] = Side(name, folder, build, args.split, is_python)
+            sides[name] = Side(name, folder, build, args.split, is_python, peers, bridged=any(n in bridges.CASES for n in names))
         figures = run(args, sides, names)
         if args.json:
             with open(args.json, "w", encoding="utf-8") as f:
@@ -113,6 +141,7 @@ def main():
     finally:
         for side in sides.values():
             side.stop()
+        peers.stop()
         context.close()
         shutil.rmtree(folder, ignore_errors=True)
     return 0

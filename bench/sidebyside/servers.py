@@ -5,14 +5,17 @@ import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
+from deployment.deployment import Federation
 from deployment.process import alive
 from deployment.services import Postgres
+from lib import appservice
 from lib.mixed import Mixed
 from lib.server import Server
 
 from .load import Load
 
 TICK = os.sysconf("SC_CLK_TCK")
+IDLE = 0.06  # seconds of CPU in a second: what Synapse with its timers takes at rest
 SETTLE = 0.3  # seconds: what is done after the last answer counts too
 
 
@@ -79,22 +82,67 @@ def pss(pid):
 class Side:
     """One server under measurement."""
 
-    def __init__(self, name, folder, build, split, python):
-        self.name, self.python = name, python
+    def __init__(self, name, folder, build, split, python, peers, bridged=False):
+        self.name, self.python, self.peers = name, python, peers
+        federation = Federation(*peers.authority.certificate(), peers.authority.ca)
         self.load = Load(build)
         self.postgres = Postgres(os.path.join(folder, f"{name}-postgres")).start()
         names = {"main"}
+        #: the registration of a bridge and its files: none where nobody measures it, since each event is looked at for it
+        self.services = appservice.standard(os.path.join(folder, f"{name}-services")) if bridged else (None, [])
         self.deployment = Mixed(os.path.join(folder, name), build, self.postgres, database="bench", monolith=not split, bcrypt_rounds=12,
-                                front=False)
-        if python:
-            names |= {w.name for w in self.deployment.workers}
-            self.deployment.python = names
+                                front=False, server_name=federation.server_name, federation=federation,
+                                extra_config={"federation_certificate_verification_whitelist": ["127.*"],
+                                              "app_service_config_files": self.services[1]})
+        #: the processes that Synapse runs
+        self.of_python = names | {w.name for w in self.deployment.workers} if python else set()
+        self.deployment.python = self.of_python
         self.deployment.start()
         self.server = Server(self.deployment)
         self.server.base_url = f"http://127.0.0.1:{self.deployment.main.port}"
         generic = [w for w in self.deployment.workers if w.port and w.app.endswith("generic_worker")]
         #: where clients go: the generic workers of a split in turn, or the one process
         self.ports = [w.port for w in generic] or [self.deployment.main.port]
+
+    @contextmanager
+    def by_ganglion(self):
+        """In the block Ganglion runs this side, whoever runs it otherwise: it takes in within a minute what Synapse would need hours
+        for. Before and after it, the other one takes over the database."""
+        if self.python:
+            self._hand_to(set())
+        try:
+            yield
+        finally:
+            if self.python:
+                self._hand_to(self.of_python)
+
+    def _hand_to(self, of_python):
+        self.deployment.stop()
+        self.deployment.python = of_python
+        self.deployment.start()
+
+    def settle(self, seconds=600):
+        """Until what goes on in the background (user directory, statistics, ...) is done: a second of next to no CPU."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            before = self.usage()
+            time.sleep(1)
+            if self.usage().since(before) < IDLE:
+                return
+        raise RuntimeError(f"{self.name} does not come to rest")
+
+    def peer(self):
+        """Another server, which both sides know."""
+        return self.peers.once("peer", self.peers.remote)
+
+    def new_peer(self):
+        return self.peers.remote()
+
+    def shared_once(self, name, make):
+        return self.peers.once(name, make)
+
+    def sink(self, names):
+        return self.peers.sink(names)
 
     def usage(self):
         """Of the server's processes, Redis, and PostgreSQL with its back ends, also those that ended."""

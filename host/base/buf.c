@@ -90,12 +90,25 @@ static void add_escape(struct gg_buf *buf, unsigned char c)
     gg_buf_printf(buf, "\\u%04x", c);
 }
 
+/* Is one of eight bytes below 0x20, a quote or a backslash? (The trick with the borrow of each byte, as for strlen.) */
+static bool any_special(const char *s)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
+    uint64_t x, quotes, slashes;
+    memcpy(&x, s, sizeof(x));
+    quotes = x ^ ones * '"';
+    slashes = x ^ ones * '\\';
+    return (((x - ones * 0x20) & ~x) | ((quotes - ones) & ~quotes) | ((slashes - ones) & ~slashes)) & high;
+}
+
 void gg_buf_json_string(struct gg_buf *buf, struct gg_str s)
 {
     gg_buf_reserve(buf, s.n + 2);
     gg_buf_char(buf, '"');
     size_t from = 0;
     for (size_t i = 0; i < s.n; i++) {
+        while (i + 8 < s.n && !any_special(s.s + i))
+            i += 8;
         unsigned char c = (unsigned char)s.s[i];
         if (c >= 0x20 && c != '"' && c != '\\')
             continue;

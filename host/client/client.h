@@ -7,7 +7,7 @@
 #include <ganglion/list.h>
 
 struct gg_host;
-struct gg_curl; /* fetch.c: libcurl, made by the first request that needs it */
+struct gg_names;
 
 struct gg_client {
     struct gg_host *host;
@@ -15,7 +15,9 @@ struct gg_client {
     struct gg_timer *sweep;
     size_t idle;             /* kept connections in all pools */
     void *tls;               /* SSL_CTX of internal calls; NULL until needed */
-    struct gg_curl *curl[2]; /* [1]: for peers that are checked against the deny list */
+    struct gg_client_pool *pool; /* of requests that name none */
+    struct gg_names *names;      /* names.c; NULL until needed */
+    struct gg_list curl_pools;   /* all of them (curl.c) */
 };
 
 /* The host's client, made at its first use. */
@@ -25,7 +27,7 @@ void gg_client_stop(struct gg_host *host);
 
 /* pool.c */
 void gg_internal_drop_all(struct gg_client *client);
-/* fetch.c */
-void gg_curl_free(struct gg_curl *curl); /* NULL is fine */
+/* curl.c */
+void gg_curl_free_all(struct gg_client *client);
 
 #endif

@@ -2,19 +2,11 @@
 #ifndef GG_CLIENT_DENY_H
 #define GG_CLIENT_DENY_H
 
-#include <ganglion/error.h>
+#include <ganglion/client.h>
 #include <sys/socket.h>
 
-struct gg_range {
-    unsigned char address[16]; /* IPv4 as ::ffff:a.b.c.d */
-    unsigned bits;
-};
-
-/* "10.0.0.0/8", "fe80::/10", or one address. */
-GG_CHECKED int gg_range_parse(const char *text, struct gg_range *out, struct gg_error *err);
-
 struct gg_deny {
-    struct gg_range *denied, *allowed; /* allowed wins */
+    struct gg_ip_range *denied, *allowed; /* allowed wins */
     size_t n_denied, n_allowed;
 };
 

@@ -112,7 +112,7 @@ void gg_internal_begin(struct gg_internal *conn)
     conn->reading = true;
 }
 
-static void parse(struct gg_internal *conn, const char *data, size_t n)
+void gg_internal_feed(struct gg_internal *conn, const char *data, size_t n)
 {
     conn->begun = conn->begun || n > 0;
     size_t used = http_parser_execute(&conn->parser, &callbacks, data, n);
@@ -146,7 +146,7 @@ void gg_internal_on_readable(evutil_socket_t fd, short what, void *arg)
     for (int i = 0; i < READS_A_TURN && conn->failure == 0 && !conn->complete; i++) {
         ssize_t n = gg_socket_recv(&conn->socket, scratch, sizeof(scratch));
         if (n >= 0)
-            parse(conn, scratch, (size_t)n);
+            gg_internal_feed(conn, scratch, (size_t)n);
         if ((n == 0 || n == GG_SOCKET_FAILED) && !conn->complete && conn->failure == 0)
             conn->failure = GG_E_CLOSED;
         if (n <= 0 || (n < SCRATCH_BYTES && conn->socket.ssl == NULL))
@@ -159,6 +159,8 @@ void gg_internal_on_readable(evutil_socket_t fd, short what, void *arg)
     }
     if (!conn->whole || conn->complete || conn->failure != 0)
         gg_cond_broadcast(&conn->wake);
+    if (conn->wake_too != NULL)
+        gg_cond_broadcast(conn->wake_too);
 }
 
 void gg_internal_on_writable(evutil_socket_t fd, short what, void *arg)
@@ -174,6 +176,11 @@ void gg_internal_on_writable(evutil_socket_t fd, short what, void *arg)
 bool gg_internal_kept(const struct gg_internal *conn)
 {
     return conn->served;
+}
+
+bool gg_internal_begun(const struct gg_internal *conn)
+{
+    return conn->begun;
 }
 
 static int failed(struct gg_internal *conn, int rc, struct gg_error *err)
@@ -244,6 +251,27 @@ bool gg_internal_header(const struct gg_internal *conn, size_t i, const char **n
 int64_t gg_internal_length(const struct gg_internal *conn)
 {
     return conn->length;
+}
+
+void gg_internal_wake_too(struct gg_internal *conn, struct gg_cond *cond)
+{
+    conn->wake_too = cond;
+}
+
+bool gg_internal_stirs(const struct gg_internal *conn)
+{
+    return conn->begun || conn->failure != 0;
+}
+
+void gg_internal_unfinished(struct gg_internal *conn)
+{
+    conn->unfinished = true;
+}
+
+bool gg_internal_whole(const struct gg_internal *conn, struct gg_str *body_out)
+{
+    *body_out = gg_strn(conn->body.data + conn->body_at, conn->body.n - conn->body_at);
+    return conn->complete;
 }
 
 int gg_internal_read(struct gg_internal *conn, int64_t deadline, struct gg_str *out, struct gg_error *err)

@@ -8,6 +8,7 @@
 
 #include <ganglion/arena.h>
 #include <ganglion/error.h>
+#include <ganglion/fiber.h>
 
 struct gg_host;
 struct gg_peer; /* config/topology.h: where a replication listener is */
@@ -46,6 +47,7 @@ struct gg_internal;
 GG_YIELDS GG_CHECKED int gg_internal_open(struct gg_host *host, const struct gg_peer *peer, bool fresh,
                                           int64_t deadline, struct gg_internal **out, struct gg_error *err);
 bool gg_internal_kept(const struct gg_internal *conn); /* had carried a request before */
+bool gg_internal_begun(const struct gg_internal *conn); /* a byte of its answer has come */
 /* Head and pieces of the body, as they go over the wire. GG_E_CLOSED also when the
  * peer has begun to answer: then read the answer. */
 GG_YIELDS GG_CHECKED int gg_internal_send(struct gg_internal *conn, struct gg_str head, struct gg_str body,
@@ -59,6 +61,13 @@ int64_t gg_internal_length(const struct gg_internal *conn); /* Content-Length; -
 /* The next piece of the answer's body, borrowed until the next call; n == 0: its end. */
 GG_YIELDS GG_CHECKED int gg_internal_read(struct gg_internal *conn, int64_t deadline, struct gg_str *out,
                                           struct gg_error *err);
+/* Also wakes those who wait at cond when something of the answer comes or the connection fails; NULL: no more. */
+void gg_internal_wake_too(struct gg_internal *conn, struct gg_cond *cond);
+bool gg_internal_stirs(const struct gg_internal *conn); /* that has happened */
+/* The request was not sent to its end: the connection is of no use for another one. */
+void gg_internal_unfinished(struct gg_internal *conn);
+/* All of the answer has come: what of its body is unread, borrowed until the connection is done with. */
+bool gg_internal_whole(const struct gg_internal *conn, struct gg_str *body_out);
 /* Back into the pool if the answer was read to its end and the peer keeps the connection; else closed. */
 void gg_internal_done(struct gg_internal *conn);
 

@@ -38,6 +38,18 @@ static void set_security(CURL *easy, const struct gg_mail *mail)
     curl_easy_setopt(easy, CURLOPT_PASSWORD, mail->password != NULL ? mail->password : "");
 }
 
+/* host is where we connect to; the URL names whose certificate it must be. */
+static struct curl_slist *connect_to(const struct gg_mail *mail)
+{
+    struct gg_buf to = GG_BUF_INIT;
+    if (mail->tls_name == NULL)
+        return NULL;
+    gg_buf_printf(&to, "::%s:", mail->host);
+    struct curl_slist *list = curl_slist_append(NULL, to.data);
+    gg_buf_done(&to);
+    return list;
+}
+
 static void set_options(CURL *easy, const struct gg_mail *mail, const char *url, struct curl_slist *to,
                         struct upload *upload)
 {
@@ -87,15 +99,17 @@ int gg_client_mail(struct gg_host *host, const struct gg_mail *mail, struct gg_e
     bool tls = mail->tls == GG_MAIL_TLS_ALWAYS;
     if (!plain(mail->from) || !plain(mail->to))
         return gg_fail(err, GG_E_INVALID, "a mail address holds a control character");
-    gg_buf_printf(&url, "%s://%s:%u/", tls ? "smtps" : "smtp", mail->host,
+    gg_buf_printf(&url, "%s://%s:%u/", tls ? "smtps" : "smtp", mail->tls_name != NULL ? mail->tls_name : mail->host,
                   mail->port != 0 ? mail->port : tls ? 465u : 25u);
     gg_buf_urlencode(&url, gg_str(mail->helo));
-    struct curl_slist *to = curl_slist_append(NULL, mail->to);
-    gg_curl_begin(host, false, &call);
+    struct curl_slist *to = curl_slist_append(NULL, mail->to), *where = connect_to(mail);
+    gg_curl_begin(host, NULL, false, &call);
     set_options(call.easy, mail, url.data, to, &upload);
+    curl_easy_setopt(call.easy, CURLOPT_CONNECT_TO, where);
     int rc = gg_curl_wait(&call, err);
     gg_curl_end(&call);
     curl_slist_free_all(to);
+    curl_slist_free_all(where);
     gg_buf_done(&url);
     if (!call.done)
         return err->code != 0 ? rc : gg_fail(err, rc, "mail server %s did not answer in time", mail->host);

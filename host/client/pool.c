@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* A little less than the two minutes that servers keep: who closes first loses no request. */
-enum { KEEP_MS = 100000, KEEP_IDLE = 32, SWEEP_MS = 20000 };
+enum { KEEP_MS = 100000, KEEP_IDLE = 128, SWEEP_MS = 20000 };
 
 /* ---- the pool of a peer ---- */
 
@@ -93,7 +93,8 @@ static void sweep(void *arg)
 void gg_internal_done(struct gg_internal *conn)
 {
     struct gg_internal_pool *pool = conn->pool;
-    if (conn->failure != 0 || !conn->complete || !conn->keep || pool->n >= KEEP_IDLE) {
+    conn->wake_too = NULL;
+    if (conn->failure != 0 || !conn->complete || !conn->keep || conn->unfinished || pool->n >= KEEP_IDLE) {
         gg_internal_free(conn);
         return;
     }

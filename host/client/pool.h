@@ -28,6 +28,7 @@ struct gg_internal {
     struct gg_socket socket;
     struct event read, write;
     struct gg_cond wake;
+    struct gg_cond *wake_too; /* somebody else's; NULL: none */
     http_parser parser;
     struct gg_buf head, body; /* of the answer; body from body_at on is unread */
     struct {
@@ -38,10 +39,12 @@ struct gg_internal {
     int failure; /* gg_status: the connection is of no more use */
     bool busy, served, reading, writing, whole, in_value;
     bool head_done, complete, keep, no_body, begun; /* begun: a byte of the answer came */
+    bool unfinished; /* the request was not sent to its end */
 };
 
 /* internal.c: a connection that carries nothing yet, events set. */
 void gg_internal_begin(struct gg_internal *conn);
+void gg_internal_feed(struct gg_internal *conn, const char *data, size_t n); /* bytes of the answer; n 0: its end */
 void gg_internal_free(struct gg_internal *conn);
 /* internal.c's event callbacks */
 void gg_internal_on_readable(evutil_socket_t fd, short what, void *arg);

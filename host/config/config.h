@@ -55,6 +55,10 @@ void gg_config_free(struct gg_config *config); /* NULL is fine */
 GG_CHECKED int gg_config_load_text(const char *text, const struct gg_config_key *const *tables, struct gg_config **out,
                                    struct gg_error *err);
 
+/* The folders of its files, NULL-ended, in its arena: where the files of the other processes are to be expected. The folder
+ * "workers" of one that is listed is not listed itself. */
+const char *const *gg_config_folders(const struct gg_config *config);
+
 const struct gg_finding *gg_config_findings(const struct gg_config *config, size_t *n_out);
 /* Writes them to the log (logger ganglion.config), once the log is set up. */
 void gg_config_log_findings(const struct gg_config *config);

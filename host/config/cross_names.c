@@ -53,28 +53,59 @@ static void check_instance_map(struct gg_survey *survey, const struct gg_surveye
                           "`instance_map` has `%s`, which none of the files starts", peers[i].name);
 }
 
-/* What all processes must agree on belongs in a shared file. */
+enum { MAX_DEPTH = 8 }; /* deeper is no list of names */
+
+static bool same(const struct gg_node *a, const struct gg_node *b, int depth)
+{
+    if (gg_node_kind(a) != gg_node_kind(b) || depth == MAX_DEPTH)
+        return false;
+    if (!a)
+        return true;
+    if (a->kind != GG_NODE_MAP && a->kind != GG_NODE_LIST)
+        return gg_str_eq(a->text, b->text);
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct gg_node *other = a->kind == GG_NODE_MAP ? gg_node_get(b, a->entries[i].key) : b->entries[i].value;
+
+        if (!same(a->entries[i].value, other, depth + 1))
+            return false;
+    }
+    return true;
+}
+
+/* What all processes must agree on belongs in a shared file. A fault: who says otherwise breaks the deployment; addresses
+ * may differ, where machines have several networks. */
 static void check_shared(struct gg_survey *survey, const struct gg_surveyed *process)
 {
-    static const char *const keys[] = {"stream_writers",
-                                       "instance_map",
-                                       "federation_sender_instances",
-                                       "pusher_instances",
-                                       "run_background_tasks_on",
-                                       "redis",
-                                       "server_name",
-                                       "notify_appservices_from_worker",
-                                       "update_user_directory_from_worker"};
+    static const struct {
+        const char *key;
+        bool fault;
+    } keys[] = {{"stream_writers", true},
+                {"instance_map", false},
+                {"federation_sender_instances", true},
+                {"pusher_instances", true},
+                {"run_background_tasks_on", true},
+                {"redis", false},
+                {"server_name", true},
+                {"notify_appservices_from_worker", true},
+                {"update_user_directory_from_worker", true},
+                {"media_instance_running_background_jobs", true}};
     size_t n = process->file ? strlen(process->file) : 0;
 
     for (size_t i = 0; process->file && i < GG_COUNT(keys); i++) {
-        const struct gg_entry *entry = gg_node_entry(process->config->root, keys[i]);
+        const struct gg_entry *entry = gg_node_entry(process->config->root, keys[i].key);
 
-        if (entry && strncmp(entry->where, process->file, n) == 0 && entry->where[n] == ':')
+        if (!entry || strncmp(entry->where, process->file, n) != 0 || entry->where[n] != ':')
+            continue;
+        if (keys[i].fault && !same(entry->value, gg_node_get(survey->processes[0].config->root, keys[i].key), 0))
+            gg_survey_say(survey, GG_FINDING_ERROR, "%s: `%s` says otherwise than what `%s` reads: all processes must agree on it",
+                          entry->where, keys[i].key, survey->processes[0].name);
+        else
             gg_survey_say(survey, GG_FINDING_WARNING,
                           "%s: `%s` stands in a worker's own file; every process must agree on it, so it belongs in "
                           "a shared one",
-                          entry->where, keys[i]);
+                          entry->where, keys[i].key);
     }
 }
 

@@ -137,6 +137,8 @@ static void build_media(struct gg_config *config, const struct duty *duty, struc
         assign_one(config, state, config->topo.instance);
     else if (on)
         assign_one(config, state, GG_MASTER);
+    else if (gg_config_set(config, "media_instance_running_background_jobs")) /* at least that one serves them */
+        assign_one(config, state, gg_config_text(config, "media_instance_running_background_jobs"));
     if (!on && !own_app && serves_media(config))
         gg_config_find(
             config, config->topo.is_main ? GG_FINDING_ERROR : GG_FINDING_WARNING,

@@ -75,6 +75,8 @@ static int add_path(struct gg_arena *arena, const char *path, struct gg_config_f
     if (!S_ISDIR(st.st_mode))
         return add_file(arena, path, true, out, err);
     int rc = add_folder(arena, path, out, err);
+    if (rc == 0)
+        rc = add_folder(arena, gg_arena_printf(arena, "%s/conf.d", path), out, err);
     return rc == 0 ? add_folder(arena, gg_arena_printf(arena, "%s/workers", path), out, err) : rc;
 }
 

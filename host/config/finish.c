@@ -28,12 +28,35 @@ static void try_all(const struct gg_map *map, struct gg_near *near)
             gg_near_try(near, key.s);
 }
 
+/* "file:line:column" begins with the file. */
+static size_t length_of_file(const char *where)
+{
+    size_t n = strlen(where);
+
+    for (int colons = 0; n > 0 && colons < 2; n--)
+        colons += where[n - 1] == ':';
+    return n;
+}
+
+/* The shared files are for all processes, and hold keys of roles that this one has not: what nobody knows there, the main
+ * process says, which has the most. */
+static bool is_for_others(const struct gg_config *config, const char *where)
+{
+    const struct gg_node *app = gg_node_get(config->root, "worker_app");
+    size_t n = length_of_file(where);
+
+    return !config->topo.is_main && app &&
+           (length_of_file(app->where) != n || strncmp(app->where, where, n) != 0);
+}
+
 static void report_unknown(struct gg_config *config, const char *path, const char *where)
 {
     struct gg_near near = {.wanted = path};
     bool writers = strncmp(path, "stream_writers.", strlen("stream_writers.")) == 0;
     const char *found;
 
+    if (!writers && is_for_others(config, where))
+        return;
     for (const struct gg_value *each = config->head; each; each = each->next)
         if (depth_of(each->key.path) == depth_of(path))
             gg_near_try(&near, each->key.path);

@@ -54,6 +54,7 @@ struct gg_config {
     size_t n_findings, cap_findings;
     struct gg_error first; /* the first error among them */
     const char *directory;
+    const char *const *files; /* read, in order; NULL-ended; NULL: from text */
     bool no_secrets, generate, checking, from_text;
     struct gg_topology topo;
 };

@@ -3,6 +3,8 @@
 #include "config/internal.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <unistd.h>
 
 static const char *const all_resources[] = {"client",  "consent", "federation",  "health", "keys", "media",
                                             "metrics", "openid",  "replication", "static", NULL};
@@ -419,6 +421,7 @@ static void read_bind_port(struct gg_config *config)
                    port->node->where);
     add_legacy(config, port->node, port_of(config, port->node, "bind_port"), host, GG_LISTENER_HTTP, true, resources,
                2);
+    config->topo.listeners[0].compress = gg_config_bool(config, "gzip_responses");
     if (unsecure > 0 && unsecure <= 65535)
         add_legacy(config, port->node, (uint16_t)unsecure, host, GG_LISTENER_HTTP, false, resources, 2);
 }
@@ -456,14 +459,31 @@ static void read_extra_ports(struct gg_config *config)
                    GG_LISTENER_MANHOLE, false, NULL, 0);
 }
 
+/* Whether it can be read is seen at the start: who checks need not be who runs. */
+static void check_is_there(struct gg_config *config, const char *key)
+{
+    const char *path = gg_config_text(config, key);
+
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        gg_config_find(config, GG_FINDING_ERROR, "%s: `%s`: there is no file %s", gg_node_where(gg_config_node(config, key)),
+                       key, path);
+}
+
 static void check_certificates(struct gg_config *config)
 {
-    for (size_t i = 0; i < config->topo.n_listeners; i++)
-        if (config->topo.listeners[i].tls &&
-            (!gg_config_text(config, "tls_certificate_path") || !gg_config_text(config, "tls_private_key_path")))
-            gg_config_find(config, GG_FINDING_ERROR,
-                           "%s: a listener with `tls` needs `tls_certificate_path` and `tls_private_key_path`",
-                           config->topo.listeners[i].where);
+    static const char certificate[] = "tls_certificate_path", private_key[] = "tls_private_key_path";
+    bool given = gg_config_text(config, certificate) && gg_config_text(config, private_key), used = false;
+
+    for (size_t i = 0; i < config->topo.n_listeners; i++) {
+        used = used || config->topo.listeners[i].tls;
+        if (config->topo.listeners[i].tls && !given)
+            gg_config_find(config, GG_FINDING_ERROR, "%s: a listener with `tls` needs `%s` and `%s`",
+                           config->topo.listeners[i].where, certificate, private_key);
+    }
+    if (used && given) {
+        check_is_there(config, certificate);
+        check_is_there(config, private_key);
+    }
 }
 
 static void check_twice(struct gg_config *config)

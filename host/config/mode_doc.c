@@ -13,7 +13,7 @@ static const char head[] =
     "- **refused**: the process does not start while it is switched on, because somebody would rely on it in vain.\n"
     "\n"
     "What is refused only because it is not built yet can be taken upon oneself: the environment variable\n"
-    "`GANGLION_ACCEPT_UNBUILT` names such keys, or sections of them, separated by commas (`limit_usage_by_mau,cas_config`;\n"
+    "`GANGLION_ACCEPT_UNBUILT` names such keys, or sections of them, separated by commas (`oidc_providers,cas_config`;\n"
     "`all` for every one). The process then starts, the key has no effect, and a warning says so by name. Read what the\n"
     "key would have kept out first: nothing does that now.\n"
     "\n"

@@ -1,7 +1,8 @@
 /* Redis, PostgreSQL and the addresses not to be reached, as the files describe them. */
+#include "client/forward.h"
 #include "config/internal.h"
 
-#include <arpa/inet.h>
+#include <ganglion/client.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
 
@@ -201,32 +202,29 @@ static void build_database(struct gg_config *config)
 
 /* ---- addresses not to be reached ---- */
 
-static bool is_range(const char *text)
-{
-    const char *slash = strchr(text, '/');
-    size_t n = slash ? (size_t)(slash - text) : strlen(text);
-    char address[INET6_ADDRSTRLEN + 1], *end = NULL;
-    unsigned char raw[16];
-    long bits = slash ? strtol(slash + 1, &end, 10) : 0, most;
-
-    if (n == 0 || n >= sizeof(address) || (slash && (end == slash + 1 || *end)))
-        return false;
-    memcpy(address, text, n);
-    address[n] = '\0';
-    most = inet_pton(AF_INET, address, raw) == 1 ? 32 : inet_pton(AF_INET6, address, raw) == 1 ? 128 : -1;
-    return bits >= 0 && bits <= most;
-}
-
 static void check_ranges(struct gg_config *config, const char *key)
 {
+    struct gg_error why = GG_ERROR_INIT;
+    struct gg_ip_range range;
+
     for (const char *const *each = gg_config_texts(config, key, NULL); *each; each++)
-        if (!is_range(*each))
+        if (gg_ip_range_parse(*each, &range, &why) != 0)
             gg_config_find(config, GG_FINDING_ERROR, "%s: `%s`: `%.60s` is no range of addresses such as 10.0.0.0/8",
                            gg_node_where(gg_config_node(config, key)), key, *each);
 }
 
+static void check_proxy(struct gg_config *config, const char *key)
+{
+    const char *proxy = gg_config_text(config, key);
+    if (proxy && *proxy && !gg_forward_valid(proxy))
+        gg_config_find(config, GG_FINDING_ERROR, "%s: `%s` must be a host or a URL with http or https",
+                       gg_node_where(gg_config_node(config, key)), key);
+}
+
 void gg_services_build(struct gg_config *config)
 {
+    check_proxy(config, "http_proxy");
+    check_proxy(config, "https_proxy");
     check_ranges(config, "ip_range_blacklist");
     check_ranges(config, "ip_range_whitelist");
     build_redis(config);

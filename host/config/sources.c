@@ -172,6 +172,7 @@ int gg_config_collect(struct gg_config *config, const struct gg_config_source *s
         if (!status)
             merge(config, document);
     }
+    config->files = source->text ? NULL : files;
     for (; !status && *files; files++)
         status = read_one(config, *files, err);
     for (size_t i = 0; i < source->n_overrides && !status; i++)

@@ -420,3 +420,22 @@ int gg_yaml_parse_file(struct gg_arena *arena, const char *path, gg_yaml_note_fn
     *out = NULL;
     return status ? status : gg_yaml_parse(arena, gg_arena_strdup(arena, path), text, note, arg, out, err);
 }
+
+int gg_node_parse(struct gg_arena *arena, const char *name, struct gg_str text, const struct gg_node **out,
+                  struct gg_error *err)
+{
+    struct gg_node *top = NULL;
+    int status = gg_yaml_parse(arena, gg_arena_strdup(arena, name), text, NULL, NULL, &top, err);
+
+    *out = top;
+    return status;
+}
+
+int gg_node_read(struct gg_arena *arena, const char *path, const struct gg_node **out, struct gg_error *err)
+{
+    struct gg_node *top = NULL;
+    int status = gg_yaml_parse_file(arena, path, NULL, NULL, &top, err);
+
+    *out = top;
+    return status;
+}

@@ -236,7 +236,7 @@ int gg_conn_drain(struct gg_conn *conn, struct gg_error *err)
             break;
         int64_t patience = gg_conn_patience(conn);
         int64_t limit = patience == GG_FOREVER ? GG_FOREVER : conn->progress_at + patience;
-        int rc = gg_wait_fd(PQsocket(conn->pg), GG_READABLE | (flushed ? 0 : GG_WRITABLE), NULL, limit);
+        int rc = gg_wait_fd(conn->fd, GG_READABLE | (flushed ? 0 : GG_WRITABLE), NULL, limit);
         if (rc == GG_E_TIMEOUT)
             gg_conn_lose(conn, "no answer for longer than any statement may take");
         else if (rc)
@@ -254,7 +254,7 @@ int gg_conn_drain(struct gg_conn *conn, struct gg_error *err)
 bool gg_conn_dead(struct gg_conn *conn)
 {
     char byte;
-    ssize_t n = recv(PQsocket(conn->pg), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n == 0)
         return true;
     if (n < 0)
@@ -262,6 +262,6 @@ bool gg_conn_dead(struct gg_conn *conn)
     gg_conn_receive(conn); /* a changed setting, or the last words of a server that goes */
     if (conn->lost)
         return true;
-    n = recv(PQsocket(conn->pg), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return n == 0;
 }

@@ -39,6 +39,7 @@ enum gg_conn_role { GG_CONN_READ, GG_CONN_WRITE, GG_CONN_TXN, GG_CONN_SCRIPT };
 struct gg_conn {
     struct gg_list link; /* the owner's */
     PGconn *pg;
+    int fd; /* a duplicate of libpq's socket, which libpq closes by itself at its end, while somebody may wait for it */
     struct gg_db *db;
     const struct gg_conn_owner *owner;
     void *self; /* the owner's */

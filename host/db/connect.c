@@ -6,9 +6,13 @@
 #include "db/db.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <ganglion/arena.h>
 #include <ganglion/log.h>
@@ -273,8 +277,21 @@ static void on_notice(void *arg, const char *message)
     gg_debug(&logger, "%.*s", (int)strcspn(message, "\n"), message);
 }
 
-static GG_YIELDS PGconn *try_address(struct gg_db *db, const struct plan *plan, size_t i, int role,
-                                     struct gg_error *err)
+static struct gg_conn *wrap(struct gg_db *db, PGconn *pg, int fd, int role)
+{
+    struct gg_conn *conn = calloc(1, sizeof(*conn));
+    GG_ASSERT(conn != NULL);
+    conn->pg = pg;
+    conn->fd = fd;
+    conn->db = db;
+    conn->role = role;
+    gg_list_init(&conn->link);
+    gg_list_init(&conn->sent);
+    return conn;
+}
+
+static GG_YIELDS struct gg_conn *try_address(struct gg_db *db, const struct plan *plan, size_t i, int role,
+                                             struct gg_error *err)
 {
     int64_t limit = connect_limit(plan);
     PGconn *pg = start_connecting(db, plan, &plan->address[i]);
@@ -283,35 +300,28 @@ static GG_YIELDS PGconn *try_address(struct gg_db *db, const struct plan *plan, 
         return NULL;
     }
     PQsetNoticeProcessor(pg, on_notice, NULL);
+    int fd = -1;
     if (await_connection(pg, limit, err) == 0 && set_session(db, pg, role, limit, err) == 0)
-        return pg;
+        fd = fcntl(PQsocket(pg), F_DUPFD_CLOEXEC, 0);
+    if (fd >= 0)
+        return wrap(db, pg, fd, role);
+    if (err->code == 0)
+        gg_fail(err, GG_E_LIMIT, "a database connection: %s", strerror(errno));
     PQfinish(pg);
     return NULL;
-}
-
-static struct gg_conn *wrap(struct gg_db *db, PGconn *pg, int role)
-{
-    struct gg_conn *conn = calloc(1, sizeof(*conn));
-    GG_ASSERT(conn != NULL);
-    conn->pg = pg;
-    conn->db = db;
-    conn->role = role;
-    gg_list_init(&conn->link);
-    gg_list_init(&conn->sent);
-    return conn;
 }
 
 int gg_conn_open(struct gg_db *db, int role, struct gg_conn **conn_out, struct gg_error *err)
 {
     struct plan plan = {0};
-    PGconn *pg = NULL;
+    struct gg_conn *conn = NULL;
     *conn_out = NULL;
     int rc = plan_make(&plan, db->conninfo, err);
-    for (size_t i = 0; rc == 0 && !pg && i < plan.n; i++)
-        pg = try_address(db, &plan, i, role, err);
+    for (size_t i = 0; rc == 0 && !conn && i < plan.n; i++)
+        conn = try_address(db, &plan, i, role, err);
     plan_free(&plan);
-    if (pg) {
-        *conn_out = wrap(db, pg, role);
+    if (conn) {
+        *conn_out = conn;
         gg_db_attempt_worked(db);
         return 0;
     }
@@ -327,6 +337,7 @@ void gg_conn_close(struct gg_conn *conn)
     GG_ASSERT(gg_list_empty(&conn->sent));
     gg_list_remove(&conn->link);
     PQfinish(conn->pg);
+    close(conn->fd);
     free(conn->prepared);
     free(conn);
 }

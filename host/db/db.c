@@ -125,7 +125,8 @@ int gg_db_unavailable(struct gg_db *db, struct gg_error *err)
 
 bool gg_db_healthy(const struct gg_db *db)
 {
-    return db->down_since == 0;
+    /* Look-ups are short: a server that owes one for so long hangs (its disk, its host), though it may take connections. */
+    return db->down_since == 0 && !gg_lanes_silent(db, GG_LANE_POINT);
 }
 
 int gg_db_check(struct gg_db *db, struct gg_error *err)

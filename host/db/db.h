@@ -76,6 +76,8 @@ void gg_db_assert_no_txn(struct gg_db *db, const char *what);
 
 void gg_lanes_new(struct gg_db *db, size_t kind, size_t n);
 GG_YIELDS void gg_lanes_free(struct gg_db *db, size_t kind);
+/* Does one of them wait for an answer for longer than its callers do? */
+bool gg_lanes_silent(const struct gg_db *db, size_t kind);
 /* Runs one statement on a lane of the kind; *result_out is the caller's. */
 GG_YIELDS GG_CHECKED int gg_lanes_run(struct gg_db *db, size_t kind, const struct gg_stmt *stmt,
                                       const struct gg_param *params, size_t n, PGresult **result_out,

@@ -24,6 +24,7 @@ static struct gg_lane_call *call_of(struct gg_op *op)
 
 void gg_lane_call_free(struct gg_lane_call *call)
 {
+    gg_lane_part_twins(call);
     PQclear(call->result);
     free(call);
 }
@@ -35,7 +36,7 @@ static void flusher_main(void *arg)
     struct gg_db_lane *lane = arg;
     gg_shield_begin();
     while (lane->conn && !lane->conn->lost && !gg_conn_flush(lane->conn)) {
-        if (gg_wait_fd(PQsocket(lane->conn->pg), GG_WRITABLE, NULL, GG_FOREVER))
+        if (gg_wait_fd(lane->conn->fd, GG_WRITABLE, NULL, GG_FOREVER))
             break;
     }
     gg_shield_end();
@@ -47,7 +48,7 @@ static void flusher_main(void *arg)
 static void lane_hang_up(struct gg_db_lane *lane, const char *why)
 {
     gg_conn_lose(lane->conn, why);
-    shutdown(PQsocket(lane->conn->pg), SHUT_RDWR);
+    shutdown(lane->conn->fd, SHUT_RDWR);
 }
 
 static void on_watch(void *arg)
@@ -74,6 +75,14 @@ static void call_answer(struct gg_lane_call *call)
  * which counts for nothing. */
 static void call_drop(struct gg_lane_call *call, int code)
 {
+    struct gg_list *link;
+    while ((link = gg_list_pop(&call->twins))) {
+        struct gg_lane_call *twin = GG_CONTAINER(link, struct gg_lane_call, twin);
+        twin->leader = NULL;
+        twin->code = code;
+        twin->err = call->err;
+        call_answer(twin);
+    }
     call->held = false;
     if (!call->waited) {
         gg_lane_call_free(call);
@@ -156,7 +165,10 @@ static void on_result(struct gg_conn *conn, struct gg_op *op, PGresult *result)
     }
     PQclear(call->result);
     call->result = result;
-    if (!op->failed && call->waited && !gg_lane_writes(call->lane))
+    if (op->failed || gg_lane_writes(call->lane))
+        return;
+    gg_lane_tell_twins(call, result);
+    if (call->waited)
         call_answer(call);
 }
 
@@ -220,7 +232,7 @@ static GG_YIELDS void lane_disconnect(struct gg_db_lane *lane)
     struct gg_conn *conn = lane->conn;
     if (!gg_list_empty(&conn->sent) || !conn->retire)
         gg_log(&logger, lane->stopping ? GG_DEBUG : GG_WARN, "lane lost: %s", conn->why);
-    shutdown(PQsocket(conn->pg), SHUT_RDWR);
+    shutdown(conn->fd, SHUT_RDWR);
     while (lane->flushing)
         (void)gg_cond_wait(&lane->flushed, GG_FOREVER);
     lane->conn = NULL;
@@ -273,7 +285,7 @@ static GG_YIELDS void lane_pump(struct gg_db_lane *lane)
 {
     struct gg_conn *conn = lane->conn;
     while (!conn->lost && !lane->stopping) {
-        if (gg_wait_fd(PQsocket(conn->pg), GG_READABLE, NULL, GG_FOREVER) == 0)
+        if (gg_wait_fd(conn->fd, GG_READABLE, NULL, GG_FOREVER) == 0)
             gg_conn_receive(conn);
         if (conn->retire && !conn->n_sent)
             gg_conn_lose(conn, "a new session is needed");
@@ -348,6 +360,17 @@ void gg_lanes_free(struct gg_db *db, size_t kind)
     for (size_t i = 0; i < group->n; i++)
         lane_free(group->lane[i]);
     free(group->lane);
+}
+
+bool gg_lanes_silent(const struct gg_db *db, size_t kind)
+{
+    const struct gg_lanes *group = &db->lanes[kind];
+    for (size_t i = 0; i < group->n; i++) {
+        const struct gg_conn *conn = group->lane[i]->conn;
+        if (conn && conn->n_sent && gg_now_ms() - conn->progress_at > GG_DB_OUTAGE_GRACE_MS)
+            return true;
+    }
+    return false;
 }
 
 bool gg_lane_start(struct gg_db_lane *lane)

@@ -31,6 +31,9 @@ struct gg_lane_call {
     bool done;        /* the caller has its answer */
     bool held;        /* the lane has it, queued or sent */
     bool solo;        /* must be in a group of its own */
+    struct gg_list twins;        /* reads that ask the same, and are not sent (lane_twins.c) */
+    struct gg_list twin;         /* its place among them */
+    struct gg_lane_call *leader; /* NULL: it is sent itself */
     uint8_t tries;
 };
 
@@ -53,5 +56,14 @@ void gg_lane_queue(struct gg_db_lane *lane, struct gg_lane_call *call);
 /* Goes on connecting, though nobody waits. */
 void gg_lane_want(struct gg_db_lane *lane);
 void gg_lane_call_free(struct gg_lane_call *call);
+
+/* ---- lane_twins.c ---- */
+
+/* Makes call the twin of one that waits to be sent and asks the same. False: there is none. */
+bool gg_lane_find_twin(const struct gg_lanes *group, struct gg_lane_call *call);
+/* The rows are those of all twins. */
+void gg_lane_tell_twins(struct gg_lane_call *call, const PGresult *result);
+/* The call ends without rows for them: they ask themselves. Or it is a twin and goes. */
+void gg_lane_part_twins(struct gg_lane_call *call);
 
 #endif

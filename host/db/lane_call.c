@@ -51,6 +51,8 @@ static GG_YIELDS int find_room(struct gg_db *db, size_t kind, struct gg_db_lane 
 
 static bool on_the_wire(const struct gg_lane_call *call)
 {
+    if (call->leader)
+        call = call->leader;
     return call->held && call->op.stage != GG_OP_QUEUED;
 }
 
@@ -136,7 +138,10 @@ int gg_lanes_run(struct gg_db *db, size_t kind, const struct gg_stmt *stmt, cons
     call->n_params = n;
     call->waited = true;
     gg_cond_init(&call->cond);
-    gg_lane_queue(lane, call);
+    gg_list_init(&call->twins);
+    gg_list_init(&call->twin);
+    if (kind == GG_LANES_WRITE || !gg_lane_find_twin(&db->lanes[kind], call))
+        gg_lane_queue(lane, call);
     rc = call_await(call, err);
     if (rc == 0)
         rc = call_result(call, result_out, err);

@@ -16,7 +16,7 @@ static GG_YIELDS int await_result(struct gg_conn *conn, struct gg_error *err)
             return libpq_failed(conn, err);
         if (left == 0 && !PQisBusy(conn->pg))
             return 0;
-        int rc = gg_wait_fd(PQsocket(conn->pg), GG_READABLE | (left ? GG_WRITABLE : 0), NULL, GG_FOREVER);
+        int rc = gg_wait_fd(conn->fd, GG_READABLE | (left ? GG_WRITABLE : 0), NULL, GG_FOREVER);
         if (rc)
             return gg_fail(err, rc, "the script was given up");
         if (!PQconsumeInput(conn->pg))

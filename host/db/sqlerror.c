@@ -66,8 +66,11 @@ int gg_sql_error(struct gg_error *err, const struct gg_variant *variant, const P
     int code = sqlstate ? meaning_of(sqlstate) : GG_E_UNAVAILABLE;
     gg_fail(err, code, "database: %s (%s) in: %.120s", message ? message : "connection lost",
             sqlstate ? sqlstate : "no code", variant ? variant->stmt->sql : "");
-    /* What the database refuses is never the client's fault by itself. */
-    if (code != GG_E_UNAVAILABLE && code != GG_E_TIMEOUT) {
+    /* What the database refuses is never the client's fault by itself, but for text that no column can hold: of ours there
+     * is none. */
+    if (sqlstate && strcmp(sqlstate, "22021") == 0) {
+        gg_refuse(err, 400, "M_INVALID_PARAM", "The request has text that cannot be stored");
+    } else if (code != GG_E_UNAVAILABLE && code != GG_E_TIMEOUT) {
         err->http_status = 500;
         snprintf(err->errcode, sizeof(err->errcode), "M_UNKNOWN");
     }

@@ -8,6 +8,7 @@
 #include "fiber/switch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ static struct gg_logger logger = {"ganglion.fiber"};
 
 static struct {
     struct gg_list used, pool;
-    size_t stack_bytes, page, max, count, pooled;
+    size_t stack_bytes, guard_bytes, page, max, count, pooled;
     size_t least_pooled; /* since the last trim: so many were never needed */
     size_t high_water;   /* over stacks that are gone */
     bool cheap_guard, full_said;
@@ -43,14 +44,33 @@ static size_t max_map_count(void)
     return n;
 }
 
+/* Would a touch fault? The kernel looks for us: a write out of the page is refused, not answered with a signal. */
+static bool faults(const char *page)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return false;
+    bool refused = write(ends[1], page, 1) < 0 && errno == EFAULT;
+    close(ends[0]);
+    close(ends[1]);
+    return refused;
+}
+
+/* Emulators (qemu-user) say yes to advice that they do not know, so the answer alone proves nothing. */
 static bool kernel_has_cheap_guard(void)
 {
     void *p = mmap(NULL, stacks.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    bool has = madvise(p, stacks.page, MADV_GUARD_INSTALL) == 0;
+    bool has = madvise(p, stacks.page, MADV_GUARD_INSTALL) == 0 && faults(p);
     munmap(p, stacks.page);
     return has;
+}
+
+/* Pages of arm64 have up to 64 KiB. */
+static size_t whole_pages(size_t bytes)
+{
+    return (bytes + stacks.page - 1) & ~(stacks.page - 1);
 }
 
 void gg_stacks_setup(size_t stack_bytes, size_t max)
@@ -58,7 +78,8 @@ void gg_stacks_setup(size_t stack_bytes, size_t max)
     gg_list_init(&stacks.used);
     gg_list_init(&stacks.pool);
     stacks.page = (size_t)sysconf(_SC_PAGESIZE);
-    stacks.stack_bytes = ((stack_bytes ? stack_bytes : STACK_BYTES) + stacks.page - 1) & ~(stacks.page - 1);
+    stacks.stack_bytes = whole_pages(stack_bytes ? stack_bytes : STACK_BYTES);
+    stacks.guard_bytes = whole_pages(GUARD_BYTES);
     stacks.cheap_guard = kernel_has_cheap_guard();
     stacks.count = stacks.pooled = stacks.least_pooled = stacks.high_water = 0;
     stacks.full_said = false;
@@ -71,14 +92,14 @@ void gg_stacks_setup(size_t stack_bytes, size_t max)
 static bool install_guard(char *map)
 {
     if (stacks.cheap_guard)
-        return madvise(map, GUARD_BYTES, MADV_GUARD_INSTALL) == 0;
-    return mprotect(map, GUARD_BYTES, PROT_NONE) == 0;
+        return madvise(map, stacks.guard_bytes, MADV_GUARD_INSTALL) == 0;
+    return mprotect(map, stacks.guard_bytes, PROT_NONE) == 0;
 }
 
 /* A stack without its guard is never handed out: an overflow would write into its neighbour. */
 static char *map_stack(void)
 {
-    size_t bytes = GUARD_BYTES + stacks.stack_bytes;
+    size_t bytes = stacks.guard_bytes + stacks.stack_bytes;
     char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (map == MAP_FAILED)
         return NULL;
@@ -107,7 +128,7 @@ static struct gg_stack *make_stack(void)
         return refuse(strerror(errno));
     struct gg_stack *stack = gg_xmalloc(sizeof(*stack));
     stack->map = map;
-    stack->bottom = map + GUARD_BYTES;
+    stack->bottom = map + stacks.guard_bytes;
     stack->size = stacks.stack_bytes;
     stack->tool_id = gg_context_stack_made(stack->bottom, stack->size);
     stacks.count++;
@@ -167,7 +188,7 @@ static void destroy_stack(struct gg_stack *stack)
         stacks.high_water = depth;
     gg_list_remove(&stack->link);
     gg_context_stack_gone(stack->tool_id, stack->bottom, stack->size);
-    munmap(stack->map, GUARD_BYTES + stack->size);
+    munmap(stack->map, stacks.guard_bytes + stack->size);
     free(stack);
     stacks.count--;
 }

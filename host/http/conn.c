@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { SCRATCH_BYTES = 65536, READS_A_TURN = 4, REFERENCE_FROM = 4096, KEEP_BUFFER = 16384, LINGER_MS = 3000 };
+enum { SCRATCH_BYTES = 65536, READS_A_TURN = 4, KEEP_BUFFER = 16384, LINGER_BYTES = 64 << 20 };
 
 /* What was just read, before it is parsed: one for the loop thread, as nothing waits in between. */
 static char scratch[SCRATCH_BYTES];
@@ -15,7 +15,9 @@ static char scratch[SCRATCH_BYTES];
 static void conn_free(struct gg_http_conn *conn)
 {
     struct gg_server *server = conn->server;
+    gg_http_forget_neighbour(conn);
     gg_buf_done(&conn->in);
+    gg_buf_done(&conn->raw);
     if (conn->out != NULL)
         evbuffer_free(conn->out);
     free(conn);
@@ -23,7 +25,12 @@ static void conn_free(struct gg_http_conn *conn)
     gg_http_resume_accept(server);
 }
 
-static void unpin(struct gg_http_conn *conn)
+void gg_http_conn_pin(struct gg_http_conn *conn)
+{
+    conn->busy++;
+}
+
+void gg_http_conn_unpin(struct gg_http_conn *conn)
 {
     if (--conn->busy == 0 && conn->dead)
         conn_free(conn);
@@ -70,63 +77,22 @@ void gg_http_conn_close(struct gg_http_conn *conn)
         conn_free(conn);
 }
 
-/* ---- writing ---- */
+/* ---- the end ---- */
 
-size_t gg_http_conn_unsent(const struct gg_http_conn *conn)
+static void linger(struct gg_http_conn *conn)
 {
-    return conn->out != NULL ? evbuffer_get_length(conn->out) : 0;
+    gg_socket_shutdown(&conn->socket);
+    conn->lingering = true;
+    conn->moved = gg_now_ms();
+    gg_buf_clear(&conn->in);
+    conn->in_at = 0;
+    gg_http_conn_flow(conn);
 }
 
-static void want_write(struct gg_http_conn *conn, bool want)
+void gg_http_conn_end(struct gg_http_conn *conn)
 {
-    if (want == conn->writing)
-        return;
-    conn->writing = want;
-    if (want)
-        event_add(&conn->write, NULL);
-    else
-        event_del(&conn->write);
-}
-
-static void free_owned(const void *data, size_t n, void *owned)
-{
-    free(owned);
-}
-
-static void keep_unsent(struct gg_http_conn *conn, struct gg_str head, struct gg_str body, size_t sent, void **owned)
-{
-    if (conn->out == NULL)
-        conn->out = evbuffer_new();
-    GG_ASSERT(conn->out != NULL);
-    if (sent < head.n)
-        evbuffer_add(conn->out, head.s + sent, head.n - sent);
-    size_t skip = sent > head.n ? sent - head.n : 0;
-    if (*owned != NULL && body.n - skip >= REFERENCE_FROM) {
-        evbuffer_add_reference(conn->out, body.s + skip, body.n - skip, free_owned, *owned);
-        *owned = NULL;
-    } else if (body.n > skip) {
-        evbuffer_add(conn->out, body.s + skip, body.n - skip);
-    }
-    want_write(conn, true);
-}
-
-void gg_http_conn_send(struct gg_http_conn *conn, struct gg_str head, struct gg_str body, void *owned)
-{
-    ssize_t sent = 0;
-    if (gg_http_conn_unsent(conn) == 0) {
-        struct iovec iov[2] = {{(void *)head.s, head.n}, {(void *)body.s, body.n}};
-        sent = gg_socket_send(&conn->socket, iov, body.n > 0 ? 2 : 1);
-        conn->moved = gg_now_ms();
-    }
-    if (sent == GG_SOCKET_FAILED) {
-        free(owned);
-        gg_http_conn_close(conn);
-        return;
-    }
-    size_t n = sent > 0 ? (size_t)sent : 0;
-    if (n < head.n + body.n)
-        keep_unsent(conn, head, body, n, &owned);
-    free(owned);
+    conn->last = true;
+    linger(conn);
 }
 
 /* All answered on a connection that ends. Closing with input unread would reset it
@@ -139,30 +105,7 @@ static void end_output(struct gg_http_conn *conn)
         gg_http_conn_close(conn);
         return;
     }
-    gg_socket_shutdown(&conn->socket);
-    conn->lingering = true;
-    conn->moved = gg_now_ms();
-    gg_buf_clear(&conn->in);
-    conn->in_at = 0;
-    gg_http_conn_flow(conn);
-}
-
-/* False: broken. */
-static bool flush_out(struct gg_http_conn *conn)
-{
-    while (gg_http_conn_unsent(conn) > 0) {
-        struct evbuffer_iovec pieces[8];
-        int n = evbuffer_peek(conn->out, -1, NULL, pieces, GG_COUNT(pieces));
-        n = n > (int)GG_COUNT(pieces) ? (int)GG_COUNT(pieces) : n;
-        ssize_t sent = gg_socket_send(&conn->socket, (const struct iovec *)pieces, n);
-        if (sent == GG_SOCKET_FAILED)
-            return false;
-        if (sent < 0)
-            break;
-        conn->moved = gg_now_ms();
-        evbuffer_drain(conn->out, (size_t)sent);
-    }
-    return true;
+    linger(conn);
 }
 
 static void read_some(struct gg_http_conn *conn);
@@ -170,11 +113,12 @@ static void read_some(struct gg_http_conn *conn);
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct gg_http_conn *conn = arg;
-    conn->busy++;
-    if (!flush_out(conn)) {
+    gg_http_conn_pin(conn);
+    if (!gg_http_conn_flush(conn)) {
         gg_http_conn_close(conn);
     } else {
-        want_write(conn, gg_http_conn_unsent(conn) > 0);
+        conn->awaited = false;
+        gg_http_conn_want_write(conn, gg_http_conn_unsent(conn) > 0);
         if (conn->rq != NULL && gg_http_conn_unsent(conn) < conn->server->limits.max_unsent / 2)
             gg_cond_broadcast(&conn->rq->wake);
         if (conn->rq == NULL && conn->last && !conn->lingering && gg_http_conn_unsent(conn) == 0)
@@ -182,7 +126,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
         else if (conn->socket.ssl != NULL)
             read_some(conn);
     }
-    unpin(conn);
+    gg_http_conn_unpin(conn);
 }
 
 /* ---- reading ---- */
@@ -192,7 +136,7 @@ static size_t waiting(const struct gg_http_conn *conn)
     return conn->in.n - conn->in_at;
 }
 
-static bool held(const struct gg_http_conn *conn) /* a streamed body that the handler is slow to read */
+bool gg_http_conn_held(const struct gg_http_conn *conn)
 {
     return conn->rq != NULL && conn->rq->early && conn->rq->streamed &&
            conn->rq->body.n - conn->rq->body_at >= conn->server->limits.max_stream;
@@ -202,7 +146,7 @@ void gg_http_conn_flow(struct gg_http_conn *conn)
 {
     if (conn->dead)
         return;
-    bool want = !conn->eof && (conn->lingering || (!held(conn) && waiting(conn) < conn->server->limits.max_pipelined));
+    bool want = !conn->eof && (conn->lingering || (!gg_http_conn_held(conn) && waiting(conn) < conn->server->limits.max_pipelined));
     if (want != conn->reading) {
         conn->reading = want;
         if (want)
@@ -224,7 +168,21 @@ static bool may_parse(const struct gg_http_conn *conn)
 {
     if (conn->dead || conn->lingering)
         return false;
-    return conn->rq == NULL ? !conn->last : !conn->rq->complete && !conn->rq->cut && !held(conn);
+    return conn->rq == NULL ? !conn->last : !conn->rq->complete && !conn->rq->cut && !gg_http_conn_held(conn);
+}
+
+/* A request that comes in pieces is kept as it came until something is done about it: a successor can begin it anew. */
+static void keep_raw(struct gg_http_conn *conn, const char *data, size_t n)
+{
+    const struct gg_request *rq = conn->rq;
+    bool arrives = rq != NULL && !rq->complete && !rq->started && rq->refusal.code == 0;
+    if (arrives && !conn->raw_lost && conn->raw.n + n <= GG_HTTP_UNREAD) {
+        gg_buf_add(&conn->raw, data, n);
+        return;
+    }
+    conn->raw_lost = arrives;
+    if (conn->raw.n > 0)
+        gg_buf_done(&conn->raw);
 }
 
 /* Takes requests out of the bytes; returns how many bytes are done with. */
@@ -240,6 +198,7 @@ static size_t parse_span(struct gg_http_conn *conn, const char *data, size_t n)
         if (conn->rq == NULL)
             break; /* too little to tell, or only line ends */
         gg_dispatch(conn->rq);
+        keep_raw(conn, data + used - took, bad ? 0 : took);
         if (took == 0 && !bad && conn->rq != NULL)
             break;
     }
@@ -269,7 +228,7 @@ void gg_http_conn_pump(struct gg_http_conn *conn)
 {
     if (conn->pumping || conn->dead)
         return;
-    conn->busy++;
+    gg_http_conn_pin(conn);
     conn->pumping = true;
     if (waiting(conn) > 0) {
         conn->in_at += parse_span(conn, conn->in.data + conn->in_at, waiting(conn));
@@ -282,7 +241,7 @@ void gg_http_conn_pump(struct gg_http_conn *conn)
     else if (!conn->dead && conn->eof && conn->rq == NULL)
         end_idle(conn);
     gg_http_conn_flow(conn);
-    unpin(conn);
+    gg_http_conn_unpin(conn);
 }
 
 /* New bytes: parsed where they lie, and only what cannot be parsed yet is copied. */
@@ -325,9 +284,11 @@ static void on_end(struct gg_http_conn *conn)
 
 static void read_some(struct gg_http_conn *conn)
 {
-    conn->busy++;
+    gg_http_conn_pin(conn);
     for (int i = 0; i < READS_A_TURN && !conn->dead && !conn->eof; i++) {
         ssize_t n = gg_socket_recv(&conn->socket, scratch, sizeof(scratch));
+        if (n > 0 && conn->lingering && (conn->lingered += (size_t)n) > LINGER_BYTES)
+            n = GG_SOCKET_FAILED; /* it does not listen; a proxy hears its answer when all of a large body has been taken */
         if (n == GG_SOCKET_FAILED) {
             gg_http_conn_close(conn);
         } else if (n == 0) {
@@ -336,25 +297,25 @@ static void read_some(struct gg_http_conn *conn)
             conn->moved = gg_now_ms();
             take(conn, scratch, (size_t)n);
         } else if (n == GG_SOCKET_AGAIN_OTHER) {
-            want_write(conn, true);
+            gg_http_conn_want_write(conn, true);
         }
         if (n <= 0 || (conn->socket.ssl == NULL && n < SCRATCH_BYTES))
             break;
-        if (!conn->lingering && (held(conn) || waiting(conn) >= conn->server->limits.max_pipelined))
+        if (!conn->lingering && (gg_http_conn_held(conn) || waiting(conn) >= conn->server->limits.max_pipelined))
             break;
     }
     gg_http_conn_flow(conn);
-    unpin(conn);
+    gg_http_conn_unpin(conn);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct gg_http_conn *conn = arg;
-    conn->busy++;
+    gg_http_conn_pin(conn);
     read_some(conn);
-    if (!conn->dead && conn->socket.ssl != NULL && gg_http_conn_unsent(conn) > 0 && !flush_out(conn))
+    if (!conn->dead && conn->socket.ssl != NULL && gg_http_conn_unsent(conn) > 0 && !gg_http_conn_flush(conn))
         gg_http_conn_close(conn);
-    unpin(conn);
+    gg_http_conn_unpin(conn);
 }
 
 /* Not reading, but the peer has ended or reset. */
@@ -393,60 +354,16 @@ void gg_http_conn_done(struct gg_http_conn *conn)
         end_output(conn);
 }
 
-/* ---- time ---- */
-
-static void expire(struct gg_http_conn *conn)
-{
-    struct gg_request *rq = conn->rq;
-    if (rq->swallowing) {
-        gg_http_conn_close(conn);
-        return;
-    }
-    if (rq->refusal.code != 0)
-        return;
-    rq->cut = true;
-    gg_refuse(&rq->refusal, 408, "M_UNKNOWN", "The request took too long to arrive");
-    gg_dispatch(rq);
-}
-
-static void sweep_one(struct gg_http_conn *conn, int64_t now)
-{
-    const struct gg_http_limits *limits = &conn->server->limits;
-    struct gg_request *rq = conn->rq;
-    int64_t still = now - conn->moved;
-    if (conn->lingering ? still > LINGER_MS : gg_http_conn_unsent(conn) > 0 && still > limits->stall_ms) {
-        gg_http_conn_close(conn);
-    } else if (rq == NULL) {
-        if (gg_http_conn_unsent(conn) == 0 && still > (conn->served ? limits->keepalive_ms : limits->head_ms))
-            gg_http_conn_close(conn);
-    } else if (!rq->complete) {
-        bool slow = now - rq->began_ms > (rq->head_done ? limits->body_ms : limits->head_ms);
-        if (slow || (still > limits->stall_ms && !held(conn)))
-            expire(conn);
-    }
-}
-
-void gg_http_conn_sweep(struct gg_server *server)
-{
-    int64_t now = gg_now_ms();
-    GG_LIST_EACH (link, &server->conns) {
-        struct gg_http_conn *conn = GG_CONTAINER(link, struct gg_http_conn, link);
-        conn->busy++;
-        sweep_one(conn, now);
-        unpin(conn);
-    }
-}
-
 /* ---- accepting ---- */
 
-void gg_http_conn_accept(struct gg_port *port, int fd, const char *address)
+struct gg_http_conn *gg_http_conn_accept(struct gg_port *port, int fd, const char *address)
 {
     struct gg_http_conn *conn = calloc(1, sizeof(*conn));
     GG_ASSERT(conn != NULL);
     conn->server = port->server;
     conn->port = port;
     conn->socket.fd = fd;
-    conn->in = (struct gg_buf)GG_BUF_INIT;
+    conn->in = conn->raw = (struct gg_buf)GG_BUF_INIT;
     conn->moved = gg_now_ms();
     snprintf(conn->address, sizeof(conn->address), "%s", address);
     if (port->tls != NULL) {
@@ -461,5 +378,31 @@ void gg_http_conn_accept(struct gg_port *port, int fd, const char *address)
     gg_parse_init(conn);
     gg_list_push(&port->server->conns, &conn->link);
     port->server->n_conns++;
+    gg_http_count_neighbour(conn);
+    gg_http_sweep(port->server);
     gg_http_conn_flow(conn);
+    return conn;
+}
+
+/* ---- from one process to the next ---- */
+
+bool gg_http_conn_leave(struct gg_http_conn *conn, int *fd_out, struct gg_buf *unread_out)
+{
+    const struct gg_request *rq = conn->rq;
+    bool untouched = rq == NULL || (!rq->complete && !rq->started && rq->refusal.code == 0 && !conn->raw_lost);
+    if (conn->dead || conn->busy > 0 || !untouched || conn->last || conn->eof || conn->lingering || conn->socket.ssl != NULL ||
+        gg_http_conn_unsent(conn) > 0 || conn->raw.n + waiting(conn) > GG_HTTP_UNREAD)
+        return false;
+    gg_buf_str(unread_out, gg_buf_view(&conn->raw));
+    gg_buf_add(unread_out, conn->in.data + conn->in_at, waiting(conn));
+    *fd_out = conn->socket.fd;
+    conn->socket.fd = -1;
+    gg_http_conn_close(conn);
+    return true;
+}
+
+void gg_http_conn_feed(struct gg_http_conn *conn, struct gg_str unread)
+{
+    gg_buf_str(&conn->in, unread);
+    gg_http_conn_pump(conn);
 }

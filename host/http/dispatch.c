@@ -145,9 +145,12 @@ static int handle(struct gg_request *rq, struct gg_error *err)
     int rc = gg_request_decode_params(rq, err);
     if (rc < 0)
         return rc;
-    if (elsewhere(rq))
+    rq->passing = elsewhere(rq);
+    if (rq->passing)
         return gg_forward(rq, err);
-    rc = gg_host_authenticate(host, rq, route->auth, err);
+    rc = gg_request_check_query(rq, err);
+    if (rc == 0)
+        rc = gg_host_authenticate(host, rq, route->auth, err);
     if (rc == 0 && !rq->streamed)
         rc = wait_whole_body(rq, err);
     if (rc == 0 && route->limiter != NULL)

@@ -5,16 +5,17 @@
 #include "client/internal.h"
 #include "config/topology.h"
 #include "http/conn.h"
+#include "http/pass.h"
 #include "main/host.h"
 
 #include <ganglion/map.h>
 #include <ganglion/metrics.h>
 #include <ganglion/repl.h>
-#include <strings.h>
+#include <stdlib.h>
 
 static struct gg_logger logger = {"ganglion.forward"};
 
-enum { PROBE_MS = 5000, CONNECT_MS = 5000, REMEMBER_MS = 60000, MAX_PEERS = 64 };
+enum { PROBE_MS = 5000, REMEMBER_MS = 60000 };
 
 static struct gg_metric forwarded = {
     .name = "ganglion_forwarded_requests_total",
@@ -111,178 +112,31 @@ static int is_ganglion(struct gg_request *rq, const struct gg_peer *peer, struct
     return verdict->ganglion;
 }
 
-/* "http://host:port" as a peer; NULL: unset or of another form. */
-static const struct gg_peer *client_address(struct gg_request *rq)
+/* ":8008" and nothing else but a slash: the number; "": fallback; 0: of another form. */
+static uint16_t port_of(const char *text, uint16_t fallback)
 {
-    struct gg_arena *arena = gg_request_arena(rq);
-    const char *uri = gg_config_text(rq->server->host->config, "worker_main_http_uri");
+    char *end = (char *)(uintptr_t)text;
+    long port = text[0] == ':' && text[1] >= '0' && text[1] <= '9' ? strtol(text + 1, &end, 10) : fallback;
+    bool over = strcmp(end, "") == 0 || strcmp(end, "/") == 0;
+    return over && port > 0 && port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+/* "http://host:port" as a peer; NULL: none, or of another form. */
+static const struct gg_peer *peer_of(const char *uri, struct gg_arena *arena)
+{
     bool tls = uri != NULL && strncmp(uri, "https://", 8) == 0;
     if (uri == NULL || (!tls && strncmp(uri, "http://", 7) != 0))
         return NULL;
     const char *at = uri + (tls ? 8 : 7);
-    size_t n = *at == '[' ? strcspn(at, "]") + 1 : strcspn(at, ":/");
+    bool v6 = *at == '[';
+    size_t n = v6 ? strcspn(at, "]") : strcspn(at, ":/");
+    if (v6 && at[n] == '\0')
+        return NULL;
     struct gg_peer *peer = GG_NEW(arena, struct gg_peer);
-    peer->name = peer->host = *at == '[' ? gg_arena_strndup(arena, at + 1, n - 2) : gg_arena_strndup(arena, at, n);
-    peer->port = at[n] == ':' ? (uint16_t)atoi(at + n + 1) : tls ? 443 : 80;
+    peer->name = peer->host = gg_arena_strndup(arena, at + v6, n - v6);
+    peer->port = port_of(at + n + v6, tls ? 443 : 80);
     peer->tls = tls;
     return peer->port != 0 && peer->host[0] != '\0' ? peer : NULL;
-}
-
-/* ---- passing on ---- */
-
-struct passage {
-    struct gg_request *rq;
-    const struct gg_peer *peer;
-    bool plain;     /* as to any HTTP server: no forwarding path, no headers of ours */
-    bool sent_body; /* bytes of the caller's body are gone: no second try */
-    int64_t deadline;
-};
-
-static bool is_one_of(const char *name, const char *const *list)
-{
-    for (; *list != NULL; list++)
-        if (strcasecmp(name, *list) == 0)
-            return true;
-    return false;
-}
-
-/* Headers that belong to one connection, or that the next process gets from us. */
-static const char *const not_passed[] = {
-    "Connection", "Keep-Alive",        "Proxy-Connection",  "Proxy-Authorization", "TE",
-    "Trailer",    "Transfer-Encoding", "Upgrade",           "HTTP2-Settings",      "Content-Length",
-    "Expect",     "X-Forwarded-For",   "X-Forwarded-Proto", "X-Forwarded-Host",    NULL,
-};
-static const char *const not_passed_back[] = {
-    "Connection",     "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-    "Content-Length", "Date",       "Server",           NULL,
-};
-
-static void add_header(struct gg_buf *out, const char *name, const char *value)
-{
-    gg_buf_text(out, name);
-    gg_buf_lit(out, ": ");
-    gg_buf_text(out, value);
-    gg_buf_lit(out, "\r\n");
-}
-
-static void add_ours(const struct passage *p, struct gg_buf *out)
-{
-    struct gg_request *rq = p->rq;
-    const char *instance = gg_host_instance(rq->server->host), *secret = bearer(rq);
-    const char *scheme = gg_request_https(rq) ? "https" : "http";
-    if (p->plain) {
-        add_header(out, "X-Forwarded-For", gg_request_address(rq));
-        add_header(out, "X-Forwarded-Proto", scheme);
-        return;
-    }
-    if (secret != NULL) {
-        gg_buf_text(out, secret);
-        gg_buf_lit(out, "\r\n");
-    }
-    add_header(out, "X-Ganglion-Address", gg_request_address(rq));
-    add_header(out, "X-Ganglion-Scheme", scheme);
-    add_header(out, "X-Ganglion-Request-Id", rq->id);
-    gg_buf_printf(out, "X-Ganglion-Hops: %u\r\n", rq->hops + 1);
-    gg_buf_printf(out, "X-Ganglion-Via: %s%s%s\r\n", rq->via != NULL ? rq->via : "", rq->via != NULL ? "," : "",
-                  instance);
-}
-
-static bool has_body(const struct gg_request *rq)
-{
-    return rq->declared != 0;
-}
-
-static void write_head(const struct passage *p, struct gg_buf *out)
-{
-    struct gg_request *rq = p->rq;
-    gg_buf_printf(out, "%s %s%s HTTP/1.1\r\n", rq->method, p->plain ? "" : GG_FORWARD_PATH, gg_request_target(rq));
-    for (size_t i = 0; i < rq->n_headers; i++) {
-        const char *name = gg_request_text(rq, rq->headers[i].name);
-        const char *value = gg_request_text(rq, rq->headers[i].value);
-        if (rq->headers[i].name.n == 0 || strncasecmp(name, "X-Ganglion-", 11) == 0 || is_one_of(name, not_passed))
-            continue;
-        if (!p->plain && strcasecmp(name, "Authorization") == 0)
-            gg_buf_lit(out, "X-Ganglion-");
-        add_header(out, name, value);
-    }
-    add_ours(p, out);
-    if (rq->declared > 0)
-        gg_buf_printf(out, "Content-Length: %lld\r\n", (long long)rq->declared);
-    else if (rq->declared < 0)
-        gg_buf_lit(out, "Transfer-Encoding: chunked\r\n");
-    gg_buf_lit(out, "\r\n");
-}
-
-static int send_body(struct passage *p, struct gg_internal *conn, struct gg_error *err)
-{
-    char piece[16384], size[16];
-    bool chunked = p->rq->declared < 0;
-    for (;;) {
-        size_t n;
-        int rc = gg_request_read(p->rq, piece, sizeof(piece), &n, err);
-        if (rc < 0)
-            return rc;
-        p->sent_body = p->sent_body || n > 0;
-        snprintf(size, sizeof(size), "%zx\r\n", n);
-        if (chunked)
-            rc = gg_internal_send(conn, gg_str(size), gg_strn(piece, n), p->deadline, err);
-        else if (n > 0)
-            rc = gg_internal_send(conn, gg_strn(piece, n), GG_STR(""), p->deadline, err);
-        if (rc == 0 && chunked)
-            rc = gg_internal_send(conn, GG_STR("\r\n"), GG_STR(""), p->deadline, err);
-        if (rc < 0 || n == 0)
-            return rc;
-    }
-}
-
-static int pass_back(struct passage *p, struct gg_internal *conn, int status, struct gg_error *err)
-{
-    struct gg_request *rq = p->rq;
-    const char *name, *value;
-    for (size_t i = 0; gg_internal_header(conn, i, &name, &value); i++)
-        if (!is_one_of(name, not_passed_back))
-            gg_reply_header(rq, name, value);
-    int rc = gg_reply_begin(rq, status, gg_internal_length(conn), err);
-    for (struct gg_str piece = {"", 1}; rc == 0 && piece.n > 0 && !rq->head_method;) {
-        rc = gg_internal_read(conn, p->deadline, &piece, err);
-        if (rc == 0 && piece.n > 0)
-            rc = gg_reply_write(rq, piece.s, piece.n, err);
-    }
-    return rc == 0 ? gg_reply_end(rq, err) : rc;
-}
-
-static int exchange(struct passage *p, struct gg_internal *conn, struct gg_error *err)
-{
-    struct gg_buf head = GG_BUF_INIT;
-    int status;
-    write_head(p, &head);
-    int rc = gg_internal_send(conn, gg_buf_view(&head), GG_STR(""), p->deadline, err);
-    gg_buf_done(&head);
-    if (rc == 0 && has_body(p->rq))
-        rc = send_body(p, conn, err);
-    if (rc < 0 && rc != GG_E_CLOSED)
-        return rc;
-    /* closed: perhaps it has answered before it read everything */
-    rc = gg_internal_answer(conn, p->rq->head_method, p->deadline, &status, err);
-    return rc == 0 ? pass_back(p, conn, status, err) : rc;
-}
-
-static int pass(struct passage *p, struct gg_error *err)
-{
-    int rc;
-    for (bool fresh = false;; fresh = true) {
-        struct gg_internal *conn;
-        int64_t connect_by = gg_deadline(CONNECT_MS);
-        rc = gg_internal_open(p->rq->server->host, p->peer, fresh, connect_by, &conn, err);
-        if (rc < 0)
-            return rc;
-        rc = exchange(p, conn, err);
-        bool again =
-            rc == GG_E_CLOSED && gg_internal_kept(conn) && !p->sent_body && !gg_replied(p->rq) && p->rq->conn != NULL;
-        gg_internal_done(conn);
-        if (!again)
-            return rc;
-    }
 }
 
 /* ---- the whole ---- */
@@ -300,7 +154,7 @@ static int nobody(struct gg_request *rq, struct gg_error *err)
 }
 
 /* Sets the passage towards one instance. 1: go; 0: it cannot take forwarded requests; negative: unreachable. */
-static int prepare(struct passage *p, const char *name, struct gg_error *err)
+static int prepare(struct gg_passage *p, const char *name, struct gg_error *err)
 {
     const struct gg_config *config = p->rq->server->host->config;
     p->peer = gg_topology_peer(config, name);
@@ -309,7 +163,8 @@ static int prepare(struct passage *p, const char *name, struct gg_error *err)
     if (rc != 0)
         return rc;
     bool client_facing = strcmp(name, GG_MASTER) == 0 && p->rq->via == NULL;
-    p->peer = client_facing ? client_address(p->rq) : NULL;
+    const char *uri = gg_config_text(config, "worker_main_http_uri");
+    p->peer = client_facing ? peer_of(uri, gg_request_arena(p->rq)) : NULL;
     p->plain = true;
     return p->peer != NULL;
 }
@@ -322,7 +177,7 @@ int gg_forward(struct gg_request *rq, struct gg_error *err)
         return nobody(rq, err);
     size_t n;
     const char *const *names = servers_of(host->config, entry, &n);
-    struct passage p = {.rq = rq, .deadline = GG_FOREVER}; /* the fiber's own deadline bounds every wait */
+    struct gg_passage p = {.rq = rq};
     int rc = GG_E_NOT_FOUND;
     for (size_t i = 0, from = n > 0 ? rq->server->next_id % n : 0; i < n && rc < 0 && !gg_replied(rq); i++) {
         const char *name = names[(from + i) % n];
@@ -334,14 +189,42 @@ int gg_forward(struct gg_request *rq, struct gg_error *err)
         rc = go < 0 ? go : 0;
         if (rc == 0) {
             gg_metric_add(&forwarded, 1, GG_LABELS(entry->route->path));
-            rc = pass(&p, err);
+            rc = gg_pass(&p, err);
         }
         if (rc != GG_E_UNAVAILABLE) /* only what never arrived may be tried elsewhere */
             break;
     }
     if (rc == GG_E_NOT_FOUND)
         return nobody(rq, err);
-    if (rc == GG_E_UNAVAILABLE || rc == GG_E_CLOSED || rc == GG_E_PROTOCOL)
-        err->http_status = 502;
+    gg_forward_blame(rq, rc, err);
     return rc;
+}
+
+void gg_forward_blame(const struct gg_request *rq, int rc, struct gg_error *err)
+{
+    if (rc >= 0 || rq->replied || rq->refusal.code != 0)
+        return;
+    if (rc == GG_E_TIMEOUT)
+        err->http_status = 504;
+    else if (rc == GG_E_UNAVAILABLE || rc == GG_E_CLOSED || rc == GG_E_PROTOCOL)
+        err->http_status = 502;
+}
+
+int gg_request_pass_on(struct gg_request *rq, const char *uri, int64_t stall_ms, struct gg_error *err)
+{
+    struct gg_passage p = {
+        .rq = rq, .peer = peer_of(uri, gg_request_arena(rq)), .plain = true, .stall_ms = stall_ms};
+    if (p.peer == NULL)
+        return gg_fail(err, GG_E_INVALID, "%s is no address of a server", uri != NULL ? uri : "nothing");
+    int rc = gg_pass(&p, err);
+    gg_forward_blame(rq, rc, err);
+    return rc;
+}
+
+bool gg_http_uri_valid(const char *uri)
+{
+    struct gg_arena *arena = gg_arena_new();
+    bool valid = peer_of(uri, arena) != NULL;
+    gg_arena_free(arena);
+    return valid;
 }

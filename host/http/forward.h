@@ -23,6 +23,9 @@ struct gg_server;
 int gg_forward_accept(struct gg_request *rq);
 /* Has another instance answer; fails with the specification's 404 when none can. */
 GG_YIELDS int gg_forward(struct gg_request *rq, struct gg_error *err);
+/* What a proxy says of the server behind it (RFC 9110, 15.6.3 and 15.6.5): 502, or 504 when it took too long. Nothing where the
+ * client is to blame, or is answered already. */
+void gg_forward_blame(const struct gg_request *rq, int rc, struct gg_error *err);
 void gg_forward_free(struct gg_forward *forward); /* NULL is fine */
 
 #endif

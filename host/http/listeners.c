@@ -72,6 +72,7 @@ static int listen_one(struct gg_server *server, const struct gg_listener *listen
         .metrics = listener->type == GG_LISTENER_METRICS,
         .request_id_header = listener->request_id_header,
         .tag = listener->tag,
+        .compress = listener->compress,
         .resources = resource_bits(host, listener),
     };
     int rc = set_tls(host, listener, &port, err);
@@ -98,5 +99,6 @@ int gg_http_listen_all(struct gg_server *server, struct gg_error *err)
         if (rc < 0)
             return rc;
     }
+    gg_http_close_unclaimed(server);
     return 0;
 }

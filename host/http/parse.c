@@ -9,6 +9,9 @@
 #include <strings.h>
 
 #define FEDERATION_SCHEME "matrix-federation://"
+#define TRANSFER_ENCODING "Transfer-Encoding"
+
+enum { AHEAD = 65536 }; /* bytes that one reading brings beyond what is waited for */
 
 /* ---- characters ---- */
 
@@ -97,6 +100,24 @@ static int on_field(http_parser *parser, const char *at, size_t n)
     return add_head(rq, at, n);
 }
 
+/* How many headers are called that. */
+static size_t count_named(const struct gg_request *rq, struct gg_str name)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rq->n_headers; i++) {
+        const struct gg_span has = rq->headers[i].name;
+        count += has.n == name.n && strncasecmp(gg_request_text(rq, has), name.s, name.n) == 0;
+    }
+    return count;
+}
+
+/* The library takes each name that begins like this one for it, and refuses a Content-Length beside it. */
+static void correct_coding(http_parser *parser, const struct gg_request *rq)
+{
+    if (parser->uses_transfer_encoding)
+        parser->uses_transfer_encoding = count_named(rq, GG_STR(TRANSFER_ENCODING)) > 0;
+}
+
 static int on_value(http_parser *parser, const char *at, size_t n)
 {
     struct gg_request *rq = of(parser);
@@ -107,9 +128,18 @@ static int on_value(http_parser *parser, const char *at, size_t n)
         end_text(rq);
         header->value.at = (uint32_t)rq->head.n;
         rq->in_head = false;
+        correct_coding(parser, rq);
     }
     header->value.n += (uint32_t)n;
     return add_head(rq, at, n);
+}
+
+/* What may stand there once, or not at all: each reader takes another one for the one that counts (RFC 9112, 3.2
+ * and 6.1). */
+static bool is_ambiguous(const struct gg_request *rq, const http_parser *parser)
+{
+    return count_named(rq, GG_STR("Host")) > 1 ||
+           count_named(rq, GG_STR(TRANSFER_ENCODING)) > (parser->http_minor > 0 ? 1 : 0);
 }
 
 static int on_headers(http_parser *parser)
@@ -118,6 +148,8 @@ static int on_headers(http_parser *parser)
     end_text(rq);
     if (parser->http_major != 1)
         return refuse(rq, 505, "M_UNKNOWN", "Only HTTP/1.0 and HTTP/1.1 are spoken here");
+    if (is_ambiguous(rq, parser))
+        return refuse(rq, 400, "M_UNKNOWN", "A header stands there twice, or not where it may");
     rq->method = http_method_str((enum http_method)parser->method);
     rq->head_method = parser->method == HTTP_HEAD;
     rq->keep_alive = http_should_keep_alive(parser) != 0;
@@ -131,6 +163,16 @@ static int on_headers(http_parser *parser)
     return 0;
 }
 
+/* For what is left of a body that said its length, as far as it is read ahead: a buffer that grows is copied each time.
+ */
+static void make_room(struct gg_request *rq, size_t n)
+{
+    size_t most = rq->streamed ? rq->server->limits.max_stream + AHEAD : AHEAD;
+    uint64_t left = rq->declared > 0 ? (uint64_t)rq->declared - (rq->body_total - n) : 0;
+    if (left <= AHEAD || rq->streamed)
+        gg_buf_reserve(&rq->body, left < most ? (size_t)left : most);
+}
+
 static int on_body(http_parser *parser, const char *at, size_t n)
 {
     struct gg_request *rq = of(parser);
@@ -142,8 +184,8 @@ static int on_body(http_parser *parser, const char *at, size_t n)
         return refuse(rq, 413, "M_TOO_LARGE", "The body is too large"), 0;
     if (server->bodies + n > server->limits.max_bodies)
         return refuse(rq, 503, "M_UNKNOWN", "The server has too many requests to hold"), 0;
-    if (rq->body.n == 0 && rq->declared > 0 && rq->declared <= 65536)
-        gg_buf_reserve(&rq->body, (size_t)rq->declared);
+    if (rq->body.n == 0)
+        make_room(rq, n);
     gg_buf_add(&rq->body, at, n);
     rq->body_counted += n;
     server->bodies += n;
@@ -216,45 +258,63 @@ static bool expects_body(const struct gg_http_conn *conn)
     return conn->rq != NULL && conn->rq->head_done && !conn->rq->complete && HTTP_PARSER_ERRNO(&conn->parser) == HPE_OK;
 }
 
-size_t gg_parse(struct gg_http_conn *conn, const char *data, size_t n, bool *bad_out)
+/* What comes before the first line: empty lines are allowed for, and a target of another scheme begins otherwise. */
+static size_t parse_before(struct gg_http_conn *conn, const char *data, size_t n, bool *wait_out)
 {
     size_t used = 0;
-    while (!conn->scan.begun && used < n && (data[used] == '\r' || data[used] == '\n'))
-        used++; /* empty lines before a request are allowed for */
-    if (!conn->scan.begun && (conn->port->resources & GG_RES_REPLICATION) != 0) {
-        bool wait;
-        size_t taken = begin_federation(conn, data + used, n - used, &wait);
-        if (wait)
-            return used;
-        conn->scan.begun = taken > 0;
-        conn->scan.line = (uint32_t)taken;
-        used += taken;
-    }
-    bool strict = true;
-    if (conn->rq == NULL || !conn->rq->head_done) {
-        ssize_t head = gg_scan_head(conn, data + used, n - used);
-        strict = head >= 0;
-        if (head > 0) /* no bytes would mean the end of the stream */
-            used += http_parser_execute(&conn->parser, &callbacks, data + used, (size_t)head);
-    }
-    if (used < n && expects_body(conn)) {
-        strict = !conn->rq->body_chunked || gg_scan_chunks(conn, data + used, n - used);
-        if (strict)
-            used += http_parser_execute(&conn->parser, &callbacks, data + used, n - used);
-    }
-    enum http_errno why = HTTP_PARSER_ERRNO(&conn->parser);
-    if (why == HPE_PAUSED || (why == HPE_OK && strict))
+    *wait_out = false;
+    if (conn->scan.begun)
+        return 0;
+    while (used < n && (data[used] == '\r' || data[used] == '\n'))
+        used++;
+    if ((conn->port->resources & GG_RES_REPLICATION) == 0)
         return used;
-    *bad_out = true;
+    size_t taken = begin_federation(conn, data + used, n - used, wait_out);
+    conn->scan.begun = taken > 0;
+    conn->scan.line = (uint32_t)taken;
+    return used + taken;
+}
+
+static size_t parse_head(struct gg_http_conn *conn, const char *data, size_t n, bool *strict_out)
+{
+    ssize_t head = gg_scan_head(conn, data, n);
+    *strict_out = head >= 0;
+    /* no bytes would mean the end of the stream */
+    return head > 0 ? http_parser_execute(&conn->parser, &callbacks, data, (size_t)head) : 0;
+}
+
+static size_t parse_body(struct gg_http_conn *conn, const char *data, size_t n, bool *strict_out)
+{
+    *strict_out = !conn->rq->body_chunked || gg_scan_chunks(conn, data, n);
+    return *strict_out ? http_parser_execute(&conn->parser, &callbacks, data, n) : 0;
+}
+
+static void refuse_bad(struct gg_http_conn *conn, enum http_errno why, bool strict)
+{
     if (conn->rq == NULL)
         conn->rq = gg_request_make(conn);
     conn->rq->cut = true;
-    if (conn->rq->refusal.code == 0) {
-        if (why == HPE_HEADER_OVERFLOW)
-            refuse(conn->rq, 431, "M_TOO_LARGE", "The headers are too large");
-        else
-            refuse(conn->rq, 400, "M_UNKNOWN",
-                   strict ? "This is not valid HTTP" : "A line of the request is malformed");
-    }
+    if (conn->rq->refusal.code != 0)
+        return;
+    if (why == HPE_HEADER_OVERFLOW)
+        refuse(conn->rq, 431, "M_TOO_LARGE", "The headers are too large");
+    else
+        refuse(conn->rq, 400, "M_UNKNOWN", strict ? "This is not valid HTTP" : "A line of the request is malformed");
+}
+
+size_t gg_parse(struct gg_http_conn *conn, const char *data, size_t n, bool *bad_out)
+{
+    bool wait, strict = true;
+    size_t used = parse_before(conn, data, n, &wait);
+    if (wait)
+        return used;
+    if (conn->rq == NULL || !conn->rq->head_done)
+        used += parse_head(conn, data + used, n - used, &strict);
+    if (used < n && expects_body(conn))
+        used += parse_body(conn, data + used, n - used, &strict);
+    enum http_errno why = HTTP_PARSER_ERRNO(&conn->parser);
+    *bad_out = why != HPE_PAUSED && (why != HPE_OK || !strict);
+    if (*bad_out)
+        refuse_bad(conn, why, strict);
     return used;
 }

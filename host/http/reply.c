@@ -118,15 +118,37 @@ static int answer(struct gg_request *rq, int status, const char *type, struct gg
     rq->replied = rq->ended = true;
     rq->status = status;
     rq->reply_sent = (int64_t)body.n;
+    size_t n;
+    char *smaller = rq->conn != NULL ? gg_gzip_answer(rq, body, &n) : NULL;
+    if (smaller != NULL) {
+        free(owned);
+        owned = smaller;
+        body = gg_strn(smaller, n);
+    }
     if (rq->conn == NULL) {
         free(owned);
         return 0;
     }
+    rq->reply_sent = (int64_t)body.n;
     struct gg_str head = make_head(rq, status, type, (int64_t)body.n);
     if (rq->head_method || bodyless(status))
         body.n = 0;
     gg_http_conn_send(rq->conn, head, body, owned);
     return 0;
+}
+
+void gg_reply_made(struct gg_request *rq, int status, int64_t length, struct gg_str body)
+{
+    GG_ASSERT(!rq->replied);
+    rq->replied = rq->ended = true;
+    rq->status = status;
+    if (rq->conn == NULL)
+        return;
+    struct gg_str head = make_head(rq, status, NULL, rq->head_method ? length : (int64_t)body.n);
+    if (rq->head_method || bodyless(status))
+        body.n = 0;
+    rq->reply_sent = (int64_t)body.n;
+    gg_http_conn_send(rq->conn, head, body, NULL);
 }
 
 int gg_reply_buf(struct gg_request *rq, int status, struct gg_buf *json)
@@ -222,6 +244,14 @@ static void send_chunk(struct gg_request *rq, const void *data, size_t n)
     gg_http_conn_send(rq->conn, gg_strn(size, (size_t)len), gg_strn(data, n), NULL);
     if (rq->conn != NULL)
         gg_http_conn_send(rq->conn, GG_STR("\r\n"), GG_STR(""), NULL);
+}
+
+int gg_reply_begin_file(struct gg_request *rq, int status, int64_t length, struct gg_error *err)
+{
+    GG_ASSERT(length >= 0);
+    if (rq->conn != NULL)
+        rq->conn->socket.more = length > 0 && !rq->head_method && !bodyless(status);
+    return gg_reply_begin(rq, status, length, err);
 }
 
 int gg_reply_write(struct gg_request *rq, const void *data, size_t n, struct gg_error *err)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { SPARE_REQUESTS = 64, KEEP_HEAD = 8192, MAX_JSON_DEPTH = 128, MAX_QUERY_ITEMS = 256 };
+enum { SPARE_REQUESTS = 64, KEEP_HEAD = 8192, MAX_QUERY_ITEMS = 256 };
 
 /* ---- life ---- */
 
@@ -19,7 +19,7 @@ struct gg_request *gg_request_make(struct gg_http_conn *conn)
         server->n_spare--;
     else
         rq->head = rq->body = rq->reply_headers = (struct gg_buf)GG_BUF_INIT;
-    gg_list_init(&rq->link);
+    gg_list_push(&server->live, &rq->link);
     rq->server = server;
     rq->conn = conn;
     rq->port = conn->port;
@@ -56,6 +56,7 @@ static void reset(struct gg_request *rq)
 void gg_request_drop(struct gg_request *rq)
 {
     struct gg_server *server = rq->server;
+    gg_list_remove(&rq->link);
     gg_request_release_body(rq);
     json_decref(rq->json);
     gg_arena_free(rq->arena);
@@ -141,15 +142,21 @@ int gg_request_decode_params(struct gg_request *rq, struct gg_error *err)
     return 0;
 }
 
-const char *gg_request_header(const struct gg_request *rq, const char *name)
+const char *gg_request_next_header(const struct gg_request *rq, const char *name, size_t *cursor)
 {
     size_t n = strlen(name);
-    for (size_t i = 0; i < rq->n_headers; i++) {
-        const struct gg_header *header = &rq->headers[i];
+    while (*cursor < rq->n_headers) {
+        const struct gg_header *header = &rq->headers[(*cursor)++];
         if (header->name.n == n && strncasecmp(gg_request_text(rq, header->name), name, n) == 0)
             return gg_request_text(rq, header->value);
     }
     return NULL;
+}
+
+const char *gg_request_header(const struct gg_request *rq, const char *name)
+{
+    size_t cursor = 0;
+    return gg_request_next_header(rq, name, &cursor);
 }
 
 const char *gg_request_address(const struct gg_request *rq)
@@ -194,25 +201,49 @@ static size_t count_items(const char *query)
     return n < MAX_QUERY_ITEMS ? n : MAX_QUERY_ITEMS;
 }
 
+/* One key or value, decoded; what holds a NUL or bad UTF-8 is noted. */
+static const char *decode_item(struct gg_request *rq, struct gg_str s)
+{
+    size_t n;
+    const char *text = gg_percent_decode(gg_request_arena(rq), s, true, &n);
+    rq->query_no_text = rq->query_no_text || strlen(text) != n || !gg_utf8_valid(text, n);
+    return text;
+}
+
+/* A key without "=" is none, as for Synapse. */
 static void parse_query(struct gg_request *rq)
 {
     const char *target = gg_request_target(rq);
     const char *at = rq->n_path < rq->target.n ? target + rq->n_path + 1 : "";
-    struct gg_arena *arena = gg_request_arena(rq);
     size_t max = count_items(at);
-    rq->query = GG_NEW_ARRAY(arena, struct query_item, max);
+    rq->query = GG_NEW_ARRAY(gg_request_arena(rq), struct query_item, max);
     while (*at != '\0' && rq->n_query < max) {
         size_t n = strcspn(at, "&");
         const char *equals = memchr(at, '=', n);
-        size_t n_key = equals != NULL ? (size_t)(equals - at) : n;
-        if (n > 0) {
+        if (equals != NULL) {
+            size_t n_key = (size_t)(equals - at);
             struct query_item *item = &rq->query[rq->n_query++];
-            item->key = gg_percent_decode(arena, gg_strn(at, n_key), true, NULL);
-            item->value =
-                equals != NULL ? gg_percent_decode(arena, gg_strn(equals + 1, n - n_key - 1), true, NULL) : "";
+            item->key = decode_item(rq, gg_strn(at, n_key));
+            item->value = decode_item(rq, gg_strn(equals + 1, n - n_key - 1));
         }
         at += n + (at[n] == '&');
     }
+}
+
+/* Only escapes can bring a NUL or bad UTF-8, as the target is ASCII: most queries need not be looked at for it. */
+static bool may_be_no_text(const char *query)
+{
+    for (const char *at = strchr(query, '%'); at != NULL; at = strchr(at + 1, '%'))
+        if (at[1] != '\0' && strchr("089abcdefABCDEF", at[1]) != NULL)
+            return true;
+    return false;
+}
+
+int gg_request_check_query(struct gg_request *rq, struct gg_error *err)
+{
+    if (rq->n_path < rq->target.n && may_be_no_text(gg_request_target(rq) + rq->n_path))
+        (void)gg_request_query(rq, ""); /* has it parsed */
+    return rq->query_no_text ? gg_refuse(err, 400, "M_INVALID_PARAM", "The query is not valid UTF-8 text") : 0;
 }
 
 static const struct query_item *query_next(const struct gg_request *rq, const char *key, size_t *from)
@@ -256,10 +287,20 @@ int gg_request_query_i64(const struct gg_request *rq, const char *key, int64_t f
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] == ' ' || text[0] == '+')
+    bool beyond = errno == ERANGE; /* a number all the same: as large, or as small, as there are */
+    if ((errno != 0 && !beyond) || end == text || *end != '\0' || text[0] == ' ' || text[0] == '+')
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter %s must be an integer", key);
     *out = value;
     return 0;
+}
+
+int gg_request_query_count(const struct gg_request *rq, const char *key, int64_t fallback, int64_t *out,
+                           struct gg_error *err)
+{
+    int rc = gg_request_query_i64(rq, key, fallback, out, err);
+    if (rc == 0 && *out < 0 && gg_request_query(rq, key) != NULL)
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter %s must be a positive integer.", key);
+    return rc;
 }
 
 int gg_request_query_bool(const struct gg_request *rq, const char *key, bool fallback, bool *out, struct gg_error *err)
@@ -282,6 +323,12 @@ struct gg_str gg_request_body(const struct gg_request *rq)
     return gg_buf_view(&rq->body);
 }
 
+static int refuse_json(enum gg_json_found found, struct gg_error *err)
+{
+    return found == GG_JSON_TOO_DEEP ? gg_refuse(err, 400, "M_BAD_JSON", "The JSON of the body is nested too deeply")
+                                     : gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
+}
+
 json_t *gg_request_json(struct gg_request *rq, struct gg_error *err)
 {
     if (rq->json != NULL)
@@ -289,23 +336,23 @@ json_t *gg_request_json(struct gg_request *rq, struct gg_error *err)
     struct gg_str body = gg_request_body(rq);
     if (body.n == 0)
         return rq->json = json_object();
-    if (gg_json_depth(body.s, body.n) > MAX_JSON_DEPTH) {
-        gg_refuse(err, 400, "M_BAD_JSON", "The JSON of the body is nested too deeply");
-        return NULL;
-    }
+    enum gg_json_found found = gg_json_check(body.s, body.n);
     json_error_t why;
-    rq->json = json_loadb(body.s, body.n, JSON_DECODE_ANY, &why);
+    if (found <= GG_JSON_OTHER)
+        rq->json = json_loadb(body.s, body.n, JSON_DECODE_ANY, &why);
     if (rq->json == NULL)
-        gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
+        refuse_json(found, err);
     return rq->json;
 }
 
+/* No tree: many handlers want none. */
 int gg_request_check_json(struct gg_request *rq, struct gg_error *err)
 {
-    json_t *json = gg_request_json(rq, err);
-    if (json == NULL)
-        return err->code;
-    return json_is_object(json) ? 0 : gg_refuse(err, 400, "M_BAD_JSON", "Content must be a JSON object.");
+    struct gg_str body = gg_request_body(rq);
+    enum gg_json_found found = body.n == 0 ? GG_JSON_OBJECT : gg_json_check(body.s, body.n);
+    if (found == GG_JSON_OBJECT)
+        return 0;
+    return found == GG_JSON_OTHER ? gg_refuse(err, 400, "M_BAD_JSON", "Content must be a JSON object.") : refuse_json(found, err);
 }
 
 int gg_request_wait_more(struct gg_request *rq, struct gg_error *err)
@@ -329,6 +376,32 @@ static int wait_for_body(struct gg_request *rq, struct gg_error *err)
     return rc;
 }
 
+/* All that was read ahead is the handler's now: the loop may read on. */
+static void let_more_come(struct gg_request *rq)
+{
+    gg_buf_clear(&rq->body);
+    rq->body_at = 0;
+    gg_request_release_body(rq);
+    if (!rq->complete && rq->conn != NULL)
+        gg_http_conn_pump(rq->conn);
+}
+
+int gg_request_take(struct gg_request *rq, struct gg_buf *out, struct gg_error *err)
+{
+    GG_ASSERT(rq->body_at == 0); /* not begun by gg_request_read */
+    int rc = 0;
+    while (rc == 0 && rq->body.n < rq->server->limits.max_stream && !rq->complete)
+        rc = gg_request_wait_more(rq, err);
+    gg_buf_clear(out);
+    if (rc < 0)
+        return rc;
+    struct gg_buf piece = rq->body;
+    rq->body = *out;
+    *out = piece;
+    let_more_come(rq);
+    return 0;
+}
+
 int gg_request_read(struct gg_request *rq, char *out, size_t size, size_t *n_out, struct gg_error *err)
 {
     *n_out = 0;
@@ -339,12 +412,7 @@ int gg_request_read(struct gg_request *rq, char *out, size_t size, size_t *n_out
     memcpy(out, rq->body.data + rq->body_at, n);
     rq->body_at += n;
     *n_out = n;
-    if (rq->body_at < rq->body.n)
-        return 0;
-    gg_buf_clear(&rq->body);
-    rq->body_at = 0;
-    gg_request_release_body(rq);
-    if (!rq->complete && rq->conn != NULL)
-        gg_http_conn_pump(rq->conn);
+    if (rq->body_at == rq->body.n)
+        let_more_come(rq);
     return 0;
 }

@@ -16,10 +16,12 @@ struct gg_listener; /* config/topology.h */
 
 /* Bounds of the whole server; 0 in a member means the default (gg_http_default_limits). */
 struct gg_http_limits {
-    size_t max_connections; /* further ones wait in the kernel's queue */
+    size_t max_connections; /* those idle for longest make room for further ones, or these wait in the kernel's queue */
+    size_t max_per_address; /* connections of one address (of IPv6: of one /64), where that says who it is; SIZE_MAX: no bound */
     size_t max_head;        /* bytes of request line and headers */
     size_t max_headers;
     size_t max_bodies;     /* bytes of request bodies in memory, all requests together */
+    size_t max_answers;    /* bytes of answers in memory that clients are slow to read, all together */
     size_t max_pipelined;  /* bytes read ahead of a connection's running request */
     size_t max_stream;     /* bytes of a streamed body read ahead of the handler */
     size_t max_unsent;     /* bytes of a streamed answer before gg_reply_write waits */
@@ -46,6 +48,7 @@ struct gg_http_port {
     const char *certificate, *key; /* PEM files: TLS; NULL: plain */
     bool x_forwarded;
     bool metrics;                  /* answers every path with the metrics */
+    bool compress;                 /* answers in gzip to those who take it */
     const char *request_id_header; /* or NULL */
     const char *tag;               /* in the log and in metrics */
     uint32_t resources;            /* enum gg_resource bits */
@@ -62,9 +65,38 @@ GG_CHECKED int gg_http_reload(struct gg_server *server, struct gg_error *err);
  * close, and returns when all is answered or at the deadline: then what still
  * runs is cancelled. */
 GG_YIELDS void gg_http_drain(struct gg_server *server, int64_t deadline);
+/* Is anything arriving, answered or being sent? */
+bool gg_http_busy(const struct gg_server *server);
 /* Cancels and joins all requests, closes everything. */
 GG_YIELDS void gg_http_stop(struct gg_server *server);
 size_t gg_http_in_flight(const struct gg_server *server);
+
+/* ---- handover.c: a successor takes the sockets, so that nobody is turned away in between ---- */
+
+/* One thing that a process leaves to its successor. Texts are borrowed for the call. */
+struct gg_http_legacy {
+    const char *key;      /* of the listener: "tcp 127.0.0.1 8008", "unix /run/x.sock" */
+    int fd;
+    const char *address;  /* of a connection that is between two requests: its peer; NULL: the listening socket */
+    struct gg_str unread; /* of a connection: what came in and nobody has looked at; at most GG_HTTP_UNREAD bytes */
+};
+enum { GG_HTTP_UNREAD = 32768 };
+
+/* Passes a copy of the descriptor on; false: it could not. */
+typedef GG_YIELDS bool gg_http_give_fn(void *self, const struct gg_http_legacy *legacy);
+/* Gives every listening socket. This process still accepts on them. */
+GG_YIELDS bool gg_http_give_listeners(struct gg_server *server, gg_http_give_fn *give, void *self);
+/* As gg_http_drain, but what has not begun is left to the successor: connections that wait in the kernel's queues, those
+ * between two requests, and those whose request has not arrived as a whole. TLS cannot move: its connections end after the
+ * answer to what they ask now, or within a moment. First clients, and when they are answered the other processes, which their
+ * answers may need. What may go on beside the successor still does (gg_http_busy): answers that have begun, requests that
+ * another process answers, and routes with GG_ROUTE_OVERLAP. */
+GG_YIELDS void gg_http_hand_over(struct gg_server *server, gg_http_give_fn *give, void *self, int64_t deadline);
+/* In the successor, before it listens: the descriptor is the server's. A listener of the same key is used in place of a
+ * new one; connections are served as soon as theirs listens. */
+void gg_http_inherit(struct gg_server *server, const struct gg_http_legacy *legacy);
+/* All that listens listens: what nobody claimed is closed. */
+void gg_http_close_unclaimed(struct gg_server *server);
 
 /* ---- what others lend to the server ---- */
 

@@ -61,7 +61,7 @@ ssize_t gg_socket_send(struct gg_socket *socket, const struct iovec *iov, int n)
     if (socket->ssl != NULL)
         return tls_send(socket, iov, n);
     struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
-    ssize_t sent = sendmsg(socket->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = sendmsg(socket->fd, &message, MSG_NOSIGNAL | (socket->more ? MSG_MORE : 0));
     if (sent >= 0)
         return sent;
     return would_block() ? GG_SOCKET_AGAIN : GG_SOCKET_FAILED;
@@ -88,10 +88,11 @@ void gg_socket_close(struct gg_socket *socket)
 
 /* ---- TLS contexts ---- */
 
+/* The first error is the cause; those after it are of who passed it on. */
 static int tls_failed(struct gg_error *err, SSL_CTX *ctx, const char *what, const char *file)
 {
-    unsigned long code = ERR_peek_last_error();
-    const char *reason = ERR_reason_error_string(code);
+    unsigned long code = ERR_peek_error();
+    const char *reason = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
     int rc = gg_fail(err, GG_E_INVALID, "%s %s: %s", what, file != NULL ? file : "",
                      reason != NULL ? reason : "unknown TLS error");
     ERR_clear_error();

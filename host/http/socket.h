@@ -13,6 +13,7 @@
 struct gg_socket {
     int fd;   /* -1: closed */
     SSL *ssl; /* NULL: plain; owned */
+    bool more; /* plain: what is sent now goes on at once, so that the kernel may wait for that with it */
 };
 
 enum { GG_SOCKET_AGAIN = -1, GG_SOCKET_AGAIN_OTHER = -2, GG_SOCKET_FAILED = -3 };

@@ -1,4 +1,4 @@
-/* Small text work of the server: percent-decoding, UTF-8, depth of JSON. */
+/* Small text work of the server: percent-decoding, UTF-8. */
 #include "http/conn.h"
 
 static int hex(char c)
@@ -29,8 +29,7 @@ char *gg_percent_decode(struct gg_arena *arena, struct gg_str s, bool plus, size
     return out;
 }
 
-/* Length of the sequence at s (at most n bytes), 0 if it is not well-formed (RFC 3629). */
-static size_t sequence(const unsigned char *s, size_t n)
+size_t gg_utf8_sequence(const unsigned char *s, size_t n)
 {
     size_t want = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
     if (s[0] < 0xc2 || s[0] > 0xf4 || n < want)
@@ -52,28 +51,10 @@ bool gg_utf8_valid(const char *text, size_t n)
             i++;
             continue;
         }
-        size_t got = sequence(s + i, n - i);
+        size_t got = gg_utf8_sequence(s + i, n - i);
         if (got == 0)
             return false;
         i += got;
     }
     return true;
-}
-
-size_t gg_json_depth(const char *s, size_t n)
-{
-    size_t depth = 0, deepest = 0;
-    bool text = false;
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
-        if (c == '"')
-            text = !text;
-        else if (text && c == '\\')
-            i++;
-        else if (!text && (c == '{' || c == '['))
-            deepest = ++depth > deepest ? depth : deepest;
-        else if (!text && (c == '}' || c == ']') && depth > 0)
-            depth--;
-    }
-    return deepest;
 }

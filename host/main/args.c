@@ -43,7 +43,7 @@ static const struct option options[] = {
     {'d', "database-path", NULL, VALUE, AT(database_path), "FILE", "understood and not used: SQLite is not supported"},
     {'f', "log-file", NULL, REMOVED, 0, "FILE", "the option is no more: name a file in log_config"},
     {0, "json", NULL, FLAG, AT(json), NULL, "plugins: as JSON"},
-    {0, "format", NULL, VALUE, AT(format), "FORMAT", "routes: table, nginx, haproxy or json"},
+    {0, "format", NULL, VALUE, AT(format), "FORMAT", "routes: table, nginx, haproxy, plan or json"},
     {0, "listen", NULL, VALUE, AT(listen), "ADDRESS", "routes: where the proxy listens"},
     {'h', "help", NULL, FLAG, AT(help), NULL, "print this text"},
     {0, "version", NULL, FLAG, AT(version), NULL, "print the version"},
@@ -185,7 +185,7 @@ void gg_args_usage(struct gg_buf *out)
 {
     gg_buf_lit(out, "usage: ganglion -c FILE [-c FILE_OR_FOLDER ...]   run one process of a deployment\n"
                     "       ganglion plugins [--json]                 what is installed\n"
-                    "       ganglion routes [-c FILE_OR_FOLDER ...] [--format table|nginx|haproxy|json]\n"
+                    "       ganglion routes [-c FILE_OR_FOLDER ...] [--format table|nginx|haproxy|plan|json]\n"
                     "                                                 what is served where\n\n");
     for (size_t i = 0; i < GG_COUNT(options); i++) {
         const struct option *o = &options[i];

@@ -30,6 +30,7 @@ struct gg_host *gg_host_new(const struct gg_config *config, const char *worker_a
     gg_list_init(&host->schema);
     gg_list_init(&host->seen);
     gg_list_init(&host->reload);
+    gg_list_init(&host->drain);
     gg_list_init(&host->jobs);
     return host;
 }
@@ -54,6 +55,7 @@ void gg_host_free(struct gg_host *host)
     free_hooks(&host->schema);
     free_hooks(&host->seen);
     free_hooks(&host->reload);
+    free_hooks(&host->drain);
     gg_host_free_jobs(host);
     free(host->worker_app);
     free(host->instance);
@@ -221,7 +223,7 @@ void gg_host_seen(struct gg_host *host, struct gg_request *rq)
     }
 }
 
-/* ---- schema and reload ---- */
+/* ---- schema, drain and reload ---- */
 
 void gg_host_on_schema(struct gg_host *host, gg_schema_fn *fn, void *self)
 {
@@ -237,6 +239,19 @@ int gg_host_run_schema(struct gg_host *host, struct gg_error *err)
             return rc;
     }
     return 0;
+}
+
+void gg_host_on_drain(struct gg_host *host, void (*fn)(void *self), void *self)
+{
+    add_hook(&host->drain, self)->fn.drain = fn;
+}
+
+void gg_host_run_drain(struct gg_host *host)
+{
+    GG_LIST_EACH (link, &host->drain) {
+        struct gg_hook *hook = GG_CONTAINER(link, struct gg_hook, link);
+        hook->fn.drain(hook->self);
+    }
 }
 
 void gg_host_on_reload(struct gg_host *host, void (*fn)(void *self), void *self)

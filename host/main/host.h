@@ -14,6 +14,7 @@
 struct gg_plugins; /* plugin/plugins.h: what is loaded */
 struct gg_server;  /* http/: listeners, router, requests in flight */
 struct gg_client;  /* http/: outgoing requests */
+struct gg_duties;  /* main/duties.h: what nobody does */
 struct gg_peers;   /* main/peers.h: which processes are reachable */
 struct gg_repl;    /* repl/: Redis, streams, calls between processes */
 
@@ -33,6 +34,7 @@ struct gg_hook { /* one registered callback */
         gg_schema_fn *schema;
         gg_seen_fn *seen;
         void (*reload)(void *self);
+        void (*drain)(void *self);
     } fn;
     void *self;
 };
@@ -74,9 +76,11 @@ struct gg_host {
     struct gg_list schema;   /* struct gg_hook */
     struct gg_list seen;     /* struct gg_hook */
     struct gg_list reload;   /* struct gg_hook */
+    struct gg_list drain;    /* struct gg_hook */
     struct gg_list jobs;     /* main/jobs.c */
     struct gg_scope *jobs_scope;
     struct gg_peers *peers; /* main/peers.c */
+    struct gg_duties *duties; /* main/duties.c */
 };
 
 /* An empty host; worker_app NULL: the main process; name NULL: "master", or the
@@ -104,6 +108,7 @@ GG_YIELDS int gg_host_start_services(struct gg_host *host, struct gg_error *err)
 GG_YIELDS int gg_host_services_replicated(struct gg_host *host, struct gg_error *err);
 GG_YIELDS void gg_host_stop_services(struct gg_host *host);
 GG_YIELDS void gg_host_run_reload(struct gg_host *host);
+void gg_host_run_drain(struct gg_host *host);
 void gg_host_start_jobs(struct gg_host *host); /* jobs.c: what gg_host_every registered so far */
 GG_YIELDS void gg_host_stop_jobs(struct gg_host *host, int64_t deadline);
 void gg_host_free_jobs(struct gg_host *host); /* no fiber of a job is left */

@@ -11,7 +11,7 @@
 /* ---- --check-config ---- */
 
 /* One process of the deployment: the keys of its roles, and what those check. */
-static int declare_process(void *arg, struct gg_config *config, struct gg_error *err)
+int gg_declare_process(void *arg, struct gg_config *config, struct gg_error *err)
 {
     const struct gg_args *args = arg;
     struct gg_setup setup = {.config = config};
@@ -26,7 +26,7 @@ static int declare_process(void *arg, struct gg_config *config, struct gg_error 
 int gg_command_check_config(const struct gg_args *args)
 {
     struct gg_config_source source = gg_args_source(args);
-    struct gg_check_options options = {.source = &source, .declare = declare_process, .arg = (void *)args};
+    struct gg_check_options options = {.source = &source, .declare = gg_declare_process, .arg = (void *)args};
     struct gg_buf report = GG_BUF_INIT;
     struct gg_error err = GG_ERROR_INIT;
     int rc = gg_mode_check_config(&options, &report, &err);

@@ -2,6 +2,7 @@
 #include "main/notify.h"
 
 #include <errno.h>
+#include <ganglion/fiber.h>
 #include <ganglion/log.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,32 @@ void gg_notify_reloading(void)
     snprintf(lines, sizeof(lines), "RELOADING=1\nMONOTONIC_USEC=%lld",
              (long long)now.tv_sec * 1000000LL + now.tv_nsec / 1000);
     gg_notify(lines);
+}
+
+void gg_notify_main(pid_t pid)
+{
+    char line[32];
+    snprintf(line, sizeof(line), "MAINPID=%ld", (long)pid);
+    gg_notify(line);
+}
+
+/* WATCHDOG_USEC, when it is meant for this process (WATCHDOG_PID, sd_watchdog_enabled(3)); else 0. */
+static int64_t watchdog_us(void)
+{
+    const char *period = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    if (period == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid()))
+        return 0;
+    return strtoll(period, NULL, 10);
+}
+
+void gg_notify_alive(void)
+{
+    int64_t ms = watchdog_us() / 3000; /* thrice in the time after which it would act */
+    if (ms <= 0)
+        return;
+    do
+        gg_notify("WATCHDOG=1");
+    while (gg_sleep(ms) == GG_OK);
 }
 
 void gg_notify_stopping(void)

@@ -38,11 +38,22 @@ static bool is_writer(struct gg_host *host, const char *name)
     return false;
 }
 
+/* The main process tells of duties that nobody does. */
+static bool has_duty(struct gg_host *host, const char *name)
+{
+    static const char *const lists[] = {"pusher", "appservice", "federation_sender", "user_dir", "background", "media_background"};
+    for (size_t i = 0; host->main && i < GG_COUNT(lists); i++)
+        for (const char *const *each = gg_topology_duty(host->config, lists[i], NULL); *each != NULL; each++)
+            if (strcmp(*each, name) == 0)
+                return true;
+    return false;
+}
+
 static bool needed(struct gg_host *host, const struct gg_peer *peer)
 {
     if (strcmp(peer->name, host->instance) == 0)
         return false;
-    return strcmp(peer->name, GG_MAIN_INSTANCE) == 0 || is_writer(host, peer->name);
+    return strcmp(peer->name, GG_MAIN_INSTANCE) == 0 || is_writer(host, peer->name) || has_duty(host, peer->name);
 }
 
 static bool is_there(struct gg_host *host, const struct gg_peer *peer)
@@ -126,6 +137,15 @@ void gg_peers_ready(const struct gg_host *host, struct gg_buf *out)
         first = false;
     }
     gg_buf_char(out, '}');
+}
+
+bool gg_peers_there(const struct gg_host *host, const char *name)
+{
+    const struct gg_peers *peers = host->peers;
+    for (size_t i = 0; peers != NULL && i < peers->n; i++)
+        if (strcmp(peers->list[i].peer->name, name) == 0)
+            return peers->list[i].there;
+    return false;
 }
 
 void gg_peers_free(struct gg_host *host)

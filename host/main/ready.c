@@ -1,4 +1,5 @@
 /* The /ready document: whether this process can do its work now, and if not, what is missing. */
+#include "main/duties.h"
 #include "main/host.h"
 #include "main/peers.h"
 #include "plugin/plugins.h"
@@ -71,6 +72,7 @@ bool gg_host_ready(struct gg_host *host, struct gg_buf *buf)
         roles(host->plugins, &rest);
     streams(host, &rest);
     gg_peers_ready(host, &rest);
+    gg_duties_ready(host, &rest);
     GG_LIST_EACH (link, &host->services) {
         struct gg_attached *attached = GG_CONTAINER(link, struct gg_attached, link);
         if (attached->started && attached->service->ready != NULL)

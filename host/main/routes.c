@@ -76,10 +76,15 @@ static int as_haproxy(struct routes *r, struct gg_buf *out, struct gg_error *err
     return as_proxy(r, out, err, gg_plan_haproxy);
 }
 
+static int as_plan(struct routes *r, struct gg_buf *out, struct gg_error *err)
+{
+    return as_proxy(r, out, err, gg_plan_json);
+}
+
 static const struct format {
     const char *name;
     int (*write)(struct routes *r, struct gg_buf *out, struct gg_error *err);
-} formats[] = {{"table", as_table}, {"json", as_json}, {"nginx", as_nginx}, {"haproxy", as_haproxy}};
+} formats[] = {{"table", as_table}, {"json", as_json}, {"nginx", as_nginx}, {"haproxy", as_haproxy}, {"plan", as_plan}};
 
 static const struct format *find_format(const struct gg_args *args)
 {
@@ -109,7 +114,7 @@ int gg_command_routes(const struct gg_args *args)
     struct gg_buf text = GG_BUF_INIT;
     const struct format *format = find_format(args);
     if (format == NULL) {
-        fprintf(stderr, "ganglion: --format is table, nginx, haproxy or json, not '%s'\n", args->format);
+        fprintf(stderr, "ganglion: --format is table, nginx, haproxy, plan or json, not '%s'\n", args->format);
         return 2;
     }
     r.arena = gg_arena_new();

@@ -17,15 +17,17 @@
 
 static struct gg_logger logger = {"ganglion.main"};
 
-/* Beyond the time for draining: what ends the process when even stopping hangs. */
-#define STOP_GRACE_S 15
 #define FORCED_STOP_S 3
+#define PREPARE_MS 120000 /* for a successor: a large database may take long to be looked over */
 
 struct process {
     struct gg_run run;
     int signal_fd;
     struct gg_fiber *starter; /* while the stages start */
     bool stopping, interrupted; /* interrupted: before it was ready */
+    bool succeeding;            /* a new process is being prepared */
+    struct gg_scope *watchers;
+    struct gg_successor successor;
     struct gg_cond stop; /* stopping was set */
     int rc;
     struct gg_error err;
@@ -61,12 +63,48 @@ static void ask_to_stop(struct process *p, int signal_number)
     gg_cond_broadcast(&p->stop);
 }
 
+static void stop_for_successor(struct process *p)
+{
+    p->run.successor = &p->successor;
+    p->stopping = true;
+    gg_cond_broadcast(&p->stop);
+}
+
+static void succeed(void *arg)
+{
+    struct process *p = arg;
+    struct gg_error err = GG_ERROR_INIT;
+    int rc = gg_successor_start(&p->successor, &err);
+    if (rc == 0)
+        rc = gg_successor_wait(&p->successor, gg_deadline(PREPARE_MS), &err);
+    if (rc == 0 && p->stopping)
+        gg_successor_cancel(&p->successor);
+    else if (rc == 0 && gg_http_give_listeners(p->run.setup.host->server, gg_successor_give, &p->successor))
+        stop_for_successor(p);
+    else if (rc == 0)
+        gg_successor_cancel(&p->successor);
+    else if (!gg_cancelled())
+        gg_err(&logger, "this process goes on: %s", err.message);
+    p->succeeding = false;
+}
+
+/* SIGUSR2: a new process takes this one's place. */
+static void begin_succession(struct process *p)
+{
+    if (p->stopping || p->succeeding || p->run.setup.host->phase != GG_PHASE_RUNNING)
+        return;
+    gg_info(&logger, "starting a successor");
+    p->succeeding = gg_spawn(p->watchers, "successor", succeed, p) != NULL;
+}
+
 static void watch_signals(void *arg)
 {
     struct process *p = arg;
     for (int signal_number; (signal_number = gg_signals_next(p->signal_fd)) > 0;)
         if (signal_number == SIGHUP)
             reload(p);
+        else if (signal_number == SIGUSR2)
+            begin_succession(p);
         else
             ask_to_stop(p, signal_number);
 }
@@ -92,18 +130,25 @@ static void run_stages(struct process *p)
         gg_cond_wait(&p->stop, GG_FOREVER);
 }
 
+static void tell_alive(void *arg)
+{
+    gg_notify_alive();
+}
+
 static void run_process(void *arg)
 {
     struct process *p = arg;
-    struct gg_scope *watchers = gg_scope_new(NULL, "signals");
-    gg_spawn(watchers, "signals", watch_signals, p);
+    p->watchers = gg_scope_new(NULL, "signals");
+    gg_spawn(p->watchers, "signals", watch_signals, p);
+    gg_spawn(p->watchers, "watchdog", tell_alive, p);
     run_stages(p);
-    gg_notify_stopping();
+    if (p->run.successor == NULL)
+        gg_notify_stopping();
     int64_t bound = gg_config_int(p->run.setup.config, "ganglion.drain_timeout");
-    alarm((unsigned)(bound / 1000) + STOP_GRACE_S);
+    alarm((unsigned)(bound / 1000) + GG_STOP_GRACE_S);
     p->run.drain_deadline = gg_deadline(bound);
     gg_stages_stop(&p->run);
-    gg_scope_end(watchers);
+    gg_scope_end(p->watchers);
 }
 
 static bool wants_background(const struct process *p)
@@ -122,6 +167,8 @@ static const char *pid_path(const struct process *p)
 static int go_to_background(struct process *p, struct gg_error *err)
 {
     const char *path = pid_path(p);
+    if (p->run.predecessor >= 0) /* it is where the one before it was */
+        return 0;
     if (p->run.args->print_pidfile || gg_config_bool(p->run.setup.config, "print_pidfile"))
         printf("%s\n", path != NULL ? path : "");
     if (!wants_background(p))
@@ -149,7 +196,7 @@ static int prepare(struct process *p, struct gg_error *err)
 
 int gg_run(const struct gg_args *args)
 {
-    struct process p = {.run.args = args, .signal_fd = -1};
+    struct process p = {.run = {.args = args, .predecessor = gg_takeover_open()}, .signal_fd = -1};
     gg_cond_init(&p.stop);
     p.rc = prepare(&p, &p.err);
     if (p.rc == 0) {

@@ -13,6 +13,7 @@ static void wanted(sigset_t *set)
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR2);
 }
 
 int gg_signals_open(int *fd_out, struct gg_error *err)

@@ -4,7 +4,7 @@
 
 #include <ganglion/error.h>
 
-/* Blocks SIGTERM, SIGINT and SIGHUP in this thread and in those that it will
+/* Blocks SIGTERM, SIGINT, SIGHUP and SIGUSR2 in this thread and in those that it will
  * start, ignores SIGPIPE, and returns a descriptor that tells of them. */
 GG_CHECKED int gg_signals_open(int *fd_out, struct gg_error *err);
 void gg_signals_close(int fd);

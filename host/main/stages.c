@@ -7,6 +7,8 @@
 #include "http/server.h"
 #include "log/log.h"
 #include "main/daemon.h"
+#include "main/duties.h"
+#include "main/notify.h"
 #include "main/peers.h"
 #include "plugin/migrate.h"
 #include "repl/calls.h"
@@ -18,11 +20,13 @@
 #include <ganglion/db.h>
 #include <ganglion/fiber.h>
 #include <ganglion/log.h>
+#include <unistd.h>
 
 static struct gg_logger logger = {"ganglion.main"};
 
 /* Draining may have used up its time: what is cancelled still gets this to end. */
 #define LAST_WORDS_MS 2000
+#define LOOK_MS 20
 
 struct stage {
     const char *name;
@@ -42,7 +46,7 @@ int gg_stages_log(struct gg_run *run, struct gg_error *err)
         return rc;
     }
     gg_config_log_findings(run->setup.config);
-    gg_plugins_warn_missing(run->setup.plugins);
+    gg_plugins_log_notes(run->setup.plugins);
     return 0;
 }
 
@@ -76,14 +80,24 @@ static bool write_ready(void *self, struct gg_buf *out)
     return gg_host_ready(self, out);
 }
 
+static struct gg_server *make_server(struct gg_host *host)
+{
+    int64_t each = gg_config_int(host->config, "ganglion.connections_per_address");
+    int64_t all = gg_config_int(host->config, "ganglion.connections");
+    struct gg_http_limits limits = {.max_connections = all > 0 ? (size_t)all : 0,
+                                    .max_per_address = each > 0 ? (size_t)each : SIZE_MAX};
+    return gg_http_new(host, &limits);
+}
+
 static int start_parts(struct gg_run *run, struct gg_error *err)
 {
     struct gg_host *host = run->setup.host;
     host->config = run->setup.config;
     host->scope = gg_scope_new(NULL, "host");
     host->db = gg_db_new(gg_topology_database(host->config));
-    host->server = gg_http_new(host, NULL);
+    host->server = make_server(host);
     gg_http_on_ready(host->server, write_ready, host);
+    gg_duties_new(host);
     return 0;
 }
 
@@ -102,6 +116,7 @@ static void stop_parts(struct gg_run *run)
     gg_db_free(host->db); /* before the streams, whose statements it remembers */
     host->db = NULL;
     gg_repl_free(host);
+    gg_duties_free(host);
 }
 
 static int add_route(void *arg, const struct gg_role *role, const struct gg_route *route, struct gg_error *err)
@@ -146,6 +161,40 @@ static int start_schema(struct gg_run *run, struct gg_error *err)
     return rc == 0 ? gg_plugins_migrate(run->setup.plugins, run->setup.host, err) : rc;
 }
 
+/* ---- succession: what is before it may overlap with another process of our name, what follows may not ---- */
+
+static int start_takeover(struct gg_run *run, struct gg_error *err)
+{
+    int fd = run->predecessor;
+    run->predecessor = -1;
+    return fd >= 0 ? gg_takeover_receive(fd, run->setup.host->server, err) : 0;
+}
+
+static void stop_takeover(struct gg_run *run)
+{
+    if (run->successor == NULL)
+        return;
+    gg_notify_main(run->successor->pid); /* first: what a process says that is not the main one is not heard */
+    gg_successor_release(run->successor);
+}
+
+/* The successor serves; what clients are slow to send and to read goes on here. */
+static void stop_overlap(struct gg_run *run)
+{
+    struct gg_host *host = run->setup.host;
+    if (run->successor == NULL)
+        return;
+    int64_t bound = gg_config_int(run->setup.config, "ganglion.overlap_timeout"), deadline = gg_deadline(bound);
+    if (gg_http_busy(host->server))
+        gg_info(&logger, "the successor serves; what is under way here may take %lld s", (long long)bound / 1000);
+    alarm((unsigned)(bound / 1000) + GG_STOP_GRACE_S);
+    while (gg_http_busy(host->server) && !run->forced && gg_now_ms() < deadline && gg_sleep(LOOK_MS) == GG_OK)
+        continue;
+    if (gg_http_busy(host->server))
+        gg_warn(&logger, "%zu requests did not end in time and are cut", gg_http_in_flight(host->server));
+    gg_http_stop(host->server);
+}
+
 /* ---- services, positions, plugins ---- */
 
 static int start_services(struct gg_run *run, struct gg_error *err)
@@ -165,6 +214,8 @@ static int start_replicated(struct gg_run *run, struct gg_error *err)
     struct gg_streams *streams = gg_streams_of(host);
     /* Without streams the tables that count their ids need not be there. */
     int rc = gg_streams_count(streams) > 0 ? gg_streams_load(streams, host->db, err) : 0;
+    if (rc == 0 && gg_streams_count(streams) > 0)
+        rc = gg_locks_inherit(gg_locks_of(host), err);
     if (rc == 0)
         rc = gg_calls_add_routes(host, err);
     if (rc == 0)
@@ -209,8 +260,14 @@ static int start_listening(struct gg_run *run, struct gg_error *err)
 
 static void stop_listening(struct gg_run *run)
 {
-    gg_http_drain(run->setup.host->server, run->forced ? gg_now_ms() : run->drain_deadline);
-    gg_http_stop(run->setup.host->server);
+    int64_t deadline = run->forced ? gg_now_ms() : run->drain_deadline;
+    gg_host_run_drain(run->setup.host);
+    if (run->successor != NULL)
+        gg_http_hand_over(run->setup.host->server, gg_successor_give, run->successor, deadline);
+    else
+        gg_http_drain(run->setup.host->server, deadline);
+    if (run->successor == NULL)
+        gg_http_stop(run->setup.host->server);
     gg_calls_stop(run->setup.host); /* what other processes asked for runs to its end */
 }
 
@@ -228,6 +285,7 @@ static int start_running(struct gg_run *run, struct gg_error *err)
     host->phase = GG_PHASE_RUNNING;
     gg_host_start_jobs(host);
     gg_peers_watch(host);
+    gg_duties_watch(host);
     gg_info(&logger, "%s (%s) is ready, %lld ms after its start", host->instance, host->worker_app,
             (long long)(gg_wall_ms() - host->started_ms));
     return 0;
@@ -238,7 +296,7 @@ static void stop_running(struct gg_run *run)
     run->setup.host->phase = GG_PHASE_STOPPING;
     gg_host_stop_jobs(run->setup.host, run->drain_deadline);
     gg_peers_free(run->setup.host);
-    if (run->pid_written)
+    if (run->pid_written && run->successor == NULL) /* who writes its own over it */
         gg_pid_file_remove(run->pid_file);
 }
 
@@ -247,6 +305,8 @@ static const struct stage stages[] = {
     {"load", start_load, stop_load},
     {"database", start_database, NULL},
     {"schema", start_schema, NULL},
+    {"overlap", NULL, stop_overlap},
+    {"takeover", start_takeover, stop_takeover},
     {"replication", NULL, stop_replication},
     {"services", start_services, stop_services},
     {"replicated", start_replicated, NULL},

@@ -6,6 +6,10 @@
 #define GG_MAIN_STAGES_H
 
 #include "main/setup.h"
+#include "main/takeover.h"
+
+/* Beyond the time for what is under way: what ends the process when even stopping hangs. */
+enum { GG_STOP_GRACE_S = 15 };
 
 struct gg_run {
     const struct gg_args *args;
@@ -17,6 +21,8 @@ struct gg_run {
     const char *pid_file;   /* where to write it, or NULL */
     bool pid_required;      /* going to the background: failing to write it ends the start */
     bool pid_written;
+    int predecessor;                /* the conversation with the process that this one replaces, or -1 */
+    struct gg_successor *successor; /* that replaces this one, or NULL */
 };
 
 /* Before everything: log_config (worker_log_config of a worker). */

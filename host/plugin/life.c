@@ -5,11 +5,20 @@
 
 static struct gg_logger logger = {"ganglion.plugin"};
 
+/* Roles of one library share a function, which need not look at the same configuration again. */
+static bool checked_before(const struct gg_plugins *plugins, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (plugins->roles[i]->desc.check == plugins->roles[at]->desc.check)
+            return true;
+    return false;
+}
+
 int gg_plugins_check(struct gg_plugins *plugins, const struct gg_host *host, struct gg_error *err)
 {
     for (size_t i = 0; i < plugins->n; i++) {
         struct gg_role *role = plugins->roles[i];
-        int rc = role->desc.check != NULL ? role->desc.check(host, err) : 0;
+        int rc = role->desc.check != NULL && !checked_before(plugins, i) ? role->desc.check(host, err) : 0;
         if (rc < 0)
             return rc; /* the message names keys of the configuration: no prefix helps */
     }

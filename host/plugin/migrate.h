@@ -6,7 +6,7 @@
 
 /* Runs what is missing of every opened plugin's migrations, each in a transaction
  * of its own, once for all processes of the deployment. What ran is recorded in
- * ganglion.plugin_migrations. */
+ * host_ganglion.plugin_migrations. */
 GG_YIELDS GG_CHECKED int gg_plugins_migrate(struct gg_plugins *plugins, struct gg_host *host, struct gg_error *err);
 /* The script of one migration: does nothing if it has run already, also when
  * several processes run it at once. GG_E_INVALID for a text that cannot be quoted. */

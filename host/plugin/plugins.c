@@ -117,8 +117,7 @@ int gg_plugins_open_root(struct gg_plugins *plugins, const char *worker_app, str
     if (rc < 0)
         return rc;
     if (name.historical)
-        gg_info(&logger, "%s is a name of the past: its work belongs to synapse.app.generic_worker, which is loaded",
-                worker_app);
+        plugins->past_name = gg_arena_strdup(plugins->arena, worker_app);
     else if (worker_app != NULL && !provides(role, worker_app))
         return gg_fail(err, GG_E_INVALID, "%s does not provide the worker_app %s that its name stands for", path,
                        worker_app);
@@ -136,7 +135,7 @@ static void note_missing(struct gg_plugins *plugins, const char *role, const cha
         (struct gg_missing){role, gg_arena_strdup(plugins->arena, package), gg_arena_strdup(plugins->arena, why)};
 }
 
-void gg_plugins_warn_missing(const struct gg_plugins *plugins)
+static void warn_missing(const struct gg_plugins *plugins)
 {
     struct gg_buf roles = GG_BUF_INIT, packages = GG_BUF_INIT;
     for (size_t i = 0; i < plugins->n_missing; i++) {
@@ -149,6 +148,14 @@ void gg_plugins_warn_missing(const struct gg_plugins *plugins)
                 roles.data, packages.data);
     gg_buf_done(&roles);
     gg_buf_done(&packages);
+}
+
+void gg_plugins_log_notes(const struct gg_plugins *plugins)
+{
+    if (plugins->past_name != NULL)
+        gg_info(&logger, "%s is a name of the past: its work belongs to synapse.app.generic_worker, which is loaded",
+                plugins->past_name);
+    warn_missing(plugins);
 }
 
 static bool already_missing(const struct gg_plugins *plugins, const char *role)

@@ -19,6 +19,7 @@ struct gg_plugins {
     size_t n;
     struct gg_missing missing[GG_MAX_ROLES];
     size_t n_missing;
+    const char *past_name; /* the worker_app, when it is a historical name of generic_worker; or NULL */
 };
 
 struct gg_plugins *gg_plugins_new(const char *const *folder_options);
@@ -33,8 +34,9 @@ bool gg_role_wants(struct gg_arena *arena, const struct gg_role *by, const struc
                    const struct gg_host *host, bool *explicitly, const char **why);
 /* Opens the roles that the opened ones include and the config wants, transitively. */
 GG_CHECKED int gg_plugins_open_includes(struct gg_plugins *plugins, struct gg_host *host, struct gg_error *err);
-/* One warning that names the absent roles and their packages, if there are any. */
-void gg_plugins_warn_missing(const struct gg_plugins *plugins);
+/* Logs what an operator should know of a process that starts: one warning that names the absent roles and their
+ * packages, and a worker_app of the past. What only reads the files of other processes does not call it. */
+void gg_plugins_log_notes(const struct gg_plugins *plugins);
 /* Opens every installed plugin, for `ganglion plugins` and for generated proxy
  * files; those that cannot be opened are reported through broken (may be NULL). */
 void gg_plugins_open_installed(struct gg_plugins *plugins,

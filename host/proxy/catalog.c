@@ -64,6 +64,8 @@ static int add_role_routes(struct maker *m, const struct gg_role *role, struct g
     for (const struct gg_route *route = role->routes; route->method != NULL; route++) {
         const char **spellings;
         size_t n;
+        if ((route->flags & GG_ROUTE_UNLISTED) != 0)
+            continue;
         int rc = gg_path_spellings(m->arena, route->path, &spellings, &n, err);
         if (rc < 0) {
             gg_error_prefix(err, "%s", role->file);

@@ -38,11 +38,12 @@ static void frontend(const char *listen, struct gg_buf *out)
         "    http-request set-var(txn.user) var(txn.token),field(2,_) if { var(txn.token) -m beg syt_ }\n");
 }
 
+/* Clients differ in what they encode (%21, %3A): the decoded segment names a room in one way. */
 static void captures(const struct gg_plan *plan, struct gg_buf *out)
 {
     for (size_t i = 0; i < plan->n_captures; i++) {
         const struct gg_capture *c = &plan->captures[i];
-        gg_buf_printf(out, "    http-request set-var(txn.key_%s) path,field(%zu,/) if { path -m reg ^", c->balance,
+        gg_buf_printf(out, "    http-request set-var(txn.key_%s) path,field(%zu,/),url_dec if { path -m reg ^", c->balance,
                       c->segment + 1); /* the text before the first '/' is field 1 */
         gg_pattern_regex(out, c->prefix);
         gg_buf_lit(out, " }\n");
@@ -67,7 +68,7 @@ static void rule(const struct gg_plan *plan, const struct gg_rule *r, struct gg_
             continue;
         gg_buf_printf(out, "    use_backend %s", v->to->name);
         condition(r, out);
-        gg_buf_text(out, v->kind == GG_VARIANT_INITIAL ? " !{ urlp(since) -m len gt 0 }\n"
+        gg_buf_text(out, v->kind == GG_VARIANT_INITIAL ? " !{ urlp(since) -m len gt 0 } !{ urlp(pos) -m len gt 0 }\n"
                                                        : " { urlp(user_id) -m len gt 0 }\n");
     }
     gg_buf_printf(out, "    use_backend %s", r->pool->name);

@@ -29,7 +29,7 @@ static void variables(struct gg_buf *out)
         "    \"~*^bearer +(?<ganglion_t>[^ ]+)\" $ganglion_t;\n}\n"
         "map $ganglion_token $ganglion_user {\n    default $ganglion_token;\n    \"\" $remote_addr;\n"
         "    \"~^syt_(?<ganglion_u>[^_]+)_\" $ganglion_u;\n}\n"
-        "map $arg_since $ganglion_initial {\n    default \"\";\n    \"\" initial;\n}\n"
+        "map $arg_since$arg_pos $ganglion_initial {\n    default \"\";\n    \"\" initial;\n}\n"
         "map $arg_user_id $ganglion_bridged {\n    default bridged;\n    \"\" \"\";\n}\n");
 }
 
@@ -41,13 +41,14 @@ static bool seen_before(const struct gg_plan *plan, size_t at)
     return false;
 }
 
+/* Clients differ in what they encode (%21, %3A): the decoded path names a room in one way. */
 static void captures(const struct gg_plan *plan, struct gg_buf *out)
 {
     for (size_t i = 0; i < plan->n_captures; i++) {
         const char *balance = plan->captures[i].balance;
         if (seen_before(plan, i))
             continue;
-        gg_buf_printf(out, "map $ganglion_path $ganglion_key_%s {\n    default $request_id;\n", balance);
+        gg_buf_printf(out, "map $uri $ganglion_key_%s {\n    default $request_id;\n", balance);
         for (size_t k = i; k < plan->n_captures; k++) {
             if (strcmp(plan->captures[k].balance, balance) != 0)
                 continue;
@@ -113,6 +114,9 @@ static void variants(const struct gg_plan *plan, struct gg_buf *out)
 
 /* ---- upstreams ---- */
 
+/* A worker that ended is there again within a second; by nginx's own ten a pool of two has nobody when both were away. */
+#define BACK_WITHIN "1s"
+
 static void upstream(const struct gg_pool *pool, struct gg_buf *out)
 {
     gg_buf_printf(out, "upstream %s {\n", pool->name);
@@ -123,7 +127,7 @@ static void upstream(const struct gg_pool *pool, struct gg_buf *out)
     else if (pool->balance != NULL)
         gg_buf_printf(out, "    hash $ganglion_key_%s consistent;\n", pool->balance);
     for (size_t i = 0; i < pool->n; i++)
-        gg_buf_printf(out, "    server %s; # %s\n", pool->addresses[i], pool->members[i]);
+        gg_buf_printf(out, "    server %s fail_timeout=" BACK_WITHIN "; # %s\n", pool->addresses[i], pool->members[i]);
     gg_buf_lit(out, "    keepalive 64;\n}\n");
 }
 

@@ -36,7 +36,7 @@ struct gg_capture {
 
 /* Requests of a pool that go to another one. */
 enum gg_variant_kind {
-    GG_VARIANT_INITIAL, /* without `since`: a first sync, expensive */
+    GG_VARIANT_INITIAL, /* without `since` (sliding: `pos`): a first sync, expensive */
     GG_VARIANT_BRIDGE,  /* with `user_id`: an application service acts for one of its users */
 };
 struct gg_variant {
@@ -61,8 +61,9 @@ GG_CHECKED int gg_plan_make(struct gg_arena *arena, const struct gg_catalog *cat
 /* The pattern as a PCRE without anchors; groups do not capture. */
 void gg_pattern_regex(struct gg_buf *out, const char *pattern);
 
-/* Complete files: an include for nginx's http context, a whole haproxy.cfg. */
+/* Complete files: an include for nginx's http context, a whole haproxy.cfg, the plan as it is. */
 void gg_plan_nginx(const struct gg_plan *plan, struct gg_arena *arena, const char *listen, struct gg_buf *out);
+void gg_plan_json(const struct gg_plan *plan, struct gg_arena *arena, const char *listen, struct gg_buf *out);
 void gg_plan_haproxy(const struct gg_plan *plan, struct gg_arena *arena, const char *listen, struct gg_buf *out);
 
 #endif

@@ -21,6 +21,8 @@ static bool serves(const struct gg_planner *planner, const struct gg_process *pr
                    const struct gg_catalog_entry *entry)
 {
     const char *resources = entry->route->resource != NULL ? entry->route->resource : "client";
+    if (gg_config_bool(process->config, "frontend_proxy.route"))
+        return false; /* it stands where the proxy stands that the plan is for */
     for (size_t i = 0; i < entry->n_roles; i++)
         if (gg_process_has_role(process, entry->roles[i]))
             return gg_process_address(planner->arena, planner->deployment, process, resources) != NULL;

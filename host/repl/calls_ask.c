@@ -92,7 +92,7 @@ static void write_body(struct gg_host *host, struct gg_buf *out, struct gg_str b
     while (at < body.n && is_blank(body.s[at]))
         at++;
     gg_buf_lit(out, "{\"_INT_STREAM_POS\":{\"streams\":");
-    gg_calls_write_positions(host, out);
+    gg_calls_write_positions(host, false, out);
     gg_buf_lit(out, ",\"instance_name\":");
     gg_buf_json_string(out, gg_str(host->instance));
     gg_buf_char(out, '}');

@@ -39,7 +39,8 @@ GG_YIELDS GG_CHECKED int gg_calls_wait_positions(struct gg_host *host, const jso
 /* The same for the streams of one instance. */
 GG_YIELDS GG_CHECKED int gg_calls_wait_streams(struct gg_host *host, const char *instance, const json_t *streams,
                                                struct gg_error *err);
-/* {"stream": lowest local position} of all streams of the shared channel that this process writes. */
-void gg_calls_write_positions(struct gg_host *host, struct gg_buf *out);
+/* {"stream": position} of all streams of the shared channel that this process writes. Of a request: how far all is done, as what
+ * is not may wait for the answer. Of an answer: how far anything is done, so that what was just done is read by the asker. */
+void gg_calls_write_positions(struct gg_host *host, bool answer, struct gg_buf *out);
 
 #endif

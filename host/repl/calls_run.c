@@ -108,8 +108,8 @@ static void forget_old(struct gg_calls *calls)
 
 /* ---- the body ---- */
 
-/* The top-level member of a body that jansson cannot hold, as text: for `_INT_STREAM_POS` beside an event with a lone
- * surrogate. Walks strings and brackets only. */
+/* The top-level member of a body that is not read by jansson, as text: for `_INT_STREAM_POS` beside events. Walks strings and
+ * brackets only. */
 static struct gg_str find_member(struct gg_str text, const char *key)
 {
     size_t depth = 0, n = strlen(key);
@@ -133,25 +133,27 @@ static struct gg_str find_member(struct gg_str text, const char *key)
     return (struct gg_str){0};
 }
 
-/* Taken out of the body. */
+/* Taken out of the body, if that was read. */
 static json_t *positions_in(struct gg_str raw, json_t *body)
 {
+    struct gg_str text = body == NULL && raw.s != NULL ? find_member(raw, "_INT_STREAM_POS") : (struct gg_str){0};
+    if (text.s != NULL)
+        return json_loadb(text.s, text.n, JSON_DISABLE_EOF_CHECK, NULL);
     json_t *pos = json_incref(json_object_get(body, "_INT_STREAM_POS"));
     if (pos != NULL)
         json_object_del(body, "_INT_STREAM_POS");
-    struct gg_str text = body == NULL && raw.s != NULL ? find_member(raw, "_INT_STREAM_POS") : (struct gg_str){0};
-    return text.s != NULL ? json_loadb(text.s, text.n, JSON_DISABLE_EOF_CHECK, NULL) : pos;
+    return pos;
 }
 
 static int parse_body(const struct gg_served *served, struct gg_str raw, json_t **out, struct gg_error *err)
 {
     *out = NULL;
-    if (raw.s == NULL)
+    if (raw.s == NULL || (served->method->flags & GG_METHOD_RAW) != 0)
         return 0;
     *out = raw.n == 0 ? json_object() : json_loadb(raw.s, raw.n, JSON_ALLOW_NUL, NULL);
-    if (*out == NULL && (served->method->flags & GG_METHOD_RAW) == 0)
+    if (*out == NULL)
         return gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
-    if (*out != NULL && !json_is_object(*out))
+    if (!json_is_object(*out))
         return gg_refuse(err, 400, "M_BAD_JSON", "Content must be a JSON object.");
     return 0;
 }
@@ -216,7 +218,7 @@ static char *write_answer(const struct run *run, const json_t *body, size_t *n_o
     struct gg_buf out = GG_BUF_INIT;
     gg_buf_add(&out, text, strlen(text) - 1);
     gg_buf_text(&out, json_object_size(body) > 0 ? ",\"_INT_STREAM_POS\":" : "\"_INT_STREAM_POS\":");
-    gg_calls_write_positions(run->served->calls->host, &out);
+    gg_calls_write_positions(run->served->calls->host, true, &out);
     gg_buf_char(&out, '}');
     free(text);
     return gg_buf_steal(&out, n_out);

@@ -49,7 +49,7 @@ int gg_calls_wait_positions(struct gg_host *host, const json_t *pos, struct gg_e
                                  json_object_get(pos, "streams"), err);
 }
 
-void gg_calls_write_positions(struct gg_host *host, struct gg_buf *out)
+void gg_calls_write_positions(struct gg_host *host, bool answer, struct gg_buf *out)
 {
     struct gg_streams *streams = gg_streams_of(host);
     char before = '{';
@@ -61,7 +61,7 @@ void gg_calls_write_positions(struct gg_host *host, struct gg_buf *out)
         gg_buf_char(out, before);
         gg_buf_json_string(out, gg_str(def->name));
         gg_buf_char(out, ':');
-        gg_buf_i64(out, gg_stream_minimal_local(stream));
+        gg_buf_i64(out, answer ? gg_stream_done_local(stream) : gg_stream_minimal_local(stream));
         before = ',';
     }
     gg_buf_text(out, before == '{' ? "{}" : "}");

@@ -369,7 +369,7 @@ int64_t gg_stream_advance(struct gg_stream *stream, const struct gg_str *rows, s
 
 /* ---- others ---- */
 
-void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t token)
+void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t token, bool its_own)
 {
     if (strcmp(instance, stream->streams->options.instance) == 0)
         return;
@@ -383,7 +383,7 @@ void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t t
     if (stream->def.may_go_back || !stream->def.sequence)
         set_token(stream, writer, token);
     else
-        gg_ids_foreign(&stream->ids, writer, token);
+        gg_ids_foreign(&stream->ids, writer, token, its_own);
     if (me && me->pos != own) { /* it closed the gap below rows of ours */
         own_moved(stream);
         return;
@@ -396,7 +396,7 @@ void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t t
 void gg_stream_take(struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows, size_t n)
 {
     gg_stream_tell(stream, instance, token, rows, n, false);
-    gg_stream_foreign(stream, instance, token);
+    gg_stream_foreign(stream, instance, token, n > 0);
     gg_stream_tell(stream, instance, token, rows, n, true);
 }
 
@@ -426,6 +426,13 @@ int64_t gg_stream_minimal_local(const struct gg_stream *stream)
 {
     const struct gg_ids *ids = &stream->ids;
     return ids->me && ids->me->known ? ids->me->pos : ids->upto;
+}
+
+int64_t gg_stream_done_local(const struct gg_stream *stream)
+{
+    int64_t low = gg_stream_minimal_local(stream);
+    int64_t high = gg_ranges_below(&stream->ids.finished, INT64_MAX, low);
+    return high > low ? high : low;
 }
 
 bool gg_stream_allocated_since(const struct gg_stream *stream, int64_t token)

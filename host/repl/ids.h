@@ -57,16 +57,19 @@ void *gg_stream_self(const struct gg_stream *stream); /* as registered; first ar
 int64_t gg_stream_current(const struct gg_stream *stream, const char *instance);
 /* "Minimal local token": for _INT_STREAM_POS, and the bound below which no own rows can be. */
 int64_t gg_stream_minimal_local(const struct gg_stream *stream);
+/* The highest of our own ids that is done, though a lower one may hold the position back: an answer that stands on it is
+ * read elsewhere only when the position is there. */
+int64_t gg_stream_done_local(const struct gg_stream *stream);
 /* Did this process ever draw an id since `token`? (the exception for caches in "position without rows") */
 bool gg_stream_allocated_since(const struct gg_stream *stream, int64_t token);
 
-/* Another writer is at token: moves positions and wakes waiters; tells no follower. */
-void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t token);
+/* Another writer is at token (its_own: as gg_ids_foreign): moves positions and wakes waiters; tells no follower. */
+void gg_stream_foreign(struct gg_stream *stream, const char *instance, int64_t token, bool its_own);
 bool gg_stream_followed(const struct gg_stream *stream); /* does anybody here want its rows? */
 /* Calls the followers. */
 void gg_stream_tell(struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows, size_t n,
                     bool moved);
-/* Rows of one token of another writer (n may be 0), in the order that matters:
+/* Rows of one token of another writer (n may be 0: it is there, and there were none), in the order that matters:
  * followers, position, followers and waiters. Pokes. */
 void gg_stream_take(struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows, size_t n);
 

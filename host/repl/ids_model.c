@@ -130,11 +130,15 @@ void gg_ids_persisted(struct gg_ids *ids, int64_t first, int64_t last)
     advance(ids);
 }
 
-void gg_ids_foreign(struct gg_ids *ids, struct gg_writer *writer, int64_t token)
+void gg_ids_foreign(struct gg_ids *ids, struct gg_writer *writer, int64_t token, bool its_own)
 {
     writer->pos = max_of(writer->pos, token);
     writer->known = true;
-    gg_ids_persisted(ids, token, token);
+    ids->max_seen = max_of(ids->max_seen, token);
+    if (its_own)
+        gg_ids_persisted(ids, token, token);
+    else
+        advance(ids);
 }
 
 /* ---- own ids ---- */

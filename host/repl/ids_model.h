@@ -46,7 +46,10 @@ void gg_ids_abandon(struct gg_ids *ids, struct gg_inflight *flight);
 /* Committed or rolled back. */
 void gg_ids_finish(struct gg_ids *ids, const int64_t *list, size_t n);
 
-void gg_ids_foreign(struct gg_ids *ids, struct gg_writer *writer, int64_t token);
+/* Another writer is done up to token, and what it did up to there is known here. its_own: it drew token itself (rows came
+ * with it). A writer that has nothing to do tells how far it has seen *others*: such an id is no more known here by that
+ * than it was, and may not close the gap below it. */
+void gg_ids_foreign(struct gg_ids *ids, struct gg_writer *writer, int64_t token, bool its_own);
 /* All of the range is known to be persisted. */
 void gg_ids_persisted(struct gg_ids *ids, int64_t first, int64_t last);
 

@@ -175,7 +175,6 @@ static void on_ready(void *self, bool resubscribed)
 static void on_lost(void *self)
 {
     struct gg_lines *lines = self;
-    lines->epoch++;
     gg_lines_forget_connections(lines);
 }
 

@@ -30,6 +30,7 @@ struct gap {
     struct gg_line_writer *writer;
     int64_t from, to;
     unsigned epoch;
+    bool follows_on;
 };
 
 /* ---- lines that wait ---- */
@@ -43,12 +44,7 @@ void gg_lines_drop_queue(struct gg_line_stream *s)
 
 static void all_anew(struct gg_line_stream *s)
 {
-    gg_lines_drop_queue(s);
-    GG_LIST_EACH (link, &s->writers) {
-        struct gg_line_writer *writer = GG_CONTAINER(link, struct gg_line_writer, link);
-        writer->connected = false;
-        gg_lines_drop_batch(writer);
-    }
+    gg_lines_forget_writers(s);
     gg_repl_send(s->lines->host, "REPLICATE", GG_STR(""));
 }
 
@@ -126,7 +122,7 @@ static int read_some(struct gap *gap, struct gg_error *err)
 
 static bool outdated(const struct gap *gap)
 {
-    return gap->epoch != gap->s->lines->epoch || gg_cancelled();
+    return gap->epoch != gap->s->epoch || gg_cancelled();
 }
 
 /* The writer counts as connected only if no line can have been lost since. */
@@ -148,7 +144,7 @@ static void read_all(struct gap *gap)
     if (gap->from < gap->to)
         return;
     gg_stream_take(gap->s->stream, gap->writer->name, gap->to, NULL, 0);
-    gap->writer->connected = !outdated(gap);
+    gap->writer->connected = gap->follows_on && !outdated(gap);
 }
 
 static void catch_up(void *arg)
@@ -161,11 +157,11 @@ static void catch_up(void *arg)
     work_off(s);
 }
 
-void gg_lines_catch_up(struct gg_line_stream *s, struct gg_line_writer *writer, int64_t from, int64_t to)
+void gg_lines_catch_up(struct gg_line_stream *s, struct gg_line_writer *writer, int64_t from, int64_t to, bool follows_on)
 {
     struct gap *gap = malloc(sizeof(*gap));
     GG_ASSERT(gap != NULL);
-    *gap = (struct gap){s, writer, from, to, s->lines->epoch};
+    *gap = (struct gap){s, writer, from, to, s->epoch, follows_on};
     s->busy = gg_spawn(s->lines->scope, "catch up", catch_up, gap) != NULL;
     if (!s->busy)
         free(gap); /* stopping */

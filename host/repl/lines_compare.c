@@ -12,7 +12,7 @@
 static struct gg_logger logger = {.name = "ganglion.replication"};
 
 /* Of the time between two rounds: how much shorter it is while Redis is away, and how long a line may be on its way. */
-enum { AWAY_PART = 30, GRACE_PART = 15 };
+enum { AWAY_PART = 30, GRACE_PART = 15, BUSY_MS = 500 };
 
 static const struct gg_stmt positions = {"SELECT stream_name, instance_name, abs(stream_id) FROM stream_positions",
                                          GG_LANE_SCAN};
@@ -97,20 +97,23 @@ static bool still_behind(const struct suspect *suspect)
     return gg_stream_current(suspect->s->stream, suspect->instance) < suspect->token;
 }
 
-/* As if the writer had said it. */
+/* Rows of another writer may be under way; what stays busy for longer is looked at in the next round. */
+static GG_YIELDS int wait_while_busy(const struct suspect *suspect)
+{
+    int64_t deadline = gg_deadline(BUSY_MS);
+    int rc = 0;
+    while (rc == 0 && suspect->s->busy && gg_now_ms() < deadline)
+        rc = gg_sleep(BUSY_MS / 100);
+    return rc;
+}
+
 static void heal(struct gg_lines *lines, const struct suspect *suspect)
 {
-    const char *name = gg_stream_def(suspect->s->stream)->name;
-    struct gg_line line;
-    struct gg_buf text = GG_BUF_INIT;
     if (gg_lines_connected(lines))
-        gg_info(&logger, "no line told that %s of %s is at %lld; reading from %lld", name, suspect->instance,
-                (long long)suspect->token, (long long)gg_stream_current(suspect->s->stream, suspect->instance));
-    gg_buf_printf(&text, "POSITION %s %s %lld %lld", name, suspect->instance, (long long)suspect->token,
-                  (long long)suspect->token);
-    if (gg_line_parse(gg_buf_view(&text), &line))
-        gg_lines_read(lines, gg_buf_view(&text), &line);
-    gg_buf_done(&text);
+        gg_info(&logger, "no line told that %s of %s is at %lld; reading from %lld", gg_stream_def(suspect->s->stream)->name,
+                suspect->instance, (long long)suspect->token,
+                (long long)gg_stream_current(suspect->s->stream, suspect->instance));
+    gg_lines_heal(suspect->s, gg_str(suspect->instance), suspect->token);
 }
 
 static int compare(struct comparing *c, struct gg_error *err)
@@ -121,9 +124,11 @@ static int compare(struct comparing *c, struct gg_error *err)
             rc = ask_highest(c, &c->lines->all[i], err);
     if (rc == 0 && c->suspects != NULL && gg_lines_connected(c->lines)) /* a line may be on its way */
         rc = gg_sleep(c->lines->compare_ms / GRACE_PART);
-    for (const struct suspect *suspect = c->suspects; rc == 0 && suspect != NULL; suspect = suspect->next)
-        if (still_behind(suspect))
+    for (const struct suspect *suspect = c->suspects; rc == 0 && suspect != NULL; suspect = suspect->next) {
+        rc = wait_while_busy(suspect);
+        if (rc == 0 && still_behind(suspect))
             heal(c->lines, suspect);
+    }
     return rc;
 }
 

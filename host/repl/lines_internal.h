@@ -13,7 +13,7 @@
 /* One writer of one stream, as a reader of it sees it. */
 struct gg_line_writer {
     struct gg_list link;
-    bool connected;         /* we have all of it up to its position */
+    bool connected;         /* we have all of it up to its position, and what it says next follows on that */
     struct gg_arena *arena; /* rows whose token has not come yet; NULL: none */
     struct gg_row *rows;
     size_t n, cap;
@@ -30,7 +30,8 @@ struct gg_line_stream {
     size_t n_writers;
     struct gg_list queue; /* lines that came while rows are fetched */
     size_t queued, queued_bytes;
-    bool busy; /* rows are fetched */
+    bool busy;      /* rows are fetched */
+    unsigned epoch; /* counts the times that lines may have been lost */
     /* announcer */
     int64_t last; /* what we last said */
     bool reading; /* a fiber reads rows that are to be announced */
@@ -51,7 +52,6 @@ struct gg_lines {
     size_t n;
     struct gg_arena *arena;
     struct gg_buf text; /* the line that is being written */
-    unsigned epoch;     /* counts losses of the subscriber */
     bool announcing;    /* gg_lines_announce was called */
     bool twin;          /* somebody with our name is alive */
     bool announce_due, turn_due;
@@ -72,11 +72,16 @@ void gg_lines_complain(struct gg_lines *lines, const char *what, struct gg_str l
 
 /* lines_read.c: a POSITION or RDATA. */
 void gg_lines_read(struct gg_lines *lines, struct gg_str text, const struct gg_line *line);
-/* All must tell us anew where they stand. */
+/* The database says that a writer is at token, further than its lines have told: reads the rows, unless others of the
+ * stream are being read. */
+void gg_lines_heal(struct gg_line_stream *s, struct gg_str writer, int64_t token);
+/* Lines may have been lost: all must tell us anew where they stand. */
 void gg_lines_forget_connections(struct gg_lines *lines);
+void gg_lines_forget_writers(struct gg_line_stream *s);
 
-/* lines_catch_up.c: reads rows of (from, to], then works off what came meanwhile. */
-void gg_lines_catch_up(struct gg_line_stream *s, struct gg_line_writer *writer, int64_t from, int64_t to);
+/* lines_catch_up.c: reads rows of (from, to], then works off what came meanwhile. follows_on: with them we have all up to
+ * a line of the writer, so that its next line follows on that. */
+void gg_lines_catch_up(struct gg_line_stream *s, struct gg_line_writer *writer, int64_t from, int64_t to, bool follows_on);
 void gg_lines_wait_its_turn(struct gg_line_stream *s, struct gg_str text);
 void gg_lines_drop_queue(struct gg_line_stream *s);
 bool gg_lines_handle(struct gg_line_stream *s,

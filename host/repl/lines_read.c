@@ -94,17 +94,22 @@ static bool is_in_database(const struct gg_line_stream *s)
     return def->sequence != NULL && def->fetch != NULL;
 }
 
+/* A row that does not follow on what we have. False: rows are fetched. */
+static bool take_loose_row(struct gg_line_stream *s, struct gg_line_writer *writer, const struct gg_line *line)
+{
+    gg_lines_drop_batch(writer);
+    /* A POSITION comes, and what it tells is fetched; but if that is lost, the table knows too. */
+    if (line->batch || !is_in_database(s) || !is_news(s, writer->name, line->token))
+        return true;
+    gg_lines_catch_up(s, writer, gg_stream_current(s->stream, writer->name), line->token, true);
+    return false;
+}
+
 /* False: rows are fetched. */
 static bool take_rdata(struct gg_line_stream *s, struct gg_line_writer *writer, const struct gg_line *line)
 {
-    if (!writer->connected) {
-        gg_lines_drop_batch(writer);
-        /* A POSITION comes, and what it tells is fetched; but if that is lost, the table knows too. */
-        if (line->batch || !is_in_database(s) || !is_news(s, writer->name, line->token))
-            return true;
-        gg_lines_catch_up(s, writer, gg_stream_current(s->stream, writer->name), line->token);
-        return false;
-    }
+    if (!writer->connected)
+        return take_loose_row(s, writer, line);
     if (!line->batch)
         take_rows(s, writer, line);
     else if (!batch_add(writer, line->row))
@@ -126,7 +131,7 @@ static bool take_position(struct gg_line_stream *s, struct gg_line_writer *write
     if (line->prev <= current && current <= line->token)
         gg_stream_take(s->stream, writer->name, line->token, NULL, 0);
     else if (current <= line->token || back) { /* below: it went back, its memory began anew */
-        gg_lines_catch_up(s, writer, current <= line->token ? current : 0, line->token);
+        gg_lines_catch_up(s, writer, current <= line->token ? current : 0, line->token, true);
         return false;
     }
     writer->connected = true;
@@ -137,7 +142,7 @@ static bool take_position(struct gg_line_stream *s, struct gg_line_writer *write
 static void skip_rows(struct gg_line_stream *s, const char *writer, const struct gg_line *line)
 {
     if (!line->batch && is_news(s, writer, line->token))
-        gg_stream_foreign(s->stream, writer, line->token);
+        gg_stream_foreign(s->stream, writer, line->token, line->kind == GG_LINE_RDATA);
 }
 
 bool gg_lines_handle(struct gg_line_stream *s, const struct gg_line *line)
@@ -189,14 +194,32 @@ void gg_lines_read(struct gg_lines *lines, struct gg_str text, const struct gg_l
         (void)gg_lines_handle(s, line);
 }
 
+/* ---- without a line ---- */
+
+void gg_lines_heal(struct gg_line_stream *s, struct gg_str name, int64_t token)
+{
+    struct gg_line_writer *writer = writer_of(s, name);
+    if (writer == NULL || s->busy)
+        return;
+    if (!gg_stream_followed(s->stream))
+        gg_stream_foreign(s->stream, writer->name, token, false);
+    else /* of rows above token lines may have been lost, too: the next line does not follow on these */
+        gg_lines_catch_up(s, writer, gg_stream_current(s->stream, writer->name), token, false);
+}
+
+void gg_lines_forget_writers(struct gg_line_stream *s)
+{
+    gg_lines_drop_queue(s);
+    s->epoch++;
+    GG_LIST_EACH (link, &s->writers) {
+        struct gg_line_writer *writer = GG_CONTAINER(link, struct gg_line_writer, link);
+        writer->connected = false;
+        gg_lines_drop_batch(writer);
+    }
+}
+
 void gg_lines_forget_connections(struct gg_lines *lines)
 {
-    for (size_t i = 0; i < lines->n; i++) {
-        gg_lines_drop_queue(&lines->all[i]);
-        GG_LIST_EACH (link, &lines->all[i].writers) {
-            struct gg_line_writer *writer = GG_CONTAINER(link, struct gg_line_writer, link);
-            writer->connected = false;
-            gg_lines_drop_batch(writer);
-        }
-    }
+    for (size_t i = 0; i < lines->n; i++)
+        gg_lines_forget_writers(&lines->all[i]);
 }

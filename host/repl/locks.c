@@ -2,7 +2,7 @@
  *
  * A row is the lock; it names the start of the process that holds it and is
  * renewed while held. A holder that died is known by a row that nobody renewed
- * for two minutes. Waiting is trying again: soon when the release was announced,
+ * for two minutes, or by the next start of a process of its name. Waiting is trying again: soon when the release was announced,
  * else at growing intervals, because announcements may be lost and come before
  * the row is gone. */
 #include "repl/locks.h"
@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #include <ganglion/log.h>
+#include <ganglion/map.h>
+#include <ganglion/memory.h>
 
 static struct gg_logger logger = {"ganglion.repl.locks"};
 
@@ -41,6 +43,12 @@ static const struct gg_stmt release_all[] = {
     {"DELETE FROM worker_locks WHERE instance_name = $1", 0},
     {"DELETE FROM worker_read_write_locks WHERE instance_name = $1", 0},
 };
+/* Duties (duty.c) name the process alone. */
+#define OF_NAME " WHERE right(instance_name, length($1) + 1) = ':' || $1 OR instance_name = $1"
+static const struct gg_stmt inherit[] = {
+    {"DELETE FROM worker_locks" OF_NAME " RETURNING lock_name", 0},
+    {"DELETE FROM worker_read_write_locks" OF_NAME " RETURNING lock_name", 0},
+};
 static const struct gg_stmt reap = {"DELETE FROM worker_read_write_locks WHERE last_renewed_ts < $1", 0};
 
 struct gg_lock {
@@ -56,6 +64,8 @@ struct gg_locks {
     struct gg_locks_options options;
     struct gg_list held, waiters;
     struct gg_fiber *keeper; /* renews and reaps */
+    char *owner; /* what our rows carry */
+    struct gg_map *inherited; /* names of locks; NULL: none */
     bool stopping;
 };
 
@@ -74,7 +84,7 @@ static GG_YIELDS int take_plain(struct gg_locks *locks, const struct gg_lock *lo
     struct gg_rows *rows = NULL;
     int64_t now = gg_wall_ms();
     int rc = gg_db_write(locks->options.db, &plain_take,
-                         GG_PARAMS(gg_p_text(lock->name), gg_p_text(lock->key), gg_p_text(locks->options.instance_id),
+                         GG_PARAMS(gg_p_text(lock->name), gg_p_text(lock->key), gg_p_text(locks->owner),
                                    gg_p_text(lock->token), gg_p_i64(now), gg_p_i64(now - locks->options.stale_ms)),
                          arena, &rows, err);
     *got = rc == 0 && gg_rows_affected(rows) == 1;
@@ -103,7 +113,7 @@ static GG_YIELDS int take_shared(struct gg_locks *locks, const struct gg_lock *l
                                  struct gg_error *err)
 {
     const struct gg_param params[] = {gg_p_text(lock->name),  gg_p_text(lock->key),
-                                      gg_p_text(locks->options.instance_id), gg_p_text(lock->token),
+                                      gg_p_text(locks->owner), gg_p_text(lock->token),
                                       gg_p_i64(gg_wall_ms()), gg_p_bool(write)};
     struct single single = {&shared_take, params, GG_COUNT(params)};
     int rc = gg_db_txn(locks->options.db, "acquire_read_write_lock", GG_TXN_READ_COMMITTED | GG_TXN_NO_RETRY,
@@ -235,7 +245,7 @@ void gg_lock_release(struct gg_lock *lock)
     if (!lock)
         return;
     struct gg_locks *locks = lock->locks;
-    if (lock->announced && locks->options.announce)
+    if (lock->announced && locks->options.announce && !locks->stopping) /* else all were announced */
         locks->options.announce(locks->options.self, lock->name, lock->key);
     const struct gg_param params[] = {gg_p_text(lock->name), gg_p_text(lock->key), gg_p_text(lock->token)};
     struct single single = {&release[is_shared(lock)], params, GG_COUNT(params)};
@@ -329,7 +339,36 @@ struct gg_locks *gg_locks_new(const struct gg_locks_options *options)
     locks->options.stale_ms = options->stale_ms ? options->stale_ms : STALE_MS;
     gg_list_init(&locks->held);
     gg_list_init(&locks->waiters);
+    locks->owner = gg_xmalloc(strlen(options->instance_id) + strlen(options->instance) + 2);
+    sprintf(locks->owner, "%s:%s", options->instance_id, options->instance);
     return locks;
+}
+
+static int inherit_body(struct gg_txn *txn, void *arg, struct gg_error *err)
+{
+    struct gg_locks *locks = arg;
+    struct gg_arena *arena = gg_arena_new();
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < GG_COUNT(inherit); i++) {
+        struct gg_rows *rows;
+        rc = gg_txn_exec(txn, &inherit[i], GG_PARAMS(gg_p_text(locks->options.instance)), arena, &rows, err);
+        for (size_t k = 0; rc == 0 && k < gg_rows_count(rows); k++) {
+            locks->inherited = locks->inherited ? locks->inherited : gg_map_new(NULL);
+            gg_map_put(locks->inherited, gg_rows_str(rows, k, 0), NULL);
+        }
+    }
+    gg_arena_free(arena);
+    return rc;
+}
+
+int gg_locks_inherit(struct gg_locks *locks, struct gg_error *err)
+{
+    return gg_db_txn(locks->options.db, "inherit_locks", GG_TXN_READ_COMMITTED, inherit_body, locks, err);
+}
+
+bool gg_locks_inherited(const struct gg_locks *locks, const char *name)
+{
+    return locks->inherited != NULL && gg_map_has(locks->inherited, gg_str(name));
 }
 
 void gg_locks_stop(struct gg_locks *locks)
@@ -349,7 +388,7 @@ void gg_locks_stop(struct gg_locks *locks)
             locks->options.announce(locks->options.self, lock->name, lock->key);
     }
     for (size_t i = 0; i < GG_COUNT(release_all); i++) {
-        if (gg_db_write(locks->options.db, &release_all[i], GG_PARAMS(gg_p_text(locks->options.instance_id)), NULL,
+        if (gg_db_write(locks->options.db, &release_all[i], GG_PARAMS(gg_p_text(locks->owner)), NULL,
                         NULL, &err))
             gg_warn(&logger, "locks were not released and will go stale: %s", err.message);
     }
@@ -363,5 +402,7 @@ void gg_locks_free(struct gg_locks *locks)
         return;
     while ((link = gg_list_pop(&locks->held)))
         lock_free(GG_CONTAINER(link, struct gg_lock, link));
+    gg_map_free(locks->inherited);
+    free(locks->owner);
     free(locks);
 }

@@ -12,7 +12,7 @@ struct gg_locks_options {
     struct gg_db *db;
     struct gg_scope *scope;
     const char *instance;    /* name of this process: what is announced */
-    const char *instance_id; /* of this start: what the rows carry */
+    const char *instance_id; /* of this start: the rows carry both, as "id:name" */
     /* Tells the other processes that a lock becomes free (LOCK_RELEASED); may be NULL. */
     void (*announce)(void *self, const char *name, const char *key);
     void *self;
@@ -20,6 +20,10 @@ struct gg_locks_options {
 };
 struct gg_locks *gg_locks_new(const struct gg_locks_options *options);
 void gg_locks_free(struct gg_locks *locks); /* NULL is fine; after stop */
+/* When no other process of our name lives any more: gives back what the last one held when it died. Others would
+ * have to wait until that is stale. */
+GG_YIELDS GG_CHECKED int gg_locks_inherit(struct gg_locks *locks, struct gg_error *err);
+bool gg_locks_inherited(const struct gg_locks *locks, const char *name); /* was one of this name among them? */
 /* The host's own; made on first use, and hears LOCK_RELEASED from then on. */
 struct gg_locks *gg_locks_of(struct gg_host *host);
 /* Stops renewing and reaping, and gives back all that is held: before shutdown. */

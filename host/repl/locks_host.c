@@ -70,3 +70,8 @@ int gg_rwlock_acquire(struct gg_host *host, const char *name, const char *key, b
 {
     return gg_locks_wait(gg_locks_of(host), write ? GG_LOCK_WRITE : GG_LOCK_READ, name, key, lock_out, err);
 }
+
+bool gg_lock_inherited(struct gg_host *host, const char *name)
+{
+    return gg_locks_inherited(gg_locks_of(host), name);
+}

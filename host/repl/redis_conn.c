@@ -191,7 +191,7 @@ bool gg_redis_conn_feed(struct gg_redis_conn *conn, const char *data, size_t n)
     return false;
 }
 
-/* All that is there: TLS may hold bytes that the socket no longer announces. */
+/* All that is there: TLS may hold bytes that the socket no longer announces; a plain socket is announced again. */
 static bool read_some(struct gg_redis_conn *conn, char *space)
 {
     for (int i = 1;; i++) {
@@ -200,6 +200,8 @@ static bool read_some(struct gg_redis_conn *conn, char *space)
             return n == 0;
         if (!gg_redis_conn_feed(conn, space, (size_t)n))
             return false;
+        if (n < READ_BYTES && conn->ssl == NULL)
+            return true;
         if (i % READS_A_TURN == 0 && gg_yield() != 0)
             return false;
     }

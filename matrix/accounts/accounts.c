@@ -8,6 +8,7 @@
 #include "accounts/consent.h"
 #include "accounts/deactivate.h"
 #include "accounts/uia.h"
+#include "accounts/validity.h"
 #include "pages/pages.h"
 #include "parts.h"
 
@@ -15,6 +16,7 @@ static int accounts_make(struct mx_server *server, struct gg_error *err)
 {
     server->accounts = gg_xcalloc(1, sizeof(struct mx_accounts));
     mx_authenticate_make(server);
+    mx_validity_make(server);
     mx_limits_make(server);
     mx_seen_make(server);
     mx_nonces_make(server);

@@ -17,6 +17,7 @@ struct mx_pages;
 struct mx_accounts {
     struct mx_cache *tokens;    /* token -> struct token (authenticate.c) */
     struct mx_cache *users;     /* user id -> struct user flags (authenticate.c) */
+    struct mx_cache *ends;      /* user id -> int64_t, when the account expires (validity.c); NULL: accounts do not */
     struct mx_buckets *buckets; /* limits.c */
     struct mx_seen *seen;       /* seen.c */
     struct mx_nonces *nonces;   /* shared_secret.c; used on the main process only */
@@ -34,17 +35,21 @@ struct mx_accounts {
 struct mx_principal {
     struct mx_requester requester; /* first: gg_request_principal() is read as one */
     const char *token_owner;       /* differs from user_id for an admin's token that speaks for a user */
-    bool limited, unlimited;       /* see struct mx_token_row */
+    bool limited, unlimited;       /* see struct mx_token_row; unlimited: also users of a service that is not limited */
+    bool service_sender;           /* an application service itself: may send as much as it likes */
     struct mx_rate rate;
 };
 enum mx_authenticate_flags {
     MX_AUTH_GUESTS = 1,
     MX_AUTH_LOCKED = 2,  /* a locked account may */
-    MX_AUTH_EXPIRED = 4, /* an expired token may */
+    MX_AUTH_EXPIRED = 4, /* an expired token, and an expired account, may */
 };
 /* For handlers that need other rules than gg_route.auth can say (logout). Sets the principal. */
 GG_YIELDS GG_CHECKED int mx_authenticate(struct mx_server *server, struct gg_request *rq, uint32_t flags,
                                          struct gg_error *err);
+/* Whose token it is, without judging whether it still opens anything; s NULL: nobody's. Cached. */
+GG_YIELDS GG_CHECKED int mx_token_user(struct mx_server *server, struct gg_str token, struct gg_arena *arena,
+                                       struct gg_str *out, struct gg_error *err);
 void mx_authenticate_make(struct mx_server *server);
 
 /* ---- rate limits (limits.c) ---- */
@@ -87,6 +92,15 @@ GG_YIELDS GG_CHECKED int mx_username_available(struct mx_server *server, struct 
 GG_YIELDS GG_CHECKED int mx_register(struct mx_server *server, const struct mx_registration *registration,
                                      struct gg_arena *arena, struct gg_str *user_id_out, struct gg_error *err);
 
+/* Creates the account of an application service's user (type m.login.application_service): any name that its namespaces
+ * allow. *user_id_out in the arena. 400 M_EXCLUSIVE, M_USER_IN_USE, M_INVALID_USERNAME. register.c */
+struct mx_appservice;
+GG_YIELDS GG_CHECKED int mx_register_ghost(struct mx_server *server, const struct mx_appservice *service,
+                                           struct gg_str localpart, struct gg_arena *arena, struct gg_str *user_id_out,
+                                           struct gg_error *err);
+/* The token of the header or of the query; s NULL and 0 when there is none. authenticate.c */
+GG_CHECKED int mx_request_token(struct gg_request *rq, struct gg_str *out, struct gg_error *err);
+
 /* May a device be called so? s NULL: not given. 400 M_INVALID_PARAM, M_TOO_LARGE. Pure. */
 GG_CHECKED int mx_device_check(struct gg_str device_id, struct gg_str display_name, struct gg_error *err);
 struct mx_session {
@@ -97,6 +111,7 @@ struct mx_session_wish {
     struct gg_str user_id, device_id, display_name; /* the last two s NULL: none given */
     bool refresh;                                   /* the client can use refresh tokens */
     bool guest;
+    bool ghost;                                     /* a user whom an application service registers */
 };
 /* A device (new, or the one named) and a token for it: here if we are the main process, else asked of it. */
 GG_YIELDS GG_CHECKED int mx_session_begin(struct mx_server *server, const struct mx_session_wish *wish,
@@ -121,6 +136,14 @@ GG_YIELDS GG_CHECKED int mx_login_name(struct mx_server *server, const json_t *b
 /* Is it the user's password? *user_id_out is the account's own spelling. 403 M_FORBIDDEN, M_USER_DEACTIVATED; 429. */
 GG_YIELDS GG_CHECKED int mx_login_password(struct mx_server *server, struct gg_request *rq, struct gg_str user_id,
                                            struct gg_str password, struct gg_str *user_id_out, struct gg_error *err);
+/* May an account that is proved otherwise be logged in? 403 M_FORBIDDEN (there is none), M_USER_DEACTIVATED; 401
+ * M_USER_LOCKED. login.c */
+GG_YIELDS GG_CHECKED int mx_login_check(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                                        struct gg_error *err);
+/* The account of that name, or the only one that differs from it in case; s NULL: there is none. 403 M_USER_DEACTIVATED, 401
+ * M_USER_LOCKED. login.c */
+GG_YIELDS GG_CHECKED int mx_login_find(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                                       struct gg_str *out, struct gg_error *err);
 /* Logs out: devices NULL: all of the user; token: one without device, or s NULL. */
 GG_YIELDS GG_CHECKED int mx_logout(struct mx_server *server, struct gg_str user_id, const struct gg_str *devices,
                                    size_t n, struct gg_str token, struct gg_error *err);
@@ -130,6 +153,9 @@ GG_YIELDS GG_CHECKED int mx_logout_others(struct mx_server *server, struct gg_st
 /* Something about the devices changed: has the device_lists writer tell those who share rooms. */
 GG_YIELDS GG_CHECKED int mx_devices_changed(struct mx_server *server, struct gg_str user_id,
                                             const struct gg_str *device_ids, size_t n, struct gg_error *err);
+/* The same for a device that was just made: not of users whom dont_notify_new_devices_for names. */
+GG_YIELDS GG_CHECKED int mx_device_made(struct mx_server *server, struct gg_str user_id, struct gg_str device_id,
+                                        struct gg_error *err);
 
 /* ---- nonces of the shared-secret registration (shared_secret.c) ---- */
 
@@ -152,6 +178,12 @@ static inline struct gg_str mx_text(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);
     return json_is_string(v) ? gg_strn(json_string_value(v), json_string_length(v)) : (struct gg_str){0};
+}
+/* The device that who registers or logs in wishes for; s NULL: one is to be made, as also for clients that send an empty text. */
+static inline struct gg_str mx_device_wish(const json_t *body)
+{
+    struct gg_str id = mx_text(body, "device_id");
+    return id.n ? id : (struct gg_str){0};
 }
 
 #endif

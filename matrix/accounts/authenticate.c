@@ -1,10 +1,12 @@
 /* authenticate.c: whose request is this? Access tokens, with a cache for tokens and one for what users are. */
 #include <ganglion/http.h>
 #include <ganglion/log.h>
+#include <ganglion/matrix/appservice.h>
 #include <ganglion/matrix/id.h>
 #include <ganglion/memory.h>
 
 #include "accounts/accounts.h"
+#include "accounts/validity.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -153,8 +155,7 @@ static int missing(struct gg_error *err, const char *why)
     return gg_refuse(err, 401, "M_MISSING_TOKEN", "%s", why);
 }
 
-/* The token of the header or of the query; s NULL and 0 when there is none. */
-static int read_token(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
+int mx_request_token(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
 {
     const char *header = gg_request_header(rq, "Authorization"), *query = gg_request_query(rq, "access_token");
     *out = (struct gg_str){0};
@@ -218,22 +219,119 @@ static void set_principal(struct gg_request *rq, struct gg_str token, const stru
     gg_request_set_principal(rq, p, f->user_id);
 }
 
+/* ---- application services: whom they speak for, the request itself says (application service API, "Identity assertion") ---- */
+
+/* The flags of a user whom a service speaks for. known false: there is no such user. */
+static int look_up_ghost(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct found *out,
+                         struct gg_error *err)
+{
+    struct mx_accounts *a = server->accounts;
+    const struct flags *flags = mx_cache_get(a->users, user_id);
+    uint64_t tick = mx_cache_tick(a->users);
+    struct mx_token_row row;
+    *out = (struct found){.owner = gg_arena_strndup(arena, user_id.s, user_id.n)};
+    out->user_id = out->owner;
+    if (flags) {
+        out->known = true;
+        out->flags = *flags;
+        return 0;
+    }
+    int status = mx_tokens_standing(server, user_id, arena, &row, err);
+    if (status || !row.user_id.s)
+        return status;
+    take_row(&row, arena, out);
+    keep_flags(a, out, tick);
+    return 0;
+}
+
+/* A sender need not have an account. */
+static int check_ghost(const struct mx_appservice *service, struct gg_str user_id, bool known, struct gg_error *err)
+{
+    if (gg_str_is(user_id, service->sender))
+        return 0;
+    return known ? 0
+                 : gg_refuse(err, 403, "M_FORBIDDEN", "Application service has not registered this user (%.*s)",
+                             GG_FMT(user_id));
+}
+
+static int check_device(struct mx_server *server, struct gg_request *rq, struct found *found, struct gg_error *err)
+{
+    const char *id = gg_request_query(rq, "device_id");
+    struct mx_device device;
+    if (!id)
+        id = gg_request_query(rq, "org.matrix.msc3202.device_id");
+    if (!id)
+        return 0;
+    int status = mx_devices_get(server, gg_str(found->user_id), gg_str(id), gg_request_arena(rq), &device, err);
+    if (!status && !device.device_id.s)
+        return gg_refuse(err, 400, "M_UNKNOWN_DEVICE", "Application service trying to use a device that doesn't exist ('%.100s' for %s)",
+                         id, found->user_id);
+    found->device_id = id;
+    return status;
+}
+
+static int authenticate_service(struct mx_server *server, struct gg_request *rq, const struct mx_appservice *service,
+                                struct gg_error *err)
+{
+    const char *as = gg_request_query(rq, "user_id");
+    struct gg_str user_id = gg_str(as ? as : service->sender);
+    struct found found;
+    if (!mx_appservice_has_user(service, user_id) || !mx_is_mine(server, user_id))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Application service cannot masquerade as this user (%.*s).", GG_FMT(user_id));
+    int status = look_up_ghost(server, user_id, gg_request_arena(rq), &found, err);
+    if (!status)
+        status = check_ghost(service, user_id, found.known, err);
+    if (!status)
+        status = check_device(server, rq, &found, err);
+    if (status)
+        return status;
+    set_principal(rq, gg_str(service->as_token), &found);
+    struct mx_principal *p = gg_request_principal(rq);
+    p->requester.app_service = service->id;
+    p->unlimited = p->unlimited || !service->rate_limited;
+    p->service_sender = gg_str_is(user_id, service->sender);
+    return 0;
+}
+
+/* Its token counts from the addresses that the registration names, if it names any. */
+static bool may_speak_from(const struct mx_appservice *service, const char *address)
+{
+    bool may = service->n_from == 0;
+    for (size_t i = 0; i < service->n_from && !may; i++)
+        may = gg_ip_range_has(&service->from[i], address);
+    return may;
+}
+
 static int authenticate_token(struct mx_server *server, struct gg_request *rq, struct gg_str token, uint32_t flags,
                               struct gg_error *err)
 {
     struct found found;
+    const struct mx_appservice *service = mx_appservice_by_token(server, token);
+    if (service && may_speak_from(service, gg_request_address(rq)))
+        return authenticate_service(server, rq, service, err);
     int status = look_up(server, token, gg_request_arena(rq), &found, err);
     if (!status)
         status = judge(&found, flags, err);
+    if (!status && !(flags & MX_AUTH_EXPIRED))
+        status = mx_validity_check(server, gg_str(found.user_id), err);
     if (!status)
         set_principal(rq, token, &found);
+    return status;
+}
+
+int mx_token_user(struct mx_server *server, struct gg_str token, struct gg_arena *arena, struct gg_str *out,
+                  struct gg_error *err)
+{
+    struct found found;
+    int status = look_up(server, token, arena, &found, err);
+    *out = !status && found.known ? gg_str(found.user_id) : (struct gg_str){0};
     return status;
 }
 
 int mx_authenticate(struct mx_server *server, struct gg_request *rq, uint32_t flags, struct gg_error *err)
 {
     struct gg_str token;
-    int status = read_token(rq, &token, err);
+    int status = mx_request_token(rq, &token, err);
     if (status)
         return status;
     return token.s ? authenticate_token(server, rq, token, flags, err) : missing(err, "Missing access token");
@@ -247,7 +345,7 @@ static int authenticate_user(void *self, struct gg_request *rq, uint32_t kind, s
 static int authenticate_optional(void *self, struct gg_request *rq, uint32_t kind, struct gg_error *err)
 {
     struct gg_str token;
-    int status = read_token(rq, &token, err);
+    int status = mx_request_token(rq, &token, err);
     return status || !token.s ? status : authenticate_token(self, rq, token, MX_AUTH_GUESTS, err);
 }
 

@@ -76,20 +76,26 @@ static int64_t wait_ms(double too_much, double per_second)
     return ms < INT32_MAX ? (int64_t)ms : INT32_MAX;
 }
 
-bool mx_bucket_take(struct mx_buckets *b, struct gg_str key, struct mx_rate rate, bool update, int64_t now_ms,
-                    int64_t *retry_ms_out)
+bool mx_bucket_take_many(struct mx_buckets *b, struct gg_str key, struct mx_rate rate, double n, bool update,
+                         int64_t now_ms, int64_t *retry_ms_out)
 {
     struct bucket *bucket = gg_map_get(b->map, key);
     double level = bucket ? level_now(bucket, rate, now_ms) : 0;
-    bool allowed = level <= rate.burst - 1;
-    *retry_ms_out = allowed ? 0 : wait_ms(level - rate.burst + 1, rate.per_second);
+    bool allowed = level <= rate.burst - n;
+    *retry_ms_out = allowed ? 0 : wait_ms(level - rate.burst + n, rate.per_second);
     if (!allowed || !update)
         return allowed;
     if (!bucket)
         bucket = add(b, key, now_ms);
-    bucket->level = level + 1;
+    bucket->level = level + n;
     bucket->at = now_ms;
     gg_list_remove(&bucket->link);
     gg_list_push(&b->used, &bucket->link);
     return true;
+}
+
+bool mx_bucket_take(struct mx_buckets *b, struct gg_str key, struct mx_rate rate, bool update, int64_t now_ms,
+                    int64_t *retry_ms_out)
+{
+    return mx_bucket_take_many(b, key, rate, 1, update, now_ms, retry_ms_out);
 }

@@ -15,6 +15,9 @@ void mx_buckets_free(struct mx_buckets *buckets); /* NULL is fine */
 /* May key act now? update: if so, count it. Otherwise *retry_ms_out says after how many ms it may. */
 bool mx_bucket_take(struct mx_buckets *buckets, struct gg_str key, struct mx_rate rate, bool update, int64_t now_ms,
                     int64_t *retry_ms_out);
+/* The same for n acts at once (bytes, say). */
+bool mx_bucket_take_many(struct mx_buckets *buckets, struct gg_str key, struct mx_rate rate, double n, bool update,
+                         int64_t now_ms, int64_t *retry_ms_out);
 size_t mx_buckets_count(const struct mx_buckets *buckets);
 
 #endif

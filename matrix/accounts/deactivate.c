@@ -10,6 +10,7 @@
 #include <ganglion/topology.h>
 
 #include "accounts/binding.h"
+#include "delayed/delayed.h"
 #include "rooms/forget.h"
 #include "storage/accounts_deactivate.h"
 
@@ -124,8 +125,10 @@ static int undo_bindings(struct mx_server *server, struct gg_str user_id, bool *
 
 int mx_deactivate(struct mx_server *server, struct gg_str user_id, bool erase, bool *unbound_out, struct gg_error *err)
 {
-    bool unbound;
-    int status = undo_bindings(server, user_id, &unbound, err);
+    bool unbound = false;
+    int status = mx_delay_cancel_all(server, mx_id_localpart(user_id), err); /* first, so that none is sent meanwhile */
+    if (!status)
+        status = undo_bindings(server, user_id, &unbound, err);
     if (unbound_out)
         *unbound_out = unbound;
     if (!status)

@@ -40,9 +40,10 @@ static int refuse(const char *class, int64_t retry_ms, struct gg_error *err)
 int mx_limit(struct mx_server *server, const char *class, struct gg_str key, const struct mx_principal *principal,
              bool update, struct gg_error *err)
 {
-    if (principal && principal->unlimited)
+    bool message = strcmp(class, "rc_message") == 0;
+    if (principal && (principal->unlimited || (message && principal->service_sender)))
         return 0;
-    bool own = principal && principal->limited && strcmp(class, "rc_message") == 0;
+    bool own = principal && principal->limited && message;
     return mx_limit_rate(server, class, own ? principal->rate : rate_of(server, class), key, update, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "accounts/accounts.h"
 #include "accounts/password.h"
+#include "accounts/threepid.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -19,7 +20,10 @@ static int third_party(struct mx_server *server, const json_t *identifier, struc
     struct gg_str medium = mx_text(identifier, "medium"), address = mx_text(identifier, "address");
     if (!medium.s || !address.s)
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Invalid thirdparty identifier");
-    int status = mx_users_by_address(server, medium, address, arena, out, err);
+    int status = gg_str_is(medium, "email") ? mx_mail_canonical(address, arena, &address, err) : 0;
+    if (status)
+        return status;
+    status = mx_users_by_address(server, medium, address, arena, out, err);
     if (!status && !out->s)
         *out = GG_STR(""); /* nobody: refused like a wrong password, after the same work */
     return status;
@@ -42,7 +46,7 @@ static int named_user(struct mx_server *server, const json_t *body, struct gg_ar
     if (!gg_str_is(type, "m.id.user"))
         return gg_refuse(err, 400, "M_UNKNOWN", "Unknown login identifier type");
     *out = mx_text(identifier, "user");
-    return out->s ? 0 : gg_refuse(err, 400, "M_MISSING_PARAM", "User identifier is missing 'user' key");
+    return out->n ? 0 : gg_refuse(err, 400, "M_MISSING_PARAM", "User identifier is missing 'user' key");
 }
 
 int mx_login_name(struct mx_server *server, const json_t *body, struct gg_arena *arena, struct gg_str *out,
@@ -122,4 +126,21 @@ int mx_login_password(struct mx_server *server, struct gg_request *rq, struct gg
     }
     *user_id_out = user.id;
     return check_account(&user, err);
+}
+
+int mx_login_find(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct gg_str *out, struct gg_error *err)
+{
+    struct mx_user user;
+    int status = find_account(server, user_id, arena, &user, err);
+    *out = user.id;
+    return status ? status : user.id.s ? check_account(&user, err) : 0;
+}
+
+int mx_login_check(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct gg_error *err)
+{
+    struct mx_user user;
+    int status = mx_users_get(server, user_id, arena, &user, err);
+    if (!status && !user.id.s)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "There is no such user");
+    return status ? status : check_account(&user, err);
 }

@@ -115,6 +115,33 @@ bool mx_macaroon_open(struct gg_arena *arena, struct gg_str secret, struct gg_st
     return false;
 }
 
+/* ---- tokens that name a user ---- */
+
+/* The user of a token that has each of the fixed caveats and a "user_id = ", and besides nothing but what begins with `loose`
+ * (s NULL: nothing): any other caveat could limit the token. s NULL when it is not so. In the arena. */
+static struct gg_str user_of(struct gg_arena *arena, struct gg_str secret, struct gg_str token, const struct gg_str *fixed,
+                             size_t n_fixed, struct gg_str loose)
+{
+    const struct gg_str user_is = GG_STR("user_id = "), none = {0};
+    struct gg_str *caveats, user = {0};
+    size_t n;
+    unsigned seen = 0;
+    if (!mx_macaroon_open(arena, secret, token, &caveats, &n))
+        return none;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < n_fixed && !gg_str_eq(caveats[i], fixed[k]))
+            k++;
+        if (k < n_fixed)
+            seen |= 1u << k;
+        else if (gg_str_starts(caveats[i], user_is) && !user.s)
+            user = gg_arena_str(arena, gg_strn(caveats[i].s + user_is.n, caveats[i].n - user_is.n));
+        else if (!loose.s || !gg_str_starts(caveats[i], loose))
+            return none;
+    }
+    return seen == (1u << n_fixed) - 1 ? user : none;
+}
+
 /* ---- guests ---- */
 
 const char *mx_guest_token_make(struct gg_arena *arena, struct gg_str secret, const char *server_name,
@@ -128,26 +155,31 @@ const char *mx_guest_token_make(struct gg_arena *arena, struct gg_str secret, co
     return mx_macaroon_make(arena, secret, gg_str(server_name), caveats, GG_COUNT(caveats));
 }
 
-/* Every caveat must be one that we understand: any other one could limit the token. */
 struct gg_str mx_guest_token_user(struct gg_arena *arena, struct gg_str secret, struct gg_str token)
 {
     static const struct gg_str fixed[] = {{"gen = 1", 7}, {"type = access", 13}, {"guest = true", 12}};
-    const struct gg_str user_is = GG_STR("user_id = "), nonce_is = GG_STR("nonce = ");
-    struct gg_str *caveats, user = {0}, none = {0};
-    size_t n;
-    unsigned seen = 0;
-    if (!mx_macaroon_open(arena, secret, token, &caveats, &n))
-        return none;
-    for (size_t i = 0; i < n; i++) {
-        size_t k = 0;
-        while (k < GG_COUNT(fixed) && !gg_str_eq(caveats[i], fixed[k]))
-            k++;
-        if (k < GG_COUNT(fixed))
-            seen |= 1u << k;
-        else if (gg_str_starts(caveats[i], user_is) && !user.s)
-            user = gg_arena_str(arena, gg_strn(caveats[i].s + user_is.n, caveats[i].n - user_is.n));
-        else if (!gg_str_starts(caveats[i], nonce_is))
-            return none;
-    }
-    return seen == 7 ? user : none;
+    return user_of(arena, secret, token, fixed, GG_COUNT(fixed), GG_STR("nonce = "));
+}
+
+/* ---- links in mails ---- */
+
+static struct gg_str caveat(struct gg_arena *arena, const char *key, struct gg_str value)
+{
+    return gg_str(gg_arena_printf(arena, "%s = %.*s", key, GG_FMT(value)));
+}
+
+const char *mx_unsubscribe_token_make(struct gg_arena *arena, struct gg_str secret, const char *server_name,
+                                      struct gg_str user_id, struct gg_str app_id, struct gg_str pushkey)
+{
+    const struct gg_str caveats[] = {GG_STR("gen = 1"), GG_STR("type = delete_pusher"), caveat(arena, "user_id", user_id),
+                                     caveat(arena, "app_id", app_id), caveat(arena, "pushkey", pushkey)};
+    return mx_macaroon_make(arena, secret, gg_str(server_name), caveats, GG_COUNT(caveats));
+}
+
+struct gg_str mx_unsubscribe_token_user(struct gg_arena *arena, struct gg_str secret, struct gg_str token,
+                                        struct gg_str app_id, struct gg_str pushkey)
+{
+    const struct gg_str fixed[] = {GG_STR("gen = 1"), GG_STR("type = delete_pusher"), caveat(arena, "app_id", app_id),
+                                   caveat(arena, "pushkey", pushkey)};
+    return user_of(arena, secret, token, fixed, GG_COUNT(fixed), gg_strn(NULL, 0));
 }

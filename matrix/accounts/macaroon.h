@@ -1,4 +1,4 @@
-/* accounts/macaroon.h: the tokens of guests: macaroons, which no table holds (facts database 8.3). */
+/* accounts/macaroon.h: macaroons: the tokens of guests, and of links in mails, which no table holds (facts database 8.3). */
 #ifndef MX_ACCOUNTS_MACAROON_H
 #define MX_ACCOUNTS_MACAROON_H
 
@@ -15,5 +15,11 @@ bool mx_macaroon_open(struct gg_arena *arena, struct gg_str secret, struct gg_st
 const char *mx_guest_token_make(struct gg_arena *arena, struct gg_str secret, const char *server_name,
                                 struct gg_str user_id);
 struct gg_str mx_guest_token_user(struct gg_arena *arena, struct gg_str secret, struct gg_str token);
+
+/* The token of the link that ends an e-mail pusher; whose it is, for this app and key (s NULL: it is not for them). Pure. */
+const char *mx_unsubscribe_token_make(struct gg_arena *arena, struct gg_str secret, const char *server_name,
+                                      struct gg_str user_id, struct gg_str app_id, struct gg_str pushkey);
+struct gg_str mx_unsubscribe_token_user(struct gg_arena *arena, struct gg_str secret, struct gg_str token,
+                                        struct gg_str app_id, struct gg_str pushkey);
 
 #endif

@@ -68,7 +68,7 @@ static void add_date(struct gg_buf *out, int64_t now_ms)
 }
 
 void mx_mail_write(struct gg_buf *out, const char *server_name, const char *from, struct gg_str to, const char *subject,
-                   struct gg_str text, struct gg_str html, int64_t now_ms)
+                   const char *headers, struct gg_str text, struct gg_str html, int64_t now_ms)
 {
     char boundary[33], id[25];
     gg_random_text(boundary, 32, GG_LETTERS);
@@ -78,6 +78,7 @@ void mx_mail_write(struct gg_buf *out, const char *server_name, const char *from
     add_date(out, now_ms);
     gg_buf_printf(out, "Message-ID: <%s@%s>\r\nMIME-Version: 1.0\r\nAuto-Submitted: auto-generated\r\n", id,
                   server_name);
+    gg_buf_text(out, headers != NULL ? headers : "");
     gg_buf_printf(out, "Content-Type: multipart/alternative; boundary=\"%s\"\r\n\r\n", boundary);
     add_part(out, boundary, "text/plain", text);
     add_part(out, boundary, "text/html", html);
@@ -92,25 +93,11 @@ const char *mx_mail_address(const char *from, struct gg_arena *arena)
 
 const char *mx_mail_fill_in(const char *text, const struct mx_page_value *values, size_t n, struct gg_arena *arena)
 {
-    struct gg_buf out = GG_BUF_INIT;
-    for (const char *mark; (mark = strstr(text, "%("));) {
-        const char *end = strstr(mark, ")s");
-        if (!end)
-            break;
-        struct gg_str name = gg_strn(mark + 2, (size_t)(end - mark - 2));
-        gg_buf_add(&out, text, (size_t)(mark - text));
-        for (size_t i = 0; i < n; i++)
-            if (gg_str_is(name, values[i].name))
-                gg_buf_str(&out, values[i].text);
-        text = end + 2;
-    }
-    gg_buf_text(&out, text);
-    for (size_t i = 0; i < out.n; i++)
-        if (out.data[i] == '\r' || out.data[i] == '\n')
-            out.data[i] = ' ';
-    const char *copy = gg_arena_strndup(arena, out.data, out.n);
-    gg_buf_done(&out);
-    return copy;
+    char *filled = mx_page_fill_in(text, values, n, arena);
+    for (char *c = filled; *c; c++)
+        if (*c == '\r' || *c == '\n')
+            *c = ' ';
+    return filled;
 }
 
 static uint32_t security_of(const struct gg_config *config)
@@ -129,39 +116,59 @@ static int send(struct mx_server *server, const char *from, struct gg_str to, st
     const struct gg_mail envelope = {.host = gg_config_text(config, "email.smtp_host"),
                                      .port = (uint16_t)gg_config_int(config, "email.smtp_port"),
                                      .tls = security_of(config),
+                                     .tls_name = gg_config_text(config, "email.tlsname"),
                                      .user = gg_config_text(config, "email.smtp_user"),
                                      .password = gg_config_text(config, "email.smtp_pass"),
                                      .helo = server->name,
                                      .from = mx_mail_address(from, arena),
                                      .to = gg_arena_strndup(arena, to.s, to.n),
                                      .text = mail};
-    int status = gg_client_mail(server->host, &envelope, err);
-    if (!status || status == GG_E_CANCELLED)
-        return status;
-    gg_warn(&logger, "a mail was not sent: %s", err->message);
-    return gg_refuse(err, 500, "M_UNKNOWN", "An error was encountered when sending the email");
+    return gg_client_mail(server->host, &envelope, err);
+}
+
+int mx_mail_send_values(struct mx_server *server, const char *name, const char *subject, const char *headers,
+                        struct gg_str to, json_t *values, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_buf text = GG_BUF_INIT, html = GG_BUF_INIT, mail = GG_BUF_INIT;
+    const char *own = json_string_value(json_object_get(values, "app_name"));
+    const char *app = own != NULL ? own : gg_config_text(server->config, "email.app_name");
+    const struct mx_page_value general[] = {
+        {"app_name", gg_str(app)}, {"app", gg_str(app)}, {"server_name", gg_str(server->name)}, {"title", gg_str(app)}};
+    const char *from = mx_mail_fill_in(gg_config_text(server->config, "email.notif_from"), general, GG_COUNT(general), arena);
+    json_t *all = mx_page_values(general, GG_COUNT(general));
+    json_object_update(all, values);
+    int rc = mx_page_render_values(server->accounts->pages, gg_arena_printf(arena, "%s.txt", name), all, &text, err);
+    if (rc == 0)
+        rc = mx_page_render_values(server->accounts->pages, gg_arena_printf(arena, "%s.html", name), all, &html, err);
+    json_decref(all);
+    if (rc == 0) {
+        mx_mail_write(&mail, server->name, from, to, subject, headers, gg_buf_view(&text), gg_buf_view(&html), gg_wall_ms());
+        rc = send(server, from, to, gg_buf_view(&mail), arena, err);
+    }
+    gg_buf_done(&text);
+    gg_buf_done(&html);
+    gg_buf_done(&mail);
+    gg_arena_free(arena);
+    return rc;
 }
 
 int mx_mail_send(struct mx_server *server, const char *name, const char *subject_key, struct gg_str to,
                  const struct mx_page_value *values, size_t n, struct gg_error *err)
 {
     struct gg_arena *arena = gg_arena_new();
-    struct gg_buf text = GG_BUF_INIT, html = GG_BUF_INIT, mail = GG_BUF_INIT;
     const char *app = gg_config_text(server->config, "email.app_name");
-    struct mx_page_value all[VALUES_MAX] = {
-        {"app_name", gg_str(app)}, {"app", gg_str(app)}, {"server_name", gg_str(server->name)}, {"title", gg_str(app)}};
-    size_t used = 4;
+    struct mx_page_value all[VALUES_MAX] = {{"app", gg_str(app)}, {"server_name", gg_str(server->name)}};
+    size_t used = 2;
     for (size_t i = 0; i < n && used < VALUES_MAX; i++)
         all[used++] = values[i];
-    const char *from = mx_mail_fill_in(gg_config_text(server->config, "email.notif_from"), all, used, arena);
     const char *subject = mx_mail_fill_in(gg_config_text(server->config, subject_key), all, used, arena);
-    mx_page_render(server->accounts->pages, gg_arena_printf(arena, "%s.txt", name), all, used, &text);
-    mx_page_render(server->accounts->pages, gg_arena_printf(arena, "%s.html", name), all, used, &html);
-    mx_mail_write(&mail, server->name, from, to, subject, gg_buf_view(&text), gg_buf_view(&html), gg_wall_ms());
-    int status = send(server, from, to, gg_buf_view(&mail), arena, err);
-    gg_buf_done(&text);
-    gg_buf_done(&html);
-    gg_buf_done(&mail);
+    json_t *tree = mx_page_values(all, used);
+    int status = mx_mail_send_values(server, name, subject, NULL, to, tree, err);
+    json_decref(tree);
     gg_arena_free(arena);
-    return status;
+    if (!status || status == GG_E_CANCELLED)
+        return status;
+    gg_warn(&logger, "a mail was not sent: %s", err->message);
+    return gg_refuse(err, 500, "M_UNKNOWN", "An error was encountered when sending the email");
 }

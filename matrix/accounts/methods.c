@@ -18,7 +18,8 @@ static int check_registered(void *self, const struct gg_call *call, json_t **ans
                                          .device_id = mx_text(call->body, "device_id"),
                                          .display_name = mx_text(call->body, "initial_display_name"),
                                          .refresh = json_is_true(json_object_get(call->body, "should_issue_refresh_token")),
-                                         .guest = json_is_true(json_object_get(call->body, "is_guest"))};
+                                         .guest = json_is_true(json_object_get(call->body, "is_guest")),
+                                         .ghost = json_is_true(json_object_get(call->body, "is_appservice_ghost"))};
     int status = mx_session_begin(server, &wish, call->arena, &session, err);
     if (status)
         return status;

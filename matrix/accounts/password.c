@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <unistr.h>
 
+bool mx_password_fits(struct gg_str password)
+{
+    return password.s && !memchr(password.s, 0, password.n) &&
+           u8_mbsnlen((const uint8_t *)password.s, password.n) <= MX_PASSWORD_MAX;
+}
+
 struct job {
     char secret[MX_PASSWORD_BYTES + 1];
     char setting[128];

@@ -12,6 +12,9 @@ enum {
     MX_PASSWORD_BYTES = 72, /* all that bcrypt looks at */
 };
 
+/* May a client send this as a password? s NULL: no. As bcrypt is given text, neither with a NUL. Pure. */
+bool mx_password_fits(struct gg_str password);
+
 /* What bcrypt is given: the password in NFKC, then the pepper (NULL: none), cut to 72 bytes, NUL-terminated. False: no
  * UTF-8, or it holds a NUL. Pure. */
 bool mx_password_prepare(struct gg_str password, const char *pepper, char out[MX_PASSWORD_BYTES + 1]);

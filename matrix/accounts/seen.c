@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "accounts/accounts.h"
+#include "usage/usage.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -123,33 +124,46 @@ static void tell(struct mx_seen *seen, const struct mx_sighting *s)
     gg_buf_done(&line);
 }
 
+static void note(struct mx_server *server, const struct mx_sighting *s)
+{
+    struct mx_seen *seen = server->accounts->seen;
+    struct gg_buf key = GG_BUF_INIT;
+    make_key(&key, s->user_id, s->token, s->ip);
+    if (!told(seen, gg_buf_view(&key), gg_now_ms())) {
+        mx_usage_seen(server, s->user_id);
+        if (gg_host_runs_background(server->host))
+            add_pending(seen, gg_buf_view(&key), s);
+        else
+            tell(seen, s);
+    }
+    gg_buf_done(&key);
+}
+
+/* An administrator who acts for a user is seen as an administrator, and as the user if so configured. */
 static void on_request(void *self, struct gg_request *rq)
 {
     struct mx_server *server = self;
-    struct mx_seen *seen = server->accounts->seen;
     const struct gg_route *route = gg_request_route(rq);
     if (!route || (route->auth != GG_AUTH_USER && route->auth != GG_AUTH_GUEST && route->auth != GG_AUTH_ADMIN &&
                    route->auth != GG_AUTH_OPTIONAL))
         return;
     const struct mx_principal *p = gg_request_principal(rq);
-    if (!p || p->requester.puppeted_by)
+    if (!p)
         return;
     const struct mx_requester *r = &p->requester;
-    struct mx_sighting s = {gg_str(r->user_id),
+    if (r->app_service && !gg_config_bool(server->config, "track_appservice_user_ips"))
+        return;
+    struct mx_sighting s = {gg_str(r->puppeted_by ? r->puppeted_by : r->user_id),
                             gg_str(r->access_token),
-                            gg_str(r->device_id),
+                            gg_str(!r->device_id && r->app_service ? "dummy-device" : r->device_id),
                             gg_str(gg_request_address(rq)),
                             gg_str(gg_request_user_agent(rq)),
                             gg_wall_ms()};
-    struct gg_buf key = GG_BUF_INIT;
-    make_key(&key, s.user_id, s.token, s.ip);
-    if (!told(seen, gg_buf_view(&key), gg_now_ms())) {
-        if (gg_host_runs_background(server->host))
-            add_pending(seen, gg_buf_view(&key), &s);
-        else
-            tell(seen, &s);
-    }
-    gg_buf_done(&key);
+    note(server, &s);
+    if (!r->puppeted_by || !gg_config_bool(server->config, "track_puppeted_user_ips"))
+        return;
+    s.user_id = gg_str(r->user_id);
+    note(server, &s);
 }
 
 static struct gg_str text_at(const json_t *list, size_t i)
@@ -174,6 +188,8 @@ static void on_user_ip(void *self, const char *command, struct gg_str rest)
 {
     struct mx_server *server = self;
     const char *blank = memchr(rest.s, ' ', rest.n);
+    if (blank)
+        mx_usage_seen(server, gg_strn(rest.s, (size_t)(blank - rest.s)));
     if (!blank || !gg_host_runs_background(server->host))
         return;
     json_t *row = json_loadb(blank + 1, (size_t)(rest.s + rest.n - blank - 1), 0, NULL);

@@ -9,6 +9,7 @@
 #include "accounts/access_token.h"
 #include "accounts/accounts.h"
 #include "accounts/session.h"
+#include "usage/usage.h"
 
 static struct gg_logger logger = {"ganglion.accounts"};
 
@@ -85,7 +86,7 @@ static int register_device(struct mx_server *server, struct gg_str user_id, stru
     }
     int status = mx_devices_register(server, user_id, out->device_id, display_name, &is_new, err);
     if (!status && is_new)
-        status = mx_devices_changed(server, user_id, &out->device_id, 1, err);
+        status = mx_device_made(server, user_id, out->device_id, err);
     return status;
 }
 
@@ -116,13 +117,23 @@ static int new_access_token(struct mx_server *server, struct gg_str user_id, int
     return insert_counted(server, &counted, &token, err);
 }
 
+/* Guests were looked at when they registered. */
+static int check_place(struct mx_server *server, const struct mx_session_wish *wish, struct gg_error *err)
+{
+    if (wish->guest || (wish->ghost && !gg_config_bool(server->config, "track_appservice_user_ips")))
+        return 0;
+    return mx_usage_check_login(server, wish->user_id, err);
+}
+
 static int session_here(struct mx_server *server, const struct mx_session_wish *wish, struct gg_arena *arena,
                         struct mx_session *out, struct gg_error *err)
 {
     struct new_refresh refresh = {.row = {.user_id = wish->user_id}};
+    int status = check_place(server, wish, err);
     if (wish->guest)
         out->device_id = GG_STR(MX_GUEST_DEVICE);
-    int status = register_device(server, wish->user_id, wish->display_name, arena, out, err);
+    if (!status)
+        status = register_device(server, wish->user_id, wish->display_name, arena, out, err);
     if (status)
         return status;
     if (wish->guest) {
@@ -142,6 +153,9 @@ static int session_here(struct mx_server *server, const struct mx_session_wish *
 int mx_session_puppet(struct mx_server *server, struct gg_str admin_id, struct gg_str user_id, int64_t valid_until_ms,
                       struct gg_arena *arena, struct gg_str *token_out, struct gg_error *err)
 {
+    int status = mx_usage_check_login(server, admin_id, err);
+    if (status)
+        return status;
     *token_out = gg_str(mx_access_token_new(arena, mx_id_localpart(user_id)));
     struct mx_new_token token = {
         .valid_until_ms = valid_until_ms, .token = *token_out, .user_id = admin_id, .puppets = user_id};
@@ -161,7 +175,7 @@ static int session_of_main(struct mx_server *server, const struct mx_session_wis
     json_t *answer = NULL;
     json_t *body = json_pack("{so so sb sb sb sn sn}", "device_id", text_or_null(out->device_id),
                              "initial_display_name", text_or_null(wish->display_name), "is_guest", wish->guest,
-                             "is_appservice_ghost", 0, "should_issue_refresh_token", wish->refresh,
+                             "is_appservice_ghost", wish->ghost, "should_issue_refresh_token", wish->refresh,
                              "auth_provider_id", "auth_provider_session_id");
     int status = gg_repl_call(server->host, GG_MASTER, "device_check_registered", args, body, &answer, err);
     json_decref(body);
@@ -235,6 +249,8 @@ int mx_session_refresh(struct mx_server *server, struct gg_str refresh_token, st
     int status = mx_refresh_find(server, refresh_token, arena, &old, err);
     if (!status)
         status = check_refresh(&old, err);
+    if (!status)
+        status = mx_usage_check_login(server, old.user_id, err);
     if (status)
         return status;
     struct new_refresh refresh = {
@@ -274,6 +290,16 @@ int mx_logout_others(struct mx_server *server, struct gg_str user_id, const stru
         status = mx_logout(server, user_id, ids, others, (struct gg_str){0}, err);
     gg_arena_free(arena);
     return status;
+}
+
+int mx_device_made(struct mx_server *server, struct gg_str user_id, struct gg_str device_id, struct gg_error *err)
+{
+    size_t n;
+    const char *const *quiet = gg_config_texts(server->config, "dont_notify_new_devices_for", &n);
+    for (size_t i = 0; i < n; i++)
+        if (gg_str_is(user_id, quiet[i]))
+            return 0;
+    return mx_devices_changed(server, user_id, &device_id, 1, err);
 }
 
 int mx_devices_changed(struct mx_server *server, struct gg_str user_id, const struct gg_str *device_ids, size_t n,

@@ -3,6 +3,7 @@
 
 #include <ganglion/config.h>
 
+#include "accounts/captcha.h"
 #include "accounts/threepid.h"
 
 static void put_first(struct mx_uia_flow *flow, const char *stage)
@@ -29,6 +30,8 @@ size_t mx_signup_flows(const struct mx_signup_rules *rules, struct mx_uia_flow o
     for (size_t i = 0; i < n; i++) {
         if (rules->require_consent)
             put_first(&out[i], "m.login.terms");
+        if (rules->require_captcha)
+            put_first(&out[i], MX_UIA_CAPTCHA);
         if (rules->require_token)
             put_first(&out[i], "m.login.registration_token");
     }
@@ -53,6 +56,7 @@ void mx_signup_rules(const struct mx_server *server, struct mx_signup_rules *out
         .require_mail = requires(config, "email"),
         .require_token = gg_config_bool(config, "registration_requires_token"),
         .token_for_mail = gg_config_bool(config, "enable_registration_token_3pid_bypass"),
+        .require_captcha = gg_config_bool(config, "enable_registration_captcha"),
         .require_consent = gg_config_bool(config, "user_consent.require_at_registration"),
     };
 }

@@ -9,6 +9,7 @@ struct mx_signup_rules {
     bool require_mail;    /* an address is needed (registrations_require_3pid) */
     bool require_token;   /* a registration token is needed */
     bool token_for_mail;  /* a registration token replaces the address */
+    bool require_captcha; /* a captcha must be solved */
     bool require_consent; /* the terms must be agreed to */
 };
 enum { MX_SIGNUP_FLOWS = 4 };

@@ -151,7 +151,9 @@ static int run_stage(struct mx_server *server, struct gg_request *rq, const json
     *again_out = false;
     if (!stage || !stage->run)
         return gg_refuse(err, 400, "M_UNRECOGNIZED", "Unknown login type %.*s", (int)(name.n < 64 ? name.n : 64), name.s);
-    if (!in_flows(uia, name) || json_object_get(uia->results, stage->name))
+    if (json_object_get(uia->results, stage->name))
+        return 0;
+    if (!in_flows(uia, name) && !(stage->unasked && stage->unasked(server)))
         return 0; /* a stage that nobody asked for proves nothing: the answer says what is asked for */
     int status = stage->run(&attempt, &result, again_out, err);
     if (status)
@@ -240,13 +242,24 @@ int mx_uia_answer(struct gg_request *rq, struct mx_uia *uia)
     return gg_reply_json(rq, 401, uia->answer);
 }
 
+static int check_auth(const json_t *auth, struct gg_error *err)
+{
+    const json_t *type = json_object_get(auth, "type"), *session = json_object_get(auth, "session");
+    if (auth && !json_is_object(auth) && !json_is_null(auth))
+        return gg_refuse(err, 400, "M_BAD_JSON", "auth must be an object");
+    if ((type && !json_is_string(type)) || (session && !json_is_null(session) && !json_is_string(session)))
+        return gg_refuse(err, 400, "M_BAD_JSON", "auth.type and auth.session must be strings");
+    return 0;
+}
+
 int mx_uia_run(struct mx_server *server, struct gg_request *rq, json_t *body, struct mx_uia *uia, struct gg_error *err)
 {
     json_t *auth = json_object_get(body, "auth");
-    if (auth && !json_is_object(auth) && !json_is_null(auth))
-        return gg_refuse(err, 400, "M_BAD_JSON", "auth must be an object");
     bool named = mx_text(auth, "type").s != NULL, again;
-    int status = named_session(body).s ? resume(server, rq, body, uia, err) : begin(server, rq, body, uia, err);
+    int status = check_auth(auth, err);
+    if (status)
+        return status;
+    status = named_session(body).s ? resume(server, rq, body, uia, err) : begin(server, rq, body, uia, err);
     if (status)
         return status;
     if (named && (status = run_stage(server, rq, auth, uia, &again, err))) {
@@ -258,7 +271,7 @@ int mx_uia_run(struct mx_server *server, struct gg_request *rq, json_t *body, st
     }
     uia->done = complete(uia);
     if (!uia->done)
-        make_answer(server, uia, json_is_object(auth), NULL);
+        make_answer(server, uia, json_object_size(auth) > 0, NULL);
     return 0;
 }
 
@@ -328,6 +341,18 @@ int mx_uia_confirm(struct mx_server *server, struct gg_request *rq, json_t *body
     if (!status && uia->done)
         status = mx_tokens_set_validated(server, who->access_token_id, err);
     return status;
+}
+
+int mx_uia_unless_service(struct mx_server *server, struct gg_request *rq, json_t *body, bool may_skip, struct mx_uia *uia,
+                          struct gg_error *err)
+{
+    const struct mx_requester *who = mx_requester_of(rq);
+    if (!who->app_service)
+        return mx_uia_confirm(server, rq, body, may_skip, uia, err);
+    uia->user_id = gg_str(who->user_id);
+    uia->params = client_params(rq, body, uia, true);
+    uia->done = true;
+    return 0;
 }
 
 static void sweep(void *arg)

@@ -43,6 +43,9 @@ GG_YIELDS GG_CHECKED int mx_uia_run(struct mx_server *server, struct gg_request 
  * token gave within ui_auth.session_timeout suffices (then no session is made and params is the body). */
 GG_YIELDS GG_CHECKED int mx_uia_confirm(struct mx_server *server, struct gg_request *rq, json_t *body, bool may_skip,
                                         struct mx_uia *uia, struct gg_error *err);
+/* The same, but an application service's token suffices (application service API, "Client considerations"). */
+GG_YIELDS GG_CHECKED int mx_uia_unless_service(struct mx_server *server, struct gg_request *rq, json_t *body, bool may_skip,
+                                               struct mx_uia *uia, struct gg_error *err);
 /* Answers 401 with what is still to be done; after everything that the next step must find. */
 int mx_uia_answer(struct gg_request *rq, struct mx_uia *uia);
 /* Only what the session `auth` names holds so far; nothing (and 0) when it names none. */
@@ -78,6 +81,8 @@ struct mx_uia_stage {
     GG_YIELDS int (*run)(const struct mx_uia_try *attempt, json_t **result_out, bool *again_out, struct gg_error *err);
     /* What clients are told beforehand: a new reference; NULL function: nothing. */
     json_t *(*params)(struct mx_server *server);
+    /* May it be completed where no flow asks for it? NULL function: never. */
+    bool (*unasked)(const struct mx_server *server);
 };
 /* NULL: no such stage. */
 const struct mx_uia_stage *mx_uia_stage_find(struct gg_str name);

@@ -2,6 +2,7 @@
 #include <ganglion/config.h>
 #include <ganglion/http.h>
 
+#include "accounts/captcha.h"
 #include "accounts/consent.h"
 #include "accounts/password.h"
 #include "accounts/threepid.h"
@@ -21,7 +22,7 @@ static int password(const struct mx_uia_try *attempt, json_t **result_out, bool 
     struct gg_arena *arena = gg_request_arena(attempt->rq);
     struct gg_str named, user_id, secret = mx_text(attempt->auth, "password");
     int status = mx_login_name(attempt->server, attempt->auth, arena, &named, err);
-    if (!status && (!secret.s || secret.n > MX_PASSWORD_MAX))
+    if (!status && !mx_password_fits(secret))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Bad parameter: password");
     if (!status)
         status = mx_login_password(attempt->server, attempt->rq, named, secret, &user_id, err);
@@ -88,6 +89,7 @@ static int registration_token(const struct mx_uia_try *attempt, json_t **result_
 {
     struct gg_str token = mx_text(attempt->auth, "token");
     bool valid = false;
+    *again_out = true;
     if (!json_object_get(attempt->auth, "token"))
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing registration token");
     if (!token.s || memchr(token.s, 0, token.n))
@@ -100,9 +102,9 @@ static int registration_token(const struct mx_uia_try *attempt, json_t **result_
     int status = mx_registration_token_reserve(attempt->server, token, &valid, err);
     if (!status && valid)
         status = mx_uia_note_text(attempt->server, attempt->uia, MX_UIA_REGISTRATION_TOKEN, token, err);
+    *again_out = !status;
     if (status)
         return status;
-    *again_out = !valid;
     if (!valid)
         return gg_refuse(err, 401, "M_UNAUTHORIZED", "Invalid registration token");
     *result_out = json_stringn(token.s, token.n);
@@ -112,6 +114,7 @@ static int registration_token(const struct mx_uia_try *attempt, json_t **result_
 static const struct mx_uia_stage stages[] = {
     {"m.login.dummy", nothing, NULL},
     {"m.login.password", password, NULL},
+    {MX_UIA_CAPTCHA, mx_captcha_check, mx_captcha_params, mx_captcha_is_set_up},
     {"m.login.terms", nothing, terms_params},
     {"m.login.email.identity", mail, NULL},
     {MX_UIA_REGISTRATION_TOKEN, registration_token, NULL},

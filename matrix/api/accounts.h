@@ -2,6 +2,7 @@
 #ifndef MX_API_ACCOUNTS_H
 #define MX_API_ACCOUNTS_H
 
+#include <ganglion/config.h>
 #include <ganglion/http.h>
 
 #include "accounts/accounts.h"
@@ -57,6 +58,9 @@ MX_HANDLER(mx_api_threepid_link);
 MX_HANDLER(mx_api_password_link);
 MX_HANDLER(mx_api_password_confirm);
 
+MX_HANDLER(mx_api_send_renewal); /* accounts_validity.c */
+MX_HANDLER(mx_api_renew);
+
 MX_HANDLER(mx_api_threepids); /* accounts_threepids.c */
 MX_HANDLER(mx_api_post_threepid);
 MX_HANDLER(mx_api_add_threepid);
@@ -73,7 +77,10 @@ MX_HANDLER(mx_api_submit_fallback);
 MX_HANDLER(mx_api_consent); /* consent.c */
 MX_HANDLER(mx_api_give_consent);
 
+MX_HANDLER(mx_api_welcome); /* well_known.c */
+
 MX_HANDLER(mx_api_turn); /* calls.c */
+MX_HANDLER(mx_api_call_transports);
 MX_HANDLER(mx_api_openid_token);
 MX_HANDLER(mx_api_openid_userinfo);
 

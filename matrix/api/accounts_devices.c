@@ -41,6 +41,24 @@ int mx_api_device(void *self, struct gg_request *rq, struct gg_error *err)
     return gg_reply_json(rq, 200, device_json(user_id, &device));
 }
 
+/* An application service makes the devices that it has use for. */
+static int make_device(struct gg_request *rq, struct gg_str device_id, struct gg_str name, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
+    bool is_new = false;
+    int status = mx_device_check(device_id, name, err);
+    if (!status)
+        status = mx_devices_register(server, user_id, device_id, name, &is_new, err);
+    if (!status && !is_new && name.s)
+        status = mx_devices_rename(server, user_id, device_id, name, err);
+    if (!status && is_new)
+        status = mx_device_made(server, user_id, device_id, err);
+    else if (!status && name.s)
+        status = mx_devices_changed(server, user_id, &device_id, 1, err);
+    return status ? status : gg_reply_json(rq, is_new ? 201 : 200, json_object());
+}
+
 int mx_api_rename_device(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
@@ -52,6 +70,8 @@ int mx_api_rename_device(void *self, struct gg_request *rq, struct gg_error *err
     int status = mx_device_check((struct gg_str){0}, name, err);
     if (status)
         return status;
+    if (mx_requester_of(rq)->app_service)
+        return make_device(rq, device_id, name, err);
     struct mx_device device;
     if (!name.s) { /* nothing to change, but the device must exist */
         status = mx_devices_get(server, user_id, device_id, gg_request_arena(rq), &device, err);
@@ -70,7 +90,7 @@ static int delete_devices(struct gg_request *rq, const struct gg_str *ids, size_
 {
     struct mx_server *server = mx_server_of_request(rq);
     struct mx_uia uia = {.description = "remove device(s) from your account"};
-    int status = mx_uia_confirm(server, rq, gg_request_json(rq, err), true, &uia, err);
+    int status = mx_uia_unless_service(server, rq, gg_request_json(rq, err), true, &uia, err);
     if (status || !uia.done)
         return status ? status : mx_uia_answer(rq, &uia);
     status = mx_logout(server, uia.user_id, ids, n, (struct gg_str){0}, err);

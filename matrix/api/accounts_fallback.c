@@ -2,6 +2,7 @@
  * API, "Fallback"). */
 #include <ganglion/config.h>
 
+#include "accounts/captcha.h"
 #include "accounts/consent.h"
 #include "accounts/uia.h"
 #include "api/accounts.h"
@@ -11,6 +12,7 @@ static const struct fallback {
     const char *stage, *page, *title;
 } fallbacks[] = {
     {"m.login.terms", "terms.html", "Terms of use"},
+    {MX_UIA_CAPTCHA, "recaptcha.html", "Are you a person?"},
     {MX_UIA_REGISTRATION_TOKEN, "registration_token.html", "Registration token"},
 };
 
@@ -37,6 +39,7 @@ static int reply_page(struct gg_request *rq, const struct fallback *f, int statu
                                            {"session", session},
                                            {"myurl", gg_str(gg_request_path(rq))},
                                            {"terms_url", gg_str(terms)},
+                                           {"sitekey", gg_str(gg_config_text(server->config, "recaptcha_public_key"))},
                                            {"error", gg_str(problem)}};
     return mx_page_reply(rq, server->accounts->pages, status, f->page, values, GG_COUNT(values));
 }
@@ -56,6 +59,7 @@ int mx_api_submit_fallback(void *self, struct gg_request *rq, struct gg_error *e
     struct gg_arena *arena = gg_request_arena(rq);
     struct gg_str session = mx_form_get(gg_request_body(rq), "session", arena);
     struct gg_str token = mx_form_get(gg_request_body(rq), "token", arena);
+    struct gg_str response = mx_form_get(gg_request_body(rq), "g-recaptcha-response", arena);
     const struct mx_page_value title[] = {{"title", GG_STR("Done")}};
     const struct fallback *f;
     bool again = false;
@@ -66,8 +70,8 @@ int mx_api_submit_fallback(void *self, struct gg_request *rq, struct gg_error *e
         session = gg_str(gg_request_query(rq, "session"));
     if (!session.s)
         return gg_refuse(err, 400, "M_MISSING_PARAM", "No session supplied");
-    json_t *auth = json_pack("{ss ss# ss#}", "type", f->stage, "session", session.s, (int)session.n, "token",
-                             token.s ? token.s : "", (int)token.n);
+    json_t *auth = json_pack("{ss ss# ss# ss#}", "type", f->stage, "session", session.s, (int)session.n, "token",
+                             token.s ? token.s : "", (int)token.n, "response", response.s ? response.s : "", (int)response.n);
     status = mx_uia_fallback(mx_server_of_request(rq), rq, session, f->stage, auth, &again, err);
     json_decref(auth);
     if (status && again)

@@ -1,10 +1,16 @@
 /* accounts_login.c: logging in and out (client-server API, "Login", "Logout"). */
 #include <ganglion/config.h>
+#include <ganglion/matrix/appservice.h>
 
 #include "accounts/access_token.h"
+#include "accounts/jwt.h"
 #include "accounts/password.h"
 #include "accounts/uia.h"
 #include "api/accounts.h"
+#include "usage/usage.h"
+
+#define SERVICE_LOGIN "m.login.application_service"
+#define JWT_LOGIN "org.matrix.login.jwt"
 
 static bool passwords_enabled(const struct gg_config *config)
 {
@@ -16,10 +22,13 @@ int mx_api_login_flows(void *self, struct gg_request *rq, struct gg_error *err)
 {
     json_t *flows = json_array();
     const struct gg_config *config = mx_server_of_request(rq)->config;
+    if (gg_config_bool(config, "jwt_config.enabled"))
+        json_array_append_new(flows, json_pack("{ss}", "type", JWT_LOGIN));
     if (gg_config_bool(config, "login_via_existing_session.enabled"))
         json_array_append_new(flows, json_pack("{ss sb}", "type", "m.login.token", "get_login_token", 1));
     if (passwords_enabled(config))
         json_array_append_new(flows, json_pack("{ss}", "type", "m.login.password"));
+    json_array_append_new(flows, json_pack("{ss}", "type", SERVICE_LOGIN));
     return gg_reply_json(rq, 200, json_pack("{so}", "flows", flows));
 }
 
@@ -55,7 +64,7 @@ static int by_password(struct gg_request *rq, const json_t *body, struct gg_str 
     int status = mx_login_name(server, body, arena, &user, err);
     if (status)
         return status;
-    if (!password.s || password.n > MX_PASSWORD_MAX)
+    if (!mx_password_fits(password))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Bad parameter: password");
     status = mx_login_password(server, rq, user, password, user_out, err);
     return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, err);
@@ -73,19 +82,111 @@ static int by_token(struct gg_request *rq, const json_t *body, struct gg_str *us
     return status ? status : mx_limit(server, "rc_login.account", *user_out, NULL, true, err);
 }
 
+static int check_identifier(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
+{
+    const json_t *identifier = json_object_get(body, "identifier");
+    struct gg_str user = mx_text(identifier, "user");
+    if (!json_is_object(identifier))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid identifier in login submission");
+    if (!gg_str_is(mx_text(identifier, "type"), "m.id.user"))
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Unknown login identifier type");
+    if (!user.n)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid user in identifier");
+    *user_out = user.s[0] == '@' ? user
+                                 : gg_str(gg_arena_printf(gg_request_arena(rq), "@%.*s:%s", GG_FMT(user),
+                                                          mx_server_of_request(rq)->name));
+    return 0;
+}
+
+/* A service logs its users in by its own token. */
+static int by_service(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    int status = mx_authenticate(server, rq, 0, err);
+    if (status)
+        return status;
+    const struct mx_appservice *service = mx_appservice_of(server, mx_requester_of(rq));
+    if (!service) {
+        status = gg_refuse(err, 401, "M_UNKNOWN_TOKEN", "This login method is only valid for application services");
+        gg_error_extra(err, "soft_logout", "false");
+        return status;
+    }
+    if (service->manages_devices)
+        return gg_refuse(err, 400, "M_APPSERVICE_LOGIN_UNSUPPORTED",
+                         "This appservice has MSC4190 enabled, so appservice login cannot be used.");
+    if (service->rate_limited)
+        status = mx_limit(server, "rc_login.address", gg_str(gg_request_address(rq)), NULL, true, err);
+    if (!status)
+        status = check_identifier(rq, body, user_out, err);
+    if (!status && (!mx_appservice_has_user(service, *user_out) || !mx_is_mine(server, *user_out)))
+        status = gg_refuse(err, 403, "M_FORBIDDEN", "Invalid access_token");
+    if (!status && service->rate_limited)
+        status = mx_limit(server, "rc_login.account", *user_out, NULL, true, err);
+    return status || gg_str_is(*user_out, service->sender)
+               ? status
+               : mx_login_check(server, *user_out, gg_request_arena(rq), err);
+}
+
+/* Whom the token names; who is not there yet is registered. */
+static int user_of_claims(struct mx_server *server, const json_t *claims, struct gg_arena *arena, struct gg_str *user_out,
+                          struct gg_error *err)
+{
+    struct gg_str name = mx_text(claims, gg_config_text(server->config, "jwt_config.subject_claim"));
+    const char *shown = gg_config_text(server->config, "jwt_config.display_name_claim");
+    if (!name.n)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Invalid JWT");
+    name = gg_arena_str(arena, name);
+    struct gg_str user_id = gg_str(gg_arena_printf(arena, "@%.*s:%s", GG_FMT(name), server->name));
+    int status = mx_limit(server, "rc_login.account", user_id, NULL, true, err);
+    if (!status)
+        status = mx_login_find(server, user_id, arena, user_out, err);
+    if (status || user_out->s)
+        return status;
+    const struct mx_registration who = {.localpart = name, .display_name = shown ? mx_text(claims, shown) : (struct gg_str){0}};
+    status = mx_usage_check_new(server, (struct gg_str){0}, (struct gg_str){0}, err);
+    return status ? status : mx_register(server, &who, arena, user_out, err);
+}
+
+/* Another system vouches for the user (config jwt_config). */
+static int by_jwt(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const struct gg_config *config = server->config;
+    struct gg_str token = mx_text(body, "token");
+    const char *why = NULL;
+    size_t n;
+    const char *const *audiences = gg_config_texts(config, "jwt_config.audiences", &n);
+    if (!gg_config_bool(config, "jwt_config.enabled"))
+        return gg_refuse(err, 400, "M_UNKNOWN", "Unknown login type %s", JWT_LOGIN);
+    if (!token.s)
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Token field for JWT is missing");
+    json_t *claims =
+        mx_jwt_open(token, gg_config_text(config, "jwt_config.algorithm"), gg_config_text(config, "jwt_config.secret"), &why);
+    if (claims)
+        why = mx_jwt_judge(claims, gg_config_text(config, "jwt_config.issuer"), audiences, n, gg_wall_ms() / 1000);
+    int status = why ? gg_refuse(err, 403, "M_FORBIDDEN", "JWT validation failed: %s", why)
+                     : user_of_claims(server, claims, gg_request_arena(rq), user_out, err);
+    json_decref(claims);
+    return status;
+}
+
 static const struct {
     const char *type;
     int (*run)(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err);
 } kinds[] = {
     {"m.login.password", by_password},
     {"m.login.token", by_token},
+    {JWT_LOGIN, by_jwt},
+    {SERVICE_LOGIN, by_service},
 };
 
 static int identify(struct gg_request *rq, const json_t *body, struct gg_str *user_out, struct gg_error *err)
 {
     struct gg_str type = mx_text(body, "type");
-    if (!type.s)
+    if (!json_object_get(body, "type"))
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing JSON keys.");
+    if (!type.s)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "Bad parameter: type");
     for (size_t i = 0; i < GG_COUNT(kinds); i++)
         if (gg_str_is(type, kinds[i].type))
             return kinds[i].run(rq, body, user_out, err);
@@ -103,11 +204,13 @@ int mx_api_login(void *self, struct gg_request *rq, struct gg_error *err)
         return gg_refuse(err, 400, "M_INVALID_PARAM", "device_id must be a string");
     if (refresh && !json_is_boolean(refresh))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "`refresh_token` should be true or false.");
-    int status = mx_limit(server, "rc_login.address", gg_str(gg_request_address(rq)), NULL, true, err);
+    int status = 0;
+    if (!gg_str_is(mx_text(body, "type"), SERVICE_LOGIN)) /* whether services are limited is their registrations' affair */
+        status = mx_limit(server, "rc_login.address", gg_str(gg_request_address(rq)), NULL, true, err);
     if (!status)
         status = identify(rq, body, &user_id, err);
     const struct mx_session_wish wish = {.user_id = user_id,
-                                         .device_id = mx_text(body, "device_id"),
+                                         .device_id = mx_device_wish(body),
                                          .display_name = mx_text(body, "initial_device_display_name"),
                                          .refresh = json_is_true(refresh)};
     if (!status)

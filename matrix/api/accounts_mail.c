@@ -11,7 +11,7 @@
 
 struct purpose {
     enum mx_mail_purpose purpose;
-    const char *disabled;
+    const char *disabled_code, *disabled;
     bool must_be_known; /* the address must be somebody's; else it must be nobody's */
 };
 
@@ -59,14 +59,14 @@ static int read_wish(struct gg_request *rq, struct wish *out, struct gg_error *e
         if (!json_object_get(body, texts[i]))
             return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: %s", texts[i]);
         if (!mx_text(body, texts[i]).s)
-            return gg_refuse(err, 400, "M_INVALID_PARAM", "%s must be a string", texts[i]);
+            return gg_refuse(err, 400, "M_BAD_JSON", "%s must be a string", texts[i]);
     }
     if (!attempt)
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: send_attempt");
     if (!json_is_integer(attempt) || json_integer_value(attempt) < 0)
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "send_attempt must be a whole number");
+        return gg_refuse(err, 400, "M_BAD_JSON", "send_attempt must be a whole number");
     if (next && !json_is_null(next) && !json_is_string(next))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "next_link must be a string");
+        return gg_refuse(err, 400, "M_BAD_JSON", "next_link must be a string");
     *out = (struct wish){.secret = mx_text(body, "client_secret"),
                          .next_link = mx_text(body, "next_link"),
                          .attempt = json_integer_value(attempt)};
@@ -121,7 +121,7 @@ static int request_token(struct gg_request *rq, const struct purpose *p, struct 
     struct gg_str sid;
     bool done;
     if (!mx_mail_enabled(server->config))
-        return gg_refuse(err, 400, "M_UNKNOWN", "%s", p->disabled);
+        return gg_refuse(err, 400, p->disabled_code, "%s", p->disabled);
     int status = read_wish(rq, &wish, err);
     if (!status)
         status = mx_threepid_allowed(server, "email", wish.address, p->purpose == MX_MAIL_REGISTER, err);
@@ -138,20 +138,21 @@ static int request_token(struct gg_request *rq, const struct purpose *p, struct 
 
 int mx_api_register_mail(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    static const struct purpose p = {MX_MAIL_REGISTER, "Email-based registration has been disabled on this server", false};
+    static const struct purpose p = {MX_MAIL_REGISTER, "M_UNKNOWN", "Email-based registration has been disabled on this server", false};
     return request_token(rq, &p, err);
 }
 
 int mx_api_password_mail(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    static const struct purpose p = {MX_MAIL_PASSWORD, "Email-based password resets have been disabled on this server",
+    static const struct purpose p = {MX_MAIL_PASSWORD, "M_UNKNOWN", "Email-based password resets have been disabled on this server",
                                      true};
     return request_token(rq, &p, err);
 }
 
 int mx_api_threepid_mail(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    static const struct purpose p = {MX_MAIL_ADD, "Adding an email to your account is disabled on this server", false};
+    static const struct purpose p = {MX_MAIL_ADD, "M_THREEPID_MEDIUM_NOT_SUPPORTED",
+                                     "Adding an email to your account is disabled on this server", false};
     if (!gg_config_bool(mx_server_of_request(rq)->config, "enable_3pid_changes"))
         return gg_refuse(err, 403, "M_FORBIDDEN", "3PID changes are disabled on this server");
     return request_token(rq, &p, err);

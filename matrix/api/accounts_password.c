@@ -44,10 +44,10 @@ static int check_new_password(struct gg_request *rq, struct gg_str *out, struct 
     const json_t *body = gg_request_json(rq, err), *value = json_object_get(body, "new_password");
     const json_t *logout = json_object_get(body, "logout_devices");
     *out = mx_text(body, "new_password");
-    if (value && !json_is_null(value) && (!out->s || out->n > MX_PASSWORD_MAX))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid password");
+    if (value && !json_is_null(value) && !mx_password_fits(*out))
+        return gg_refuse(err, 400, "M_BAD_JSON", "Invalid password");
     if (logout && !json_is_boolean(logout))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "logout_devices must be true or false");
+        return gg_refuse(err, 400, "M_BAD_JSON", "logout_devices must be true or false");
     return out->s ? mx_password_policy(config, *out, err) : 0;
 }
 
@@ -94,8 +94,8 @@ int mx_api_deactivate(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_uia uia = {.description = "deactivate your account"};
     bool unbound;
     if (erase && !json_is_boolean(erase))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Param 'erase' must be a boolean, if given");
-    int status = mx_uia_confirm(server, rq, body, false, &uia, err);
+        return gg_refuse(err, 400, "M_BAD_JSON", "Param 'erase' must be a boolean, if given");
+    int status = mx_uia_unless_service(server, rq, body, false, &uia, err);
     if (status || !uia.done)
         return status ? status : mx_uia_answer(rq, &uia);
     status = mx_deactivate(server, uia.user_id, json_is_true(erase), &unbound, err);

@@ -1,6 +1,7 @@
 /* accounts_register.c: registering an account (client-server API, "POST /register"). */
 #include <ctype.h>
 #include <ganglion/config.h>
+#include <ganglion/matrix/appservice.h>
 #include <ganglion/matrix/id.h>
 
 #include "accounts/password.h"
@@ -8,6 +9,7 @@
 #include "accounts/threepid.h"
 #include "api/accounts.h"
 #include "storage/accounts_registration.h"
+#include "usage/usage.h"
 
 enum { USERNAME_MAX = 1024 }; /* longer ones are no names; the rule for names says how long one may be */
 
@@ -18,14 +20,18 @@ static int check_open(const struct mx_server *server, struct gg_error *err)
                : gg_refuse(err, 403, "M_FORBIDDEN", "Registration has been disabled");
 }
 
-/* A text member that may be absent. */
-static int optional_text(const json_t *body, const char *key, size_t max, struct gg_str *out, struct gg_error *err)
+static bool fits_name(struct gg_str name)
+{
+    return name.s && name.n <= USERNAME_MAX;
+}
+
+/* A text member that may be absent; an empty one counts as given. */
+static int optional_text(const json_t *body, const char *key, bool (*fits)(struct gg_str), struct gg_str *out,
+                         struct gg_error *err)
 {
     const json_t *v = json_object_get(body, key);
     *out = mx_text(body, key);
-    if (v && !json_is_null(v) && (!out->s || out->n > max))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid %s", key);
-    return 0;
+    return !v || json_is_null(v) || fits(*out) ? 0 : gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid %s", key);
 }
 
 static struct gg_str lower(struct gg_str s, struct gg_arena *arena)
@@ -67,13 +73,13 @@ static int check_guest(struct request *r, const json_t *params, struct gg_error 
 /* What can be said before the interactive part. */
 static int check_request(struct request *r, struct gg_error *err)
 {
-    int status = optional_text(r->body, "password", MX_PASSWORD_MAX, &r->password, err);
+    int status = optional_text(r->body, "password", mx_password_fits, &r->password, err);
     if (!status && r->password.s)
         status = mx_password_policy(r->server->config, r->password, err);
     if (!status)
-        status = optional_text(r->body, "username", USERNAME_MAX, &r->username, err);
+        status = optional_text(r->body, "username", fits_name, &r->username, err);
     if (!status)
-        status = mx_device_check(mx_text(r->body, "device_id"), mx_text(r->body, "initial_device_display_name"), err);
+        status = mx_device_check(mx_device_wish(r->body), mx_text(r->body, "initial_device_display_name"), err);
     if (!status)
         status = check_open(r->server, err);
     if (!status)
@@ -93,7 +99,7 @@ static int hash_password(struct request *r, struct gg_str *hash_out, struct gg_e
     const char *hash;
     struct gg_str password = r->password.s ? r->password : mx_text(r->uia.params, "password");
     *hash_out = mx_uia_noted(&r->uia, "password_hash");
-    if (!password.s || hash_out->s)
+    if (!password.n || hash_out->s) /* an empty password is none */
         return 0;
     int status = mx_password_hash(r->server->config, password, r->arena, &hash, err);
     if (!status)
@@ -129,7 +135,10 @@ static int make_user(struct request *r, struct gg_str hash, struct gg_str *user_
 {
     struct mx_registration registration = {.localpart = lower(mx_text(r->uia.params, "username"), r->arena),
                                            .password_hash = hash};
-    int status = check_guest(r, r->uia.params, err);
+    const json_t *proof = json_object_get(r->uia.results, "m.login.email.identity");
+    int status = mx_usage_check_new(r->server, mx_text(proof, "medium"), mx_text(proof, "address"), err);
+    if (!status)
+        status = check_guest(r, r->uia.params, err);
     if (status || !r->guest.s)
         return status ? status : mx_register(r->server, &registration, r->arena, user_id_out, err);
     *user_id_out = r->guest;
@@ -166,7 +175,7 @@ static int finish(struct request *r, struct gg_error *err)
         return status;
     bool inhibit = json_is_true(json_object_get(params, "inhibit_login"));
     const struct mx_session_wish wish = {.user_id = user_id,
-                                         .device_id = mx_text(params, "device_id"),
+                                         .device_id = mx_device_wish(params),
                                          .display_name = mx_text(params, "initial_device_display_name"),
                                          .refresh = json_is_true(json_object_get(params, "refresh_token"))};
     if (!inhibit)
@@ -187,6 +196,8 @@ static int register_guest(struct gg_request *rq, const json_t *body, struct gg_e
     if (!gg_config_bool(server->config, "allow_guest_access"))
         return gg_refuse(err, 403, "M_GUEST_ACCESS_FORBIDDEN", "Guest access is disabled");
     int status = mx_limit(server, "rc_registration", gg_str(gg_request_address(rq)), NULL, true, err);
+    if (!status)
+        status = mx_usage_check_new(server, (struct gg_str){0}, (struct gg_str){0}, err);
     if (!status)
         status = mx_register(server, &registration, arena, &user_id, err);
     const struct mx_session_wish wish = {
@@ -214,6 +225,72 @@ static int register_user(struct gg_request *rq, json_t *body, struct gg_error *e
     return r.uia.done ? finish(&r, err) : wait_for_stages(&r, err);
 }
 
+/* ---- users of application services ---- */
+
+static int check_service_login(const struct mx_appservice *service, bool inhibit, struct gg_error *err)
+{
+    return service->manages_devices && !inhibit
+               ? gg_refuse(err, 400, "M_APPSERVICE_LOGIN_UNSUPPORTED",
+                           "This appservice has MSC4190 enabled, so the inhibit_login parameter must be set to true.")
+               : 0;
+}
+
+static int find_service(struct gg_request *rq, const struct mx_appservice **out, struct gg_error *err)
+{
+    struct gg_str token;
+    int status = mx_request_token(rq, &token, err);
+    if (status)
+        return status;
+    if (!token.s)
+        return gg_refuse(err, 400, "M_UNKNOWN",
+                         "Appservice token must be provided when using a type of m.login.application_service");
+    *out = mx_appservice_by_token(mx_server_of_request(rq), token);
+    if (*out)
+        return 0;
+    status = gg_refuse(err, 401, "M_UNKNOWN_TOKEN", "Invalid access token passed.");
+    gg_error_extra(err, "soft_logout", "false");
+    return status;
+}
+
+static int register_ghost(struct gg_request *rq, const json_t *body, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    const struct mx_appservice *service = NULL;
+    struct gg_str name, user_id;
+    struct mx_session session;
+    bool inhibit = json_is_true(json_object_get(body, "inhibit_login"));
+    int status = optional_text(body, "username", fits_name, &name, err);
+    if (!status)
+        status = find_service(rq, &service, err);
+    if (!status && !name.s)
+        status = gg_refuse(err, 400, "M_UNKNOWN", "Desired Username is missing or not a string");
+    if (!status)
+        status = check_service_login(service, inhibit, err);
+    if (!status)
+        status = mx_device_check(mx_device_wish(body), mx_text(body, "initial_device_display_name"), err);
+    if (!status)
+        status = mx_register_ghost(server, service, name, gg_request_arena(rq), &user_id, err);
+    const struct mx_session_wish wish = {.user_id = user_id,
+                                         .device_id = mx_device_wish(body),
+                                         .display_name = mx_text(body, "initial_device_display_name"),
+                                         .refresh = json_is_true(json_object_get(body, "refresh_token")),
+                                         .ghost = true};
+    if (!status && !inhibit)
+        status = mx_session_begin(server, &wish, gg_request_arena(rq), &session, err);
+    return status ? status : mx_reply_session(rq, user_id, inhibit ? NULL : &session);
+}
+
+/* A token on the way to an account is a mistake that had better be told. */
+static int check_no_token(struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_str token;
+    int status = mx_request_token(rq, &token, err);
+    return status || !token.s ? status
+                              : gg_refuse(err, 400, "M_UNKNOWN",
+                                          "An access token should not be provided on requests to /register (except if "
+                                          "type is m.login.application_service)");
+}
+
 int mx_api_register(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
@@ -222,14 +299,14 @@ int mx_api_register(void *self, struct gg_request *rq, struct gg_error *err)
     int status = mx_limit(server, "rc_registration", gg_str(gg_request_address(rq)), NULL, false, err);
     if (status)
         return status;
-    if (gg_str_is(mx_text(body, "type"), "m.login.application_service")) /* none is known: none has a token */
-        return gg_refuse(err, 400, "M_UNKNOWN",
-                         "Appservice token must be provided when using a type of m.login.application_service");
     if (kind && strcmp(kind, "guest") == 0)
         return register_guest(rq, body, err);
     if (kind && strcmp(kind, "user") != 0)
         return gg_refuse(err, 400, "M_UNRECOGNIZED", "Do not understand membership kind: %.60s", kind);
-    return register_user(rq, body, err);
+    if (gg_str_is(mx_text(body, "type"), "m.login.application_service"))
+        return register_ghost(rq, body, err);
+    status = check_no_token(rq, err);
+    return status ? status : register_user(rq, body, err);
 }
 
 /* Asked for each key that is typed, perhaps; a limit by address keeps tokens from being guessed. */
@@ -256,9 +333,7 @@ int mx_api_register_available(void *self, struct gg_request *rq, struct gg_error
     int status = check_open(server, err);
     if (!status && !name)
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing string query parameter 'username'");
-    if (!status)
-        status =
-            mx_username_available(server, gg_str(name), gg_config_bool(server->config, "inhibit_user_in_use_error"),
-                                  gg_request_arena(rq), err);
+    if (!status && !gg_config_bool(server->config, "inhibit_user_in_use_error")) /* else nothing is told of any name */
+        status = mx_username_available(server, gg_str(name), false, gg_request_arena(rq), err);
     return status ? status : gg_reply_json(rq, 200, json_pack("{sb}", "available", 1));
 }

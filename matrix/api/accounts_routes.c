@@ -53,6 +53,8 @@ const struct gg_route mx_routes_accounts[] = {
     READ(CLIENT "/auth/{stage}/fallback/web", mx_api_fallback, .doc = "a stage of authentication as a page"),
     ROUTE("POST", CLIENT "/auth/{stage}/fallback/web", mx_api_submit_fallback, .doc = "that page, filled in"),
     READ(CLIENT_V1 "/voip/turnServer", mx_api_turn, .auth = GG_AUTH_GUEST, .doc = "credentials for TURN servers"),
+    READ("/_matrix/client/unstable/org.matrix.msc4143/rtc/transports", mx_api_call_transports, .auth = GG_AUTH_USER,
+         .doc = "transports of group calls"),
     READ("/.well-known/matrix/client", mx_api_well_known_client, .doc = "where this server is, for clients"),
     READ("/.well-known/matrix/server", mx_api_well_known_server, .doc = "where this server is, for servers"),
     {.method = "GET", .path = "/_matrix/federation/v1/openid/userinfo", .handler = mx_api_openid_userinfo,
@@ -64,8 +66,9 @@ const struct gg_route mx_routes_accounts[] = {
 };
 
 const struct gg_route mx_routes_accounts_main[] = {
-    WRITE("POST", CLIENT_V1 "/logout", mx_api_logout, .writer = GG_WRITER_MAIN, .doc = "log out"),
-    WRITE("POST", CLIENT_V1 "/logout/all", mx_api_logout_all, .writer = GG_WRITER_MAIN, .doc = "log out everywhere"),
+    /* Whatever a client sends along, it is logged out. */
+    ROUTE("POST", CLIENT_V1 "/logout", mx_api_logout, .writer = GG_WRITER_MAIN, .doc = "log out"),
+    ROUTE("POST", CLIENT_V1 "/logout/all", mx_api_logout_all, .writer = GG_WRITER_MAIN, .doc = "log out everywhere"),
     WRITE("POST", CLIENT "/register/email/requestToken", mx_api_register_mail, .writer = GG_WRITER_MAIN,
           .doc = "mail a new user's address a token"),
     WRITE("POST", CLIENT "/account/password/email/requestToken", mx_api_password_mail, .writer = GG_WRITER_MAIN,
@@ -82,6 +85,9 @@ const struct gg_route mx_routes_accounts_main[] = {
           .doc = "the link of that mail: asks whether it is meant"),
     ROUTE("POST", "/_synapse/client/password_reset/email/submit_token", mx_api_password_confirm,
           .writer = GG_WRITER_MAIN, .doc = "it is meant"),
+    WRITE("POST", CLIENT "/account_validity/send_mail", mx_api_send_renewal, .writer = GG_WRITER_MAIN,
+          .doc = "mail a link that renews the own account, even when it has expired"),
+    ROUTE("GET", CLIENT "/account_validity/renew", mx_api_renew, .writer = GG_WRITER_MAIN, .doc = "that link"),
     WRITE("POST", CLIENT "/account/3pid/add", mx_api_add_threepid, .auth = GG_AUTH_USER, .writer = GG_WRITER_MAIN,
           .doc = "add a proved address"),
     WRITE("POST", CLIENT "/account/3pid/delete", mx_api_delete_threepid, .auth = GG_AUTH_USER,
@@ -108,5 +114,10 @@ const struct gg_route mx_routes_accounts_main[] = {
     WRITE("DELETE", CLIENT "/devices/{device_id}", mx_api_delete_device, .auth = GG_AUTH_USER,
           .writer = GG_WRITER_MAIN, .doc = "delete a device"),
     WRITE("POST", CLIENT "/delete_devices", mx_api_delete_devices, .auth = GG_AUTH_USER, .writer = GG_WRITER_MAIN, .doc = "delete devices"),
+    {0},
+};
+
+const struct gg_route mx_routes_welcome[] = {
+    READ("/", mx_api_welcome, .doc = "the web client, for browsers"),
     {0},
 };

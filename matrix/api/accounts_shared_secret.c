@@ -53,7 +53,7 @@ static int read_text(const json_t *body, const char *key, bool needed, struct gg
     *out = mx_text(body, key);
     if (needed ? !v : !v || json_is_null(v))
         return needed ? gg_refuse(err, 400, "M_BAD_JSON", "%s must be specified", key) : 0;
-    if (!out->s || out->n > MX_PASSWORD_MAX || memchr(out->s, 0, out->n))
+    if (!mx_password_fits(*out))
         return gg_refuse(err, 400, "M_BAD_JSON", "Invalid %s", key);
     return 0;
 }

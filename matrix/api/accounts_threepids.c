@@ -3,6 +3,8 @@
 #include <ganglion/config.h>
 
 #include "accounts/binding.h"
+#include <ganglion/matrix/pushers.h>
+
 #include "accounts/threepid.h"
 #include "accounts/uia.h"
 #include "api/accounts.h"
@@ -38,7 +40,7 @@ static int read_proof(const json_t *body, struct gg_str *sid_out, struct gg_str 
         if (!json_object_get(body, keys[i]))
             return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: %s", keys[i]);
         if (!mx_text(body, keys[i]).s)
-            return gg_refuse(err, 400, "M_INVALID_PARAM", "%s must be a string", keys[i]);
+            return gg_refuse(err, 400, "M_BAD_JSON", "%s must be a string", keys[i]);
     }
     *sid_out = mx_text(body, "sid");
     *secret_out = mx_text(body, "client_secret");
@@ -102,13 +104,13 @@ static int read_address(struct gg_request *rq, struct gg_str *medium_out, struct
         if (!json_object_get(body, keys[i]))
             return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: %s", keys[i]);
         if (!mx_text(body, keys[i]).s)
-            return gg_refuse(err, 400, "M_INVALID_PARAM", "%s must be a string", keys[i]);
+            return gg_refuse(err, 400, "M_BAD_JSON", "%s must be a string", keys[i]);
     }
     *medium_out = mx_text(body, "medium");
     *address_out = mx_text(body, "address");
     if (gg_str_is(*medium_out, "email"))
         return mx_mail_canonical(*address_out, gg_request_arena(rq), address_out, err);
-    return gg_str_is(*medium_out, "msisdn") ? 0 : gg_refuse(err, 400, "M_INVALID_PARAM", "medium must be email or msisdn");
+    return gg_str_is(*medium_out, "msisdn") ? 0 : gg_refuse(err, 400, "M_BAD_JSON", "medium must be email or msisdn");
 }
 
 /* ---- identity servers ---- */
@@ -123,7 +125,7 @@ int mx_api_bind_threepid(void *self, struct gg_request *rq, struct gg_error *err
     if (!status && (!json_object_get(body, "id_server") || !json_object_get(body, "id_access_token")))
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: id_server and id_access_token");
     if (!status && (!mx_identity_name_valid(identity.server) || !identity.access_token.s))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "id_server must be a hostname, id_access_token a string");
+        return gg_refuse(err, 400, "M_BAD_JSON", "id_server must be a hostname, id_access_token a string");
     if (!status)
         status = mx_binding_make(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), &identity, sid, secret,
                                  gg_request_arena(rq), err);
@@ -133,12 +135,12 @@ int mx_api_bind_threepid(void *self, struct gg_request *rq, struct gg_error *err
 static int undo(struct gg_request *rq, struct gg_str medium, struct gg_str address, struct gg_error *err)
 {
     const json_t *body = gg_request_json(rq, err), *value = json_object_get(body, "id_server");
-    struct gg_str id_server = mx_text(body, "id_server");
+    struct gg_str id_server = mx_text(body, "id_server"), none = {0};
     bool supported = false;
-    if (value && !json_is_null(value) && !mx_identity_name_valid(id_server))
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "id_server must be a hostname");
+    if (value && !json_is_null(value) && (!id_server.s || (id_server.n && !mx_identity_name_valid(id_server))))
+        return gg_refuse(err, 400, "M_BAD_JSON", "id_server must be a hostname");
     int status = mx_binding_undo(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), medium, address,
-                                 id_server, gg_request_arena(rq), &supported, err);
+                                 id_server.n ? id_server : none, gg_request_arena(rq), &supported, err);
     return status ? status
                   : gg_reply_json(rq, 200, json_pack("{ss}", "id_server_unbind_result", supported ? "success" : "no-support"));
 }
@@ -151,6 +153,9 @@ int mx_api_delete_threepid(void *self, struct gg_request *rq, struct gg_error *e
         status = read_address(rq, &medium, &address, err);
     if (!status)
         status = mx_threepids_delete(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), medium, address, err);
+    if (!status && gg_str_is(medium, "email"))
+        status = mx_pusher_remove(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), GG_STR(MX_MAIL_APP_ID),
+                                  address, err);
     return status ? status : undo(rq, medium, address, err);
 }
 

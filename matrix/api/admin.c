@@ -56,13 +56,14 @@ int mx_admin_direction(const struct gg_request *rq, bool fallback_backwards, boo
 int mx_admin_page(const struct gg_request *rq, int64_t *from, int64_t *limit, struct gg_error *err)
 {
     enum { LIMIT = 100, MOST = 100000 };
-    int status = gg_request_query_i64(rq, "from", 0, from, err);
+    const int64_t last = INT64_MAX / 2; /* both are added up */
+    int status = gg_request_query_count(rq, "from", 0, from, err);
     if (!status)
-        status = gg_request_query_i64(rq, "limit", LIMIT, limit, err);
-    if (!status && (*from < 0 || *limit < 0))
-        status = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter %s must not be negative", *from < 0 ? "from" : "limit");
+        status = gg_request_query_count(rq, "limit", LIMIT, limit, err);
     if (!status && *limit > MOST)
         *limit = MOST;
+    if (!status && *from > last)
+        *from = last;
     return status;
 }
 

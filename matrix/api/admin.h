@@ -26,6 +26,7 @@ gg_handler_fn mx_admin_api_devices, mx_admin_api_add_device, mx_admin_api_device
 /* admin_federation.c */
 gg_handler_fn mx_admin_api_destinations, mx_admin_api_destination, mx_admin_api_destination_rooms,
     mx_admin_api_reset_destination;
+gg_handler_fn mx_admin_api_validity; /* accounts_validity.c */
 /* admin_tokens.c */
 gg_handler_fn mx_admin_api_tokens, mx_admin_api_new_token, mx_admin_api_token, mx_admin_api_put_token,
     mx_admin_api_delete_token;

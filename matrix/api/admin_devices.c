@@ -31,7 +31,7 @@ int mx_admin_api_add_device(void *self, struct gg_request *rq, struct gg_error *
     if (!status)
         status = mx_devices_register(server, user_id, device_id, (struct gg_str){0}, &is_new, err);
     if (!status && is_new)
-        status = mx_devices_changed(server, user_id, &device_id, 1, err);
+        status = mx_device_made(server, user_id, device_id, err);
     return status ? status : gg_reply_json(rq, 201, json_object());
 }
 
@@ -52,9 +52,10 @@ int mx_admin_api_device(void *self, struct gg_request *rq, struct gg_error *err)
         status = gg_refuse(err, 404, "M_NOT_FOUND", "No device found");
     return status ? status
                   : gg_reply_json(rq, 200,
-                                  json_pack("{so so so so so}", "device_id", text_or_null(d.device_id), "user_id",
+                                  json_pack("{so so so so so so}", "device_id", text_or_null(d.device_id), "user_id",
                                             text_or_null(user_id), "display_name", text_or_null(d.display_name),
-                                            "last_seen_ip", text_or_null(d.ip), "last_seen_ts",
+                                            "last_seen_ip", text_or_null(d.ip), "last_seen_user_agent",
+                                            text_or_null(d.agent), "last_seen_ts",
                                             d.last_seen ? json_integer(d.last_seen) : json_null()));
 }
 

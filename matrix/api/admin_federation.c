@@ -1,6 +1,7 @@
 /* admin_federation.c: servers that we talk to (admin API, "Federation API"). What is in the tables; the sender that fills them
  * is a role of its own. */
 #include "api/admin.h"
+#include "federation/backoff.h"
 #include "storage/admin/destinations.h"
 
 #define UNKNOWN "Unknown destination"
@@ -44,6 +45,11 @@ int mx_admin_api_destination_rooms(void *self, struct gg_request *rq, struct gg_
 
 int mx_admin_api_reset_destination(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    int status = mx_admin_destination_reset(mx_server_of_request(rq), gg_str(gg_request_param(rq, "destination")), err);
-    return status ? status : gg_reply_empty_object(rq);
+    struct mx_server *server = mx_server_of_request(rq);
+    const char *name = gg_request_param(rq, "destination");
+    int status = mx_admin_destination_reset(server, gg_str(name), err);
+    if (status)
+        return status;
+    mx_fed_worked(server, name, &(struct mx_fed_timings){1, 1, 1}); /* whoever sends to it hears that it may be tried */
+    return gg_reply_empty_object(rq);
 }

@@ -39,7 +39,7 @@ int mx_admin_api_tasks(void *self, struct gg_request *rq, struct gg_error *err)
         query.status = gg_request_query(rq, "job_status");
     if (query.status && !status_known(query.status))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter 'status' is unknown");
-    int status = gg_request_query_i64(rq, "max_timestamp", 0, &query.before_ms, err);
+    int status = gg_request_query_count(rq, "max_timestamp", 0, &query.before_ms, err);
     if (!status)
         status = mx_task_list(mx_server_of_request(rq), &query, gg_request_arena(rq), &tasks, &n, err);
     if (status)
@@ -65,6 +65,36 @@ int mx_admin_api_updates(void *self, struct gg_request *rq, struct gg_error *err
 int mx_admin_api_updates_enabled(void *self, struct gg_request *rq, struct gg_error *err)
 {
     return gg_reply_json(rq, 200, json_pack("{sb}", "enabled", (int)mx_updates_enabled(mx_server_of_request(rq))));
+}
+
+/* Jobs that an administrator may ask for, each a list of updates. */
+static const struct {
+    const char *job;
+    struct mx_wanted_update updates[5]; /* ends with a name of NULL */
+} start_jobs[] = {
+    {"populate_stats_process_rooms", {{"populate_stats_process_rooms", NULL}}},
+    {"regenerate_directory",
+     {{"populate_user_directory_createtables", NULL},
+      {"populate_user_directory_process_rooms", "populate_user_directory_createtables"},
+      {"populate_user_directory_process_users", "populate_user_directory_process_rooms"},
+      {"populate_user_directory_cleanup", "populate_user_directory_process_users"}}},
+};
+
+int mx_admin_api_start_job(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const json_t *name = json_object_get(gg_request_json(rq, err), "job_name");
+    if (!name)
+        return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: job_name");
+    for (size_t i = 0; i < GG_COUNT(start_jobs); i++) {
+        size_t n = 0;
+        if (!json_is_string(name) || strcmp(json_string_value(name), start_jobs[i].job) != 0)
+            continue;
+        while (start_jobs[i].updates[n].name)
+            n++;
+        int status = mx_updates_queue(mx_server_of_request(rq), start_jobs[i].updates, n, err);
+        return status ? status : gg_reply_empty_object(rq);
+    }
+    return gg_refuse(err, 400, "M_UNKNOWN", "Invalid job_name");
 }
 
 int mx_admin_api_enable_updates(void *self, struct gg_request *rq, struct gg_error *err)

@@ -47,7 +47,7 @@ int mx_admin_api_put_admin(void *self, struct gg_request *rq, struct gg_error *e
 static int set_shadow_banned(struct gg_request *rq, bool on, struct gg_error *err)
 {
     struct gg_str user_id;
-    int status = mx_admin_target(rq, "user_id", "Only local users can be shadow-banned", NULL, &user_id, err);
+    int status = mx_admin_target(rq, "user_id", "Only local users can be shadow-banned", UNKNOWN, &user_id, err);
     if (!status)
         status = mx_admin_user_set_flag(mx_server_of_request(rq), user_id, MX_FLAG_SHADOW_BANNED, on, err);
     return status ? status : gg_reply_empty_object(rq);
@@ -138,7 +138,7 @@ int mx_admin_api_login_as(void *self, struct gg_request *rq, struct gg_error *er
     const json_t *valid = json_object_get(gg_request_json(rq, err), "valid_until_ms");
     const struct mx_requester *who = mx_requester_of(rq);
     struct gg_str user_id, token;
-    int status = mx_admin_target(rq, "user_id", "Only local users can be logged in as", NULL, &user_id, err);
+    int status = mx_admin_target(rq, "user_id", "Only local users can be logged in as", UNKNOWN, &user_id, err);
     if (!status && valid && !json_is_null(valid) && (!json_is_integer(valid) || json_integer_value(valid) < 0))
         status = gg_refuse(err, 400, "M_UNKNOWN", "'valid_until_ms' parameter must be an int");
     if (!status && gg_str_is(user_id, who->user_id))

@@ -29,7 +29,7 @@ int mx_admin_api_reset_password(void *self, struct gg_request *rq, struct gg_err
     bool logout;
     if (!json_object_get(body, "new_password"))
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing params: ['new_password']");
-    if (!password.s || password.n > MX_PASSWORD_MAX || memchr(password.s, 0, password.n))
+    if (!mx_password_fits(password))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid password");
     int status = mx_admin_target(rq, "user_id", "Can only reset passwords of local users", UNKNOWN, &user_id, err);
     if (!status)

@@ -1,9 +1,12 @@
 /* admin_user_put.c: creating and modifying accounts (admin API, "Create or modify account"). */
+#include <ganglion/matrix/pushers.h>
+
 #include "api/admin.h"
 
 #include <ganglion/matrix/id.h>
 
 #include "accounts/password.h"
+#include "accounts/threepid.h"
 #include "accounts/user_type.h"
 #include "storage/admin/users.h"
 
@@ -42,6 +45,19 @@ static int read_pairs(struct gg_request *rq, const json_t *body, const char *key
     return 0;
 }
 
+/* Addresses are kept as logging in looks for them. */
+static int read_addresses(struct gg_request *rq, struct wanted *w, struct gg_error *err)
+{
+    int status = read_pairs(rq, w->body, "threepids", "medium", "address", &w->media, &w->addresses, &w->n_addresses, err);
+    for (size_t i = 0; !status && i < w->n_addresses; i++) {
+        if (gg_str_is(w->media[i], "email"))
+            status = mx_mail_canonical(w->addresses[i], gg_request_arena(rq), &w->addresses[i], err);
+        else if (!gg_str_is(w->media[i], "msisdn"))
+            status = gg_refuse(err, 400, "M_INVALID_PARAM", "'medium' must be email or msisdn");
+    }
+    return status;
+}
+
 static int not_boolean(struct gg_error *err, const char *key)
 {
     return gg_refuse(err, 400, "M_UNKNOWN", "'%s' parameter is not of type boolean", key);
@@ -72,7 +88,7 @@ static int read_texts(const struct gg_config *config, struct wanted *w, struct g
     w->password = mx_text(w->body, "password");
     if (type && !json_is_null(type) && !mx_user_type_known(config, w->type))
         return gg_refuse(err, 400, "M_UNKNOWN", "Invalid user type");
-    if (password && !json_is_null(password) && (!w->password.s || w->password.n > MX_PASSWORD_MAX || memchr(w->password.s, 0, w->password.n)))
+    if (password && !json_is_null(password) && !mx_password_fits(w->password))
         return gg_refuse(err, 400, "M_UNKNOWN", "Invalid password");
     for (size_t i = 0; i < GG_COUNT(names); i++) {
         const json_t *v = json_object_get(w->body, names[i]);
@@ -84,7 +100,7 @@ static int read_texts(const struct gg_config *config, struct wanted *w, struct g
 
 static int read_body(struct gg_request *rq, struct wanted *w, struct gg_error *err)
 {
-    int status = read_pairs(rq, w->body, "threepids", "medium", "address", &w->media, &w->addresses, &w->n_addresses, err);
+    int status = read_addresses(rq, w, err);
     if (!status)
         status = read_pairs(rq, w->body, "external_ids", "auth_provider", "external_id", &w->providers, &w->ids, &w->n_ids, err);
     if (!status)
@@ -112,6 +128,34 @@ static int set_identities(struct mx_server *server, const struct wanted *w, stru
     return status;
 }
 
+static bool is_kept(const struct wanted *w, struct gg_str address)
+{
+    for (size_t i = 0; i < w->n_addresses; i++)
+        if (gg_str_is(w->media[i], "email") && gg_str_eq(w->addresses[i], address))
+            return true;
+    return false;
+}
+
+/* Mails of notifications go to a new user's addresses, and no longer to those that an old one loses. */
+static int set_mails(struct gg_request *rq, const struct wanted *w, bool new_user, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct mx_pusher *pushers;
+    size_t n = 0;
+    int status = 0;
+    if (!json_is_array(json_object_get(w->body, "threepids")))
+        return 0;
+    for (size_t i = 0; !status && new_user && i < w->n_addresses; i++)
+        if (gg_str_is(w->media[i], "email"))
+            status = mx_push_mails_begin(server, w->user_id, w->addresses[i], err);
+    if (!status && !new_user)
+        status = mx_pushers_list(server, w->user_id, 0, 0, gg_request_arena(rq), &pushers, &n, err);
+    for (size_t i = 0; !status && i < n; i++)
+        if (gg_str_is(pushers[i].app_id, MX_MAIL_APP_ID) && !is_kept(w, pushers[i].pushkey))
+            status = mx_pusher_remove(server, w->user_id, pushers[i].app_id, pushers[i].pushkey, err);
+    return status;
+}
+
 static int set_password(struct gg_request *rq, const struct wanted *w, struct gg_error *err)
 {
     return w->password.s ? mx_admin_set_password(rq, w->user_id, w->password, w->logout_devices, err) : 0;
@@ -123,6 +167,8 @@ static int modify(struct gg_request *rq, const struct wanted *w, const struct mx
     int status = set_profile(server, w, "displayname", MX_PROFILE_NAME, err);
     if (!status)
         status = set_identities(server, w, err);
+    if (!status)
+        status = set_mails(rq, w, false, err);
     if (!status)
         status = set_profile(server, w, "avatar_url", MX_PROFILE_AVATAR, err);
     if (!status && has(w, "admin") && !w->admin && user->admin && gg_str_is(w->user_id, mx_requester_of(rq)->user_id))
@@ -155,6 +201,8 @@ static int create(struct gg_request *rq, struct wanted *w, struct gg_error *err)
         status = mx_register(server, &registration, gg_request_arena(rq), &w->user_id, err);
     if (!status)
         status = set_identities(server, w, err);
+    if (!status)
+        status = set_mails(rq, w, true, err);
     return status ? status : set_profile(server, w, "avatar_url", MX_PROFILE_AVATAR, err);
 }
 

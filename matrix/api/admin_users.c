@@ -124,7 +124,7 @@ static int since(struct gg_request *rq, const struct gg_stmt *stmt, struct gg_er
     int64_t from;
     if (!gg_request_query(rq, "from_ts"))
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing integer query parameter 'from_ts'");
-    int status = gg_request_query_i64(rq, "from_ts", 0, &from, err);
+    int status = gg_request_query_count(rq, "from_ts", 0, &from, err);
     return status ? status
                   : mx_admin_answer(rq, stmt, GG_PARAMS(gg_p_text(gg_request_param(rq, "user_id")), gg_p_i64(from)),
                                     UNKNOWN, err);
@@ -190,10 +190,10 @@ int mx_admin_api_users_media(void *self, struct gg_request *rq, struct gg_error 
     if (!status)
         status = mx_admin_direction(rq, false, &backwards, err);
     if (!status)
-        status = gg_request_query_i64(rq, "from_ts", 0, &from_ts, err);
+        status = gg_request_query_count(rq, "from_ts", 0, &from_ts, err);
     if (!status)
-        status = gg_request_query_i64(rq, "until_ts", 0, &until_ts, err);
-    if (!status && (from_ts < 0 || until_ts < 0 || (until_ts && until_ts <= from_ts)))
+        status = gg_request_query_count(rq, "until_ts", 0, &until_ts, err);
+    if (!status && until_ts && until_ts <= from_ts)
         status = gg_refuse(err, 400, "M_INVALID_PARAM", "from_ts and until_ts must be a span of time");
     if (!status && (!known || (term.s && !term.n)))
         status = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter %s", known ? "search_term cannot be an empty string"

@@ -3,16 +3,14 @@
 #include "api/params.h"
 #include "api/rooms.h"
 
-#include "rooms/at_time.h"
+#include "federation/at_time.h"
 
 static int read_query(struct gg_request *rq, int64_t *ts, bool *backwards, struct gg_error *err)
 {
     const char *dir = gg_request_query(rq, "dir");
     if (gg_request_query(rq, "ts") == NULL)
         return gg_refuse(err, 400, "M_MISSING_PARAM", "Missing required integer query parameter ts");
-    int rc = gg_request_query_i64(rq, "ts", 0, ts, err);
-    if (rc == 0 && *ts < 0)
-        return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter ts must be a positive integer.");
+    int rc = mx_api_query_natural(rq, "ts", 0, ts, err);
     if (rc == 0 && dir != NULL && strcmp(dir, "b") != 0 && strcmp(dir, "f") != 0)
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter 'dir' must be one of ['b', 'f']");
     *backwards = dir != NULL && dir[0] == 'b';
@@ -34,12 +32,12 @@ int mx_api_timestamp_to_event(void *self, struct gg_request *rq, struct gg_error
 {
     struct gg_str id;
     int64_t ts, found = 0;
-    bool backwards;
+    bool backwards = false;
     int rc = read_query(rq, &ts, &backwards, err);
     if (rc == 0)
         rc = check_access(rq, err);
     if (rc == 0)
-        rc = mx_event_at_time(mx_server_of_request(rq), mx_api_param(rq, "room_id"), ts, backwards, gg_request_arena(rq), &id, &found, err);
+        rc = mx_fed_event_at_time(mx_server_of_request(rq), mx_api_param(rq, "room_id"), ts, backwards, gg_request_arena(rq), &id, &found, err);
     if (rc == 0 && id.s == NULL)
         rc = gg_refuse(err, 404, "M_NOT_FOUND", "Unable to find event from %lld in direction %s", (long long)ts,
                        backwards ? "b" : "f");

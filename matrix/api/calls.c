@@ -1,10 +1,11 @@
 /* calls.c: what voice calls and other services are given: credentials for TURN servers (client-server API, "VoIP") and
- * OpenID tokens ("OpenID"). */
+ * OpenID tokens ("OpenID"), transports of group calls. */
 #include <ganglion/config.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include "api/accounts.h"
+#include "config/as_json.h"
 #include "storage/accounts_openid.h"
 
 /* base64(HMAC-SHA1(secret, name)), as coturn's use-auth-secret wants it, with padding. */
@@ -40,6 +41,17 @@ int mx_api_turn(void *self, struct gg_request *rq, struct gg_error *err)
         json_array_append_new(list, json_string(uris[i]));
     return gg_reply_json(rq, 200, json_pack("{ss ss sI so}", "username", user, "password", password, "ttl",
                                             (json_int_t)(life / 1000), "uris", list));
+}
+
+/* MSC4143: where clients find a service that carries group calls. */
+int mx_api_call_transports(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const struct gg_config *config = mx_server_of_request(rq)->config;
+    const struct gg_node *list = gg_config_node(config, "matrix_rtc.transports");
+    if (!gg_config_bool(config, "experimental_features.msc4143_enabled"))
+        return gg_refuse(err, 404, "M_UNRECOGNIZED", "Unrecognized request");
+    json_t *transports = list ? mx_config_json(list) : json_array();
+    return gg_reply_json(rq, 200, json_pack("{so}", "rtc_transports", transports));
 }
 
 /* ---- OpenID ---- */

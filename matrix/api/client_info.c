@@ -4,6 +4,7 @@
 
 #include "accounts/password.h"
 #include "api/accounts.h"
+#include "delayed/delayed.h"
 #include "presence/presence.h"
 
 static const char *const versions[] = {
@@ -20,20 +21,21 @@ static const struct {
     {"org.matrix.e2e_cross_signing", true},
     {"org.matrix.msc2432", true},
     {"uk.half-shot.msc2666.query_mutual_rooms.stable", true},
-    {"uk.half-shot.msc2666.query_mutual_rooms.stable", false},
     {"org.matrix.msc3026.busy_presence", false},
     {"org.matrix.msc2285.stable", true},
     {"org.matrix.msc3827.stable", true},
     {"org.matrix.msc3440.stable", true},
     {"org.matrix.msc3771", true},
     {"fi.mau.msc2815", false},
-    {"fi.mau.msc2659.stable", false},
-    {"org.matrix.msc3981", false},
+    {"fi.mau.msc2659.stable", true},
+    {"org.matrix.msc3882", false},
+    {"org.matrix.msc3981", true},
     {"org.matrix.msc3391", false},
     {"org.matrix.msc4140", false},
     {"org.matrix.simplified_msc3575", true},
     {"uk.tcpip.msc4133", false},
     {"uk.tcpip.msc4133.stable", true},
+    {"org.matrix.msc4380.stable", true},
     {"org.matrix.msc4306", false},
     {"org.matrix.msc3773", false},
     {"org.matrix.msc3874", false},
@@ -42,7 +44,7 @@ static const struct {
     {"io.element.msc4502", false},
 };
 
-/* The answer is the same for everybody, so caches may keep it (facts http-api: versions). */
+/* Caches may keep what is told to those who do not say who they are (facts http-api: versions). */
 int mx_api_versions(void *self, struct gg_request *rq, struct gg_error *err)
 {
     json_t *list = json_array(), *map = json_object();
@@ -52,7 +54,10 @@ int mx_api_versions(void *self, struct gg_request *rq, struct gg_error *err)
         json_object_set_new(map, features[i].name, json_boolean(features[i].on));
     if (mx_presence_busy_known(mx_server_of_request(rq)))
         json_object_set_new(map, "org.matrix.msc3026.busy_presence", json_true());
-    gg_reply_header(rq, "Cache-Control", "public, max-age=600, s-maxage=3600, stale-while-revalidate=600");
+    if (gg_config_bool(mx_server_of_request(rq)->config, "login_via_existing_session.enabled"))
+        json_object_set_new(map, "org.matrix.msc3882", json_true());
+    if (gg_request_header(rq, "Authorization") == NULL)
+        gg_reply_header(rq, "Cache-Control", "public, max-age=600, s-maxage=3600, stale-while-revalidate=600");
     gg_reply_header(rq, "Vary", "Authorization");
     return gg_reply_json(rq, 200, json_pack("{so so}", "versions", list, "unstable_features", map));
 }
@@ -72,6 +77,20 @@ static void capability(json_t *map, const char *name, bool enabled)
     json_object_set_new(map, name, json_pack("{sb}", "enabled", enabled));
 }
 
+/* Fields that users may not set are told by name (client-server API, "m.profile_fields capability"). */
+static json_t *profile_fields(const struct gg_config *config)
+{
+    static const char *const fields[][2] = {{"displayname", "enable_set_displayname"}, {"avatar_url", "enable_set_avatar_url"}};
+    json_t *capability = json_pack("{sb}", "enabled", 1), *not_allowed = json_array();
+    for (size_t i = 0; i < GG_COUNT(fields); i++)
+        if (!gg_config_bool(config, fields[i][1]))
+            json_array_append_new(not_allowed, json_string(fields[i][0]));
+    if (json_array_size(not_allowed))
+        json_object_set(capability, "disallowed", not_allowed);
+    json_decref(not_allowed);
+    return capability;
+}
+
 int mx_api_capabilities(void *self, struct gg_request *rq, struct gg_error *err)
 {
     const struct mx_server *server = mx_server_of_request(rq);
@@ -83,7 +102,10 @@ int mx_api_capabilities(void *self, struct gg_request *rq, struct gg_error *err)
     capability(map, "m.set_avatar_url", gg_config_bool(server->config, "enable_set_avatar_url"));
     capability(map, "m.3pid_changes", gg_config_bool(server->config, "enable_3pid_changes"));
     capability(map, "m.get_login_token", gg_config_bool(server->config, "login_via_existing_session.enabled"));
-    capability(map, "m.profile_fields", true);
+    json_object_set_new(map, "m.profile_fields", profile_fields(server->config));
+    json_object_set_new(map, "org.matrix.msc4140.delayed_events",
+                        json_pack("{sI sI}", "max_delay_ms", (json_int_t)mx_delay_most_ms(server->config), "max_scheduled",
+                                  (json_int_t)gg_config_int(server->config, "experimental_features.msc4140_max_delayed_events_per_user")));
     return gg_reply_json(rq, 200, json_pack("{so}", "capabilities", map));
 }
 

@@ -32,7 +32,7 @@ int mx_api_cross_signing_upload(void *self, struct gg_request *rq, struct gg_err
     int rc = mx_cross_read_upload(gg_request_body(rq), arena, &upload, err);
     if (rc == 0)
         rc = mx_cross_keys_get(server, user_id, arena, &stored, err);
-    if (rc == 0 && needs_proof(&upload, &stored, body, arena)) {
+    if (rc == 0 && mx_requester_of(rq)->app_service == NULL && needs_proof(&upload, &stored, body, arena)) {
         struct mx_uia uia = {.description = "add a device signing key to your account"};
         rc = mx_uia_confirm(server, rq, body, false, &uia, err);
         if (rc != 0 || !uia.done)

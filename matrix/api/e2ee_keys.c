@@ -25,18 +25,11 @@ static int device_of_path(struct gg_request *rq, struct gg_str *out, struct gg_e
     return rc;
 }
 
-int mx_api_keys_upload(void *self, struct gg_request *rq, struct gg_error *err)
+static int reply_counts(struct gg_request *rq, struct gg_str device_id, struct gg_error *err)
 {
-    struct mx_server *server = mx_server_of_request(rq);
-    struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id), device_id, counts;
-    struct mx_key_upload upload;
-    int rc = device_of_path(rq, &device_id, err);
-    if (rc == 0)
-        rc = mx_keys_read_upload(gg_request_body(rq), user_id, device_id, gg_request_arena(rq), &upload, err);
-    if (rc == 0)
-        rc = mx_keys_upload(server, user_id, device_id, &upload, err);
-    if (rc == 0)
-        rc = mx_key_counts(server, user_id, device_id, gg_request_arena(rq), &counts, NULL, err);
+    struct gg_str counts;
+    int rc = mx_key_counts(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), device_id, gg_request_arena(rq),
+                           &counts, NULL, err);
     if (rc != 0)
         return rc;
     struct gg_buf out = GG_BUF_INIT;
@@ -46,16 +39,51 @@ int mx_api_keys_upload(void *self, struct gg_request *rq, struct gg_error *err)
     return gg_reply_buf(rq, 200, &out);
 }
 
+int mx_api_keys_count(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct gg_str device_id;
+    int rc = device_of_path(rq, &device_id, err);
+    return rc != 0 ? rc : reply_counts(rq, device_id, err);
+}
+
+int mx_api_keys_upload(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id), device_id;
+    struct mx_key_upload upload;
+    int rc = device_of_path(rq, &device_id, err);
+    if (rc == 0)
+        rc = mx_keys_read_upload(gg_request_body(rq), user_id, device_id, gg_request_arena(rq), &upload, err);
+    if (rc == 0)
+        rc = mx_keys_upload(server, user_id, device_id, &upload, err);
+    return rc != 0 ? rc : reply_counts(rq, device_id, err);
+}
+
+/* How long other servers may take: in the body, as the specification has it, or in the query, where Synapse reads it. */
+static int timeout_of(struct gg_request *rq, int64_t *out, struct gg_error *err)
+{
+    enum { USUAL_MS = 10000, MOST_MS = 50000 }; /* what a request may take has to suffice for it */
+    int64_t named;
+    if (!mx_json_i64(mx_json_get(gg_request_body(rq), "timeout"), &named) || named < 0)
+        named = USUAL_MS;
+    int rc = gg_request_query_count(rq, "timeout", named, out, err);
+    *out = *out > MOST_MS ? MOST_MS : *out;
+    return rc;
+}
+
 int mx_api_keys_query(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str *users;
     struct mx_key_query *queries;
     size_t n_users, n_queries;
+    int64_t timeout;
     struct gg_buf out = GG_BUF_INIT;
-    int rc = mx_keys_read_query(gg_request_body(rq), gg_request_arena(rq), &users, &n_users, &queries, &n_queries, err);
+    int rc = timeout_of(rq, &timeout, err);
+    if (rc == 0)
+        rc = mx_keys_read_query(gg_request_body(rq), gg_request_arena(rq), &users, &n_users, &queries, &n_queries, err);
     if (rc == 0)
         rc = mx_keys_query(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), users, n_users, queries, n_queries,
-                           gg_request_arena(rq), &out, err);
+                           timeout, gg_request_arena(rq), &out, err);
     if (rc == 0)
         return gg_reply_buf(rq, 200, &out);
     gg_buf_done(&out);
@@ -66,10 +94,13 @@ int mx_api_keys_claim(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_key_claim *claims;
     size_t n;
+    int64_t timeout;
     struct gg_buf out = GG_BUF_INIT;
-    int rc = mx_keys_read_claim(gg_request_body(rq), gg_request_arena(rq), &claims, &n, err);
+    int rc = timeout_of(rq, &timeout, err);
     if (rc == 0)
-        rc = mx_keys_claim(mx_server_of_request(rq), claims, n, gg_request_arena(rq), &out, err);
+        rc = mx_keys_read_claim(gg_request_body(rq), gg_request_arena(rq), &claims, &n, err);
+    if (rc == 0)
+        rc = mx_keys_claim(mx_server_of_request(rq), claims, n, timeout, gg_request_arena(rq), &out, err);
     if (rc == 0)
         return gg_reply_buf(rq, 200, &out);
     gg_buf_done(&out);

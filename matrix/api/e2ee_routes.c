@@ -2,6 +2,10 @@
  * processes ask of us about them (facts replication 8.4). */
 #include "api/e2ee.h"
 #include "e2ee/device_lists.h"
+#include "e2ee/outbound.h"
+#include "e2ee/remote_devices.h"
+
+#include <ganglion/matrix/id.h>
 
 enum { LARGE = 200 * 65536, SIGNATURES = 1 << 20, UPLOAD = 2 << 20 }; /* a message for each of many devices, the keys of many sessions: Synapse's bound */
 
@@ -92,19 +96,48 @@ static int signature_update(void *self, const struct gg_call *call, json_t **ans
 /* Whoever wrote a change of a device list says so, that it may be told to other servers. */
 static int new_update(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
 {
+    mx_pokes_soon(self);
     *answer_out = json_object();
     return 0;
 }
 
-/* Device lists of remote users, fetched anew: other servers are not asked yet, so there are none. */
+/* A stored list is JSON that another server made: what cannot be held as JSON here is told as absent, and is stored. */
+static int tell_list(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, json_t *answer, struct gg_error *err)
+{
+    struct gg_str text;
+    int rc = mx_remote_list_json(server, user_id, arena, &text, err);
+    json_t *list = rc == 0 && text.s != NULL ? json_loadb(text.s, text.n, JSON_ALLOW_NUL, NULL) : NULL;
+    json_object_setn_new(answer, user_id.s, user_id.n, list != NULL ? list : json_object());
+    return rc;
+}
+
+/* Device lists of remote users, fetched anew: null for those that could not be. */
 static int resync(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
 {
     const json_t *list = json_object_get(call->body, "user_ids");
-    *answer_out = json_object();
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (json_is_string(json_array_get(list, i)))
-            json_object_set_new(*answer_out, json_string_value(json_array_get(list, i)), json_null());
-    return 0;
+    size_t n = 0, given = json_array_size(list);
+    struct gg_str *users = GG_NEW_ARRAY(call->arena, struct gg_str, given + 1);
+    bool *done = GG_NEW_ARRAY(call->arena, bool, given + 1);
+    for (size_t i = 0; i < given; i++) {
+        const json_t *id = json_array_get(list, i);
+        struct gg_str text = gg_strn(json_string_value(id), json_string_length(id));
+        if (json_is_string(id) && mx_user_id_valid(text) && !mx_is_mine(self, text))
+            users[n++] = text;
+    }
+    int rc = mx_remote_is_keeper(self) ? mx_remote_resync(self, users, n, true, done, err)
+                                       : gg_refuse(err, 400, "M_UNKNOWN", "Another process keeps the device lists");
+    *answer_out = rc == 0 ? json_object() : NULL;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        if (done[i])
+            rc = tell_list(self, users[i], call->arena, *answer_out, err);
+        else
+            json_object_setn_new(*answer_out, users[i].s, users[i].n, json_null());
+    }
+    if (rc != 0) {
+        json_decref(*answer_out);
+        *answer_out = NULL;
+    }
+    return rc;
 }
 
 const struct gg_method mx_methods_e2ee[] = {

@@ -1,5 +1,6 @@
 /* matrix/api/notifications.c: GET /notifications (client-server API, "Listing Notifications"). */
 #include "api/notifications.h"
+#include "api/params.h"
 
 #include "push/notified.h"
 #include "rooms/show.h"
@@ -29,9 +30,7 @@ static int read_query(const struct gg_request *rq, int64_t *from, int64_t *limit
     const char *only = gg_request_query(rq, "only");
     int rc = read_from(rq, from, err);
     if (rc == 0)
-        rc = gg_request_query_i64(rq, "limit", DEFAULT_LIMIT, limit, err);
-    if (rc == 0 && *limit < 0)
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must be a positive integer.");
+        rc = mx_api_query_natural(rq, "limit", DEFAULT_LIMIT, limit, err);
     *limit = *limit > MAX_LIMIT ? MAX_LIMIT : *limit;
     *highlights = only && strcmp(only, "highlight") == 0;
     return rc;

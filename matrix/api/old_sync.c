@@ -18,9 +18,7 @@ enum { DEFAULT_LIMIT = 10, MAX_LIMIT = 1000, DEFAULT_WAIT_MS = 30 * 1000, LEAST_
 int mx_api_old_limit(struct gg_request *rq, size_t *out, struct gg_error *err)
 {
     int64_t limit;
-    int rc = gg_request_query_i64(rq, "limit", DEFAULT_LIMIT, &limit, err);
-    if (rc == 0 && limit < 0)
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must be a positive integer.");
+    int rc = mx_api_query_natural(rq, "limit", DEFAULT_LIMIT, &limit, err);
     *out = rc != 0 ? 0 : limit > MAX_LIMIT ? MAX_LIMIT : (size_t)limit;
     return rc;
 }

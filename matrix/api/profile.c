@@ -1,10 +1,11 @@
-/* profile.c: users' profiles (client-server API, "Profiles"). Profiles of other servers are not asked for yet. */
+/* profile.c: users' profiles (client-server API, "Profiles"); those of other servers are asked for each time. */
 #include <ganglion/config.h>
 #include <ganglion/matrix/id.h>
 #include <ganglion/matrix/json.h>
 #include <unistr.h>
 
 #include "api/accounts.h"
+#include "federation/profiles.h"
 
 enum { NAME_MAX_CHARACTERS = 256, AVATAR_MAX_CHARACTERS = 1000, KEY_MAX = 255 };
 
@@ -30,7 +31,33 @@ static int check_reader(struct mx_server *server, struct gg_request *rq, struct 
     return status || share ? status : gg_refuse(err, 403, "M_FORBIDDEN", "Profile isn't available");
 }
 
-static int read_profile(struct gg_request *rq, struct mx_profile_row *out, struct gg_error *err)
+/* field NULL: all of it; the texts, and every other member as `fields`. */
+static int read_remote(struct mx_server *server, struct gg_str user_id, const char *field, struct gg_arena *arena,
+                       struct mx_profile_row *out, struct gg_error *err)
+{
+    struct gg_str answer;
+    struct gg_buf others = GG_BUF_INIT;
+    memset(out, 0, sizeof(*out));
+    int status = mx_fed_profile(server, user_id, field, arena, &answer, err);
+    if (status)
+        return status;
+    out->found = true;
+    out->display_name = mx_json_string(mx_json_get(answer, "displayname"), arena);
+    out->avatar_url = mx_json_string(mx_json_get(answer, "avatar_url"), arena);
+    struct mx_json_iter it = mx_json_iter(answer);
+    while (mx_json_next(&it)) {
+        if (mx_json_key_is(it.key, "displayname") || mx_json_key_is(it.key, "avatar_url"))
+            continue;
+        gg_buf_printf(&others, "%c\"%.*s\":", others.n > 0 ? ',' : '{', GG_FMT(it.key));
+        gg_buf_str(&others, it.value);
+    }
+    gg_buf_text(&others, others.n > 0 ? "}" : "{}");
+    out->fields = gg_arena_str(arena, gg_buf_view(&others));
+    gg_buf_done(&others);
+    return 0;
+}
+
+static int read_profile(struct gg_request *rq, const char *field, struct mx_profile_row *out, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
     struct gg_str user_id = gg_str(gg_request_param(rq, "user_id"));
@@ -38,7 +65,7 @@ static int read_profile(struct gg_request *rq, struct mx_profile_row *out, struc
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Invalid user id");
     int status = check_reader(server, rq, user_id, err);
     if (!status && !mx_is_mine(server, user_id))
-        return not_found(err);
+        return read_remote(server, user_id, field, gg_request_arena(rq), out, err);
     if (!status)
         status = mx_profiles_read(server, user_id, gg_request_arena(rq), out, err);
     return status || out->found ? status : not_found(err);
@@ -57,7 +84,7 @@ static void add_member(struct gg_buf *out, const char *key, struct gg_str text)
 int mx_api_profile(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_profile_row row;
-    int status = read_profile(rq, &row, err);
+    int status = read_profile(rq, NULL, &row, err);
     if (status)
         return status;
     struct gg_buf out = GG_BUF_INIT;
@@ -72,10 +99,10 @@ int mx_api_profile(void *self, struct gg_request *rq, struct gg_error *err)
         gg_buf_str(&out, it.value);
     }
     gg_buf_char(&out, '}');
-    if (out.n > 2)
+    if (out.n > 2 || !mx_is_mine(mx_server_of_request(rq), gg_str(gg_request_param(rq, "user_id"))))
         return gg_reply_buf(rq, 200, &out);
     gg_buf_done(&out);
-    return not_found(err); /* a user who shows nothing */
+    return not_found(err); /* a user of ours who shows nothing; another server has said that theirs is there */
 }
 
 static int reply_text(struct gg_request *rq, const char *key, struct gg_str text)
@@ -90,22 +117,37 @@ static int reply_text(struct gg_request *rq, const char *key, struct gg_str text
 int mx_api_profile_name(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_profile_row row;
-    int status = read_profile(rq, &row, err);
+    int status = read_profile(rq, "displayname", &row, err);
     return status ? status : reply_text(rq, "displayname", row.display_name);
 }
 
 int mx_api_profile_avatar(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_profile_row row;
-    int status = read_profile(rq, &row, err);
+    int status = read_profile(rq, "avatar_url", &row, err);
     return status ? status : reply_text(rq, "avatar_url", row.avatar_url);
+}
+
+/* Common Namespaced Identifier Grammar (appendices). */
+static int check_key(struct gg_str key, struct gg_error *err)
+{
+    bool ok = key.n >= 1 && key.s[0] >= 'a' && key.s[0] <= 'z';
+    if (key.n > KEY_MAX)
+        return gg_refuse(err, 400, "M_KEY_TOO_LARGE", "Field name too long");
+    for (size_t i = 1; ok && i < key.n; i++)
+        ok = (key.s[i] >= 'a' && key.s[i] <= 'z') || (key.s[i] >= '0' && key.s[i] <= '9') || strchr("_.-", key.s[i]);
+    return ok ? 0
+              : gg_refuse(err, 400, "M_INVALID_PARAM",
+                          "Field name does not follow Common Namespaced Identifier Grammar");
 }
 
 int mx_api_profile_field(void *self, struct gg_request *rq, struct gg_error *err)
 {
     const char *key = gg_request_param(rq, "field");
     struct mx_profile_row row;
-    int status = read_profile(rq, &row, err);
+    int status = check_key(gg_str(key), err);
+    if (!status)
+        status = read_profile(rq, key, &row, err);
     if (status)
         return status;
     struct gg_str value = row.fields.s ? mx_json_get(row.fields, key) : row.fields;
@@ -136,7 +178,7 @@ static int check_writer(struct gg_request *rq, const char *enabled_key, struct g
         return gg_refuse(err, 403, "M_USER_SUSPENDED",
                          "Updating the profile while the account is suspended is not allowed");
     if (enabled_key && !who->admin && !gg_config_bool(server->config, enabled_key))
-        return gg_refuse(err, 400, "M_FORBIDDEN", "Changing this part of the profile is disabled on this server");
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Changing this part of the profile is disabled on this server");
     return 0;
 }
 
@@ -197,19 +239,6 @@ int mx_api_delete_name(void *self, struct gg_request *rq, struct gg_error *err)
 int mx_api_delete_avatar(void *self, struct gg_request *rq, struct gg_error *err)
 {
     return delete_text(rq, &avatar_field, err);
-}
-
-/* Common Namespaced Identifier Grammar (appendices). */
-static int check_key(struct gg_str key, struct gg_error *err)
-{
-    bool ok = key.n >= 1 && key.s[0] >= 'a' && key.s[0] <= 'z';
-    if (key.n > KEY_MAX)
-        return gg_refuse(err, 400, "M_KEY_TOO_LARGE", "Field name too long");
-    for (size_t i = 1; ok && i < key.n; i++)
-        ok = (key.s[i] >= 'a' && key.s[i] <= 'z') || (key.s[i] >= '0' && key.s[i] <= '9') || strchr("_.-", key.s[i]);
-    return ok ? 0
-              : gg_refuse(err, 400, "M_INVALID_PARAM",
-                          "Field name does not follow Common Namespaced Identifier Grammar");
 }
 
 /* The value is stored as it came, not as a JSON library would write it. */

@@ -52,7 +52,7 @@ static void drop_edits(const struct mx_event **events, size_t n, struct gg_arena
 
 static int read_place(struct gg_request *rq, const char *key, struct mx_token *token, bool *given, struct gg_error *err)
 {
-    const char *text = gg_request_query(rq, key);
+    const char *text = mx_api_query_text(rq, key);
     *given = text != NULL;
     if (text == NULL || mx_token_parse(mx_server_of_request(rq), text, token, err) == 0)
         return 0;
@@ -100,10 +100,12 @@ static int read_parent(struct gg_request *rq, const struct mx_access *access, st
 {
     bool visible = false;
     int rc = mx_store_events(mx_server_of_request(rq), &parent, 1, false, gg_request_arena(rq), out, err);
-    if (rc == 0 && *out != NULL && gg_str_eq((*out)->room_id, access->head->room_id))
+    if (rc == 0 && (*out == NULL || !gg_str_eq((*out)->room_id, access->head->room_id)))
+        return gg_refuse(err, 404, "M_UNKNOWN", "Unknown parent event.");
+    if (rc == 0)
         rc = mx_events_visible(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), access, out, 1,
                                gg_request_arena(rq), &visible, err);
-    return rc != 0 || visible ? rc : gg_refuse(err, 404, "M_UNKNOWN", "Unknown parent event.");
+    return rc != 0 || visible ? rc : gg_refuse(err, 403, "M_FORBIDDEN", "You don't have permission to access that event.");
 }
 
 /* Who is ignored keeps no place in a page. */
@@ -204,7 +206,7 @@ int mx_api_relations(void *self, struct gg_request *rq, struct gg_error *err)
 /* "depth_stream" of the last thread's latest event. */
 static int read_thread_place(struct gg_request *rq, struct mx_thread_query *q, struct gg_error *err)
 {
-    const char *text = gg_request_query(rq, "from"), *bar = text != NULL ? strchr(text, '_') : NULL;
+    const char *text = mx_api_query_text(rq, "from"), *bar = text != NULL ? strchr(text, '_') : NULL;
     if (text == NULL)
         return 0;
     q->has_from = bar != NULL && mx_json_i64(gg_strn(text, (size_t)(bar - text)), &q->from_depth) &&

@@ -3,14 +3,13 @@
 #include "api/rooms.h"
 
 #include "accounts/accounts.h"
+#include "federation/directory.h"
 #include "rooms/forget.h"
 #include "rooms/third_party.h"
 #include "storage/directory.h"
 
-#include <ganglion/log.h>
+#include <ganglion/matrix/appservice.h>
 #include <ganglion/matrix/id.h>
-
-static struct gg_logger logger = {"ganglion.rooms"};
 
 /* ---- how often ---- */
 
@@ -73,10 +72,14 @@ static int read_target(struct gg_request *rq, struct gg_str body, struct gg_str 
 }
 
 /* whole_body: all of the body goes into the event, as it does with POST /join/{room}; else only the reason. */
-static int change_membership(struct gg_request *rq, const char *action, struct gg_str room_id, bool whole_body,
-                             struct gg_error *err)
+static int change_membership(struct gg_request *rq, const char *action, struct gg_str room_id, const struct mx_api_room *via,
+                             bool whole_body, struct gg_error *err)
 {
     struct mx_membership_change change = {.room_id = room_id, .target = gg_str(mx_requester_of(rq)->user_id), .action = action};
+    if (via != NULL) {
+        change.servers = via->servers;
+        change.n_servers = via->n_servers;
+    }
     struct gg_str body, event_id;
     if (mx_requester_of(rq)->guest && strcmp(action, "join") != 0 && strcmp(action, "leave") != 0)
         return gg_refuse(err, 403, "M_FORBIDDEN", "Guest access not allowed");
@@ -99,7 +102,7 @@ static int change_membership(struct gg_request *rq, const char *action, struct g
 #define ACTION(name_)                                                                        \
     int mx_api_##name_(void *self, struct gg_request *rq, struct gg_error *err)              \
     {                                                                                        \
-        int rc = change_membership(rq, #name_, mx_api_param(rq, "room_id"), false, err);            \
+        int rc = change_membership(rq, #name_, mx_api_param(rq, "room_id"), NULL, false, err);           \
         return rc != 0 ? rc : gg_reply_empty_object(rq);                                     \
     }
 ACTION(leave)
@@ -129,7 +132,7 @@ int mx_api_invite(void *self, struct gg_request *rq, struct gg_error *err)
     if (rc == 0 && mx_json_get(body, "user_id").s == NULL && names_address(body) && !mx_requester_of(rq)->guest)
         rc = invite_address(rq, body, err);
     else if (rc == 0)
-        rc = change_membership(rq, "invite", mx_api_param(rq, "room_id"), false, err);
+        rc = change_membership(rq, "invite", mx_api_param(rq, "room_id"), NULL, false, err);
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }
 
@@ -138,7 +141,7 @@ static int take_up_invite(struct gg_request *rq, struct gg_str room_id, struct g
 {
     struct gg_str body, proof;
     int rc = mx_api_object_body(rq, &body, err);
-    if (rc != 0 || (proof = mx_json_get(body, "third_party_signed")).s == NULL)
+    if (rc != 0 || (proof = mx_json_get(body, "third_party_signed")).s == NULL || gg_str_is(proof, "null"))
         return rc;
     return mx_third_party_exchange(mx_server_of_request(rq), room_id, mx_json_string(mx_json_get(proof, "sender"), gg_request_arena(rq)),
                                    proof, gg_request_arena(rq), err);
@@ -148,53 +151,88 @@ int mx_api_join_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
     int rc = take_up_invite(rq, mx_api_param(rq, "room_id"), err);
     if (rc == 0)
-        rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), false, err);
+        rc = change_membership(rq, "join", mx_api_param(rq, "room_id"), NULL, false, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", mx_api_param(rq, "room_id"));
+}
+
+/* Servers that the client names: `via`, or `server_name` as it was called first. */
+static void read_servers(struct gg_request *rq, struct mx_api_room *out)
+{
+    const char **values;
+    size_t n = gg_request_query_all(rq, "via", &values);
+    if (n == 0)
+        n = gg_request_query_all(rq, "server_name", &values);
+    struct gg_str *servers = GG_NEW_ARRAY(gg_request_arena(rq), struct gg_str, n + 1);
+    for (size_t i = 0; i < n; i++)
+        servers[i] = gg_str(values[i]);
+    out->servers = servers;
+    out->n_servers = n;
+}
+
+static int find_alias(struct gg_request *rq, struct gg_str alias, struct mx_api_room *out, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_str *servers;
+    if (!mx_is_mine(server, alias)) {
+        int asked = mx_fed_directory(server, alias, gg_request_arena(rq), &out->room_id, &servers, err);
+        for (out->servers = servers; asked == 0 && servers[out->n_servers].s != NULL;)
+            out->n_servers++;
+        return asked;
+    }
+    int rc = mx_appservices_find_alias(server, alias, gg_request_arena(rq), &out->room_id, err);
+    if (rc == 0 && out->room_id.s == NULL)
+        rc = gg_refuse(err, 404, "M_NOT_FOUND", "Room alias %.*s not found", GG_FMT(alias));
+    return rc;
+}
+
+int mx_api_find_room_via(struct gg_request *rq, struct mx_api_room *out, struct gg_error *err)
+{
+    struct gg_str name = mx_api_param(rq, "room_identifier");
+    *out = (struct mx_api_room){.room_id = name};
+    if (mx_room_id_valid(name)) {
+        read_servers(rq, out);
+        return 0;
+    }
+    if (!mx_room_alias_valid(name))
+        return gg_refuse(err, 400, "M_UNKNOWN", "%.*s was not legal room ID or room alias", GG_FMT(name));
+    return find_alias(rq, name, out, err);
 }
 
 int mx_api_find_room(struct gg_request *rq, struct gg_str *room_id, struct gg_error *err)
 {
-    struct gg_str name = mx_api_param(rq, "room_identifier");
-    *room_id = name;
-    if (mx_room_id_valid(name))
-        return 0;
-    if (!mx_room_alias_valid(name))
-        return gg_refuse(err, 400, "M_UNKNOWN", "%.*s was not legal room ID or room alias", GG_FMT(name));
-    int rc = mx_directory_find_alias(mx_server_of_request(rq), name, gg_request_arena(rq), room_id, err);
-    if (rc == 0 && room_id->s == NULL)
-        rc = gg_refuse(err, 404, "M_NOT_FOUND", "Room alias %.*s not found", GG_FMT(name));
+    struct mx_api_room room;
+    int rc = mx_api_find_room_via(rq, &room, err);
+    *room_id = room.room_id;
     return rc;
 }
 
 int mx_api_join(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct gg_str room_id;
-    int rc = mx_api_find_room(rq, &room_id, err);
+    struct mx_api_room room;
+    int rc = mx_api_find_room_via(rq, &room, err);
     if (rc == 0)
-        rc = take_up_invite(rq, room_id, err);
+        rc = take_up_invite(rq, room.room_id, err);
     if (rc == 0)
-        rc = change_membership(rq, "join", room_id, true, err);
-    return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room_id);
+        rc = change_membership(rq, "join", room.room_id, &room, true, err);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room.room_id);
 }
 
 int mx_api_knock(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct gg_str room_id;
-    int rc = mx_api_find_room(rq, &room_id, err);
+    struct mx_api_room room;
+    int rc = mx_api_find_room_via(rq, &room, err);
     if (rc == 0)
-        rc = change_membership(rq, "knock", room_id, false, err);
-    return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room_id);
+        rc = change_membership(rq, "knock", room.room_id, &room, false, err);
+    return rc != 0 ? rc : mx_api_reply_id(rq, "room_id", room.room_id);
 }
 
-
-int mx_api_put_member(struct gg_request *rq, struct gg_str room_id, struct gg_str target, struct gg_str content,
-                      struct gg_str *event_id, struct gg_error *err)
+int mx_api_put_member(struct gg_request *rq, const struct mx_new_event *event, struct gg_str *event_id, struct gg_error *err)
 {
-    struct gg_str membership = mx_json_string(mx_json_get(content, "membership"), gg_request_arena(rq));
+    struct gg_str membership = mx_json_string(mx_json_get(event->content, "membership"), gg_request_arena(rq));
     if (membership.s == NULL)
         return gg_refuse(err, 400, "M_BAD_JSON", "Content of m.room.member needs a membership");
-    struct mx_membership_change change = {.room_id = room_id, .target = target, .membership = membership,
-                                          .content = content,
+    struct mx_membership_change change = {.room_id = event->room_id, .target = event->state_key, .membership = membership,
+                                          .content = event->content, .origin_server_ts = event->origin_server_ts,
                                           .action = gg_arena_strndup(gg_request_arena(rq), membership.s, membership.n)};
     return change_limited(rq, &change, event_id, err);
 }
@@ -202,39 +240,5 @@ int mx_api_put_member(struct gg_request *rq, struct gg_str room_id, struct gg_st
 int mx_api_forget(void *self, struct gg_request *rq, struct gg_error *err)
 {
     int rc = mx_room_forget(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), mx_api_param(rq, "room_id"), err);
-    return rc != 0 ? rc : gg_reply_empty_object(rq);
-}
-
-/* ---- an identity server tells that an address has found its user ---- */
-
-/* Whoever calls proves nothing; each invite carries its own proof, which the auth rules check. One that fails does not
- * keep the others out, but is what the caller hears of. */
-int mx_api_third_party_bound(void *self, struct gg_request *rq, struct gg_error *err)
-{
-    struct gg_arena *arena = gg_request_arena(rq);
-    struct gg_str body;
-    int rc = mx_api_object_body(rq, &body, err), first = 0;
-    struct gg_str invites = rc == 0 ? mx_json_get(body, "invites") : (struct gg_str){0};
-    if (rc == 0 && invites.s != NULL && !mx_json_is_array(invites))
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "invites must be a list");
-    struct mx_json_iter it = mx_json_iter(invites.s != NULL ? invites : GG_STR("[]"));
-    while (rc == 0 && mx_json_next(&it)) {
-        struct gg_str room_id = mx_json_string(mx_json_get(it.value, "room_id"), arena);
-        struct gg_str sender = mx_json_string(mx_json_get(it.value, "sender"), arena);
-        struct gg_str proof = mx_json_get(it.value, "signed");
-        struct gg_error one = GG_ERROR_INIT;
-        int failed = 0;
-        if (room_id.s != NULL && mx_room_id_valid(room_id) && proof.s != NULL)
-            failed = mx_third_party_exchange(mx_server_of_request(rq), gg_arena_str(arena, room_id), sender, proof, arena, &one);
-        if (failed == 0)
-            continue;
-        gg_info(&logger, "an invite by address to %.*s was not taken up: %s", GG_FMT(room_id), one.message);
-        if (first == 0) {
-            first = failed;
-            *err = one;
-        }
-    }
-    if (rc == 0)
-        rc = first;
     return rc != 0 ? rc : gg_reply_empty_object(rq);
 }

@@ -3,12 +3,14 @@
 #include "api/params.h"
 #include "api/rooms.h"
 
+#include "federation/backfill.h"
 #include "rooms/access.h"
 #include "rooms/around.h"
 #include "rooms/history.h"
 #include "rooms/relations.h"
 
 #include <ganglion/config.h>
+#include <ganglion/matrix/appservice.h>
 
 /* ---- state ---- */
 
@@ -101,8 +103,8 @@ static int state_at(struct gg_request *rq, const char *at, struct mx_access *acc
 
 int mx_api_members(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    const char *at = gg_request_query(rq, "at"), *is = gg_request_query(rq, "membership");
-    const char *is_not = gg_request_query(rq, "not_membership");
+    const char *at = gg_request_query(rq, "at"), *is = mx_api_query_text(rq, "membership");
+    const char *is_not = mx_api_query_text(rq, "not_membership");
     struct mx_access access;
     const struct mx_event **events;
     size_t n;
@@ -132,14 +134,43 @@ static void write_text_or_null(struct gg_buf *buf, struct gg_str json)
         gg_buf_lit(buf, "null");
 }
 
+/* An application service sees who is in a room in which any of its users is. */
+static int service_access(struct gg_request *rq, const struct mx_appservice *service, struct mx_access *access,
+                          struct gg_error *err)
+{
+    const struct mx_head *head;
+    const struct gg_str *users;
+    size_t n = 0;
+    bool seen = false;
+    int rc = mx_heads_get(mx_server_of_request(rq), mx_api_param(rq, "room_id"), gg_request_arena(rq), &head, err);
+    if (rc == 0)
+        rc = mx_heads_joined(mx_server_of_request(rq), head, gg_request_arena(rq), &users, &n, err);
+    for (size_t i = 0; rc == 0 && i < n && !seen; i++)
+        seen = gg_str_is(users[i], mx_requester_of(rq)->user_id) || mx_appservice_has_user(service, users[i]);
+    if (rc == GG_E_NOT_FOUND || (rc == 0 && !seen))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Appservice not in room");
+    if (rc == 0)
+        *access = (struct mx_access){.state = head->state, .joined = true};
+    return rc;
+}
+
+static int joined_access(struct gg_request *rq, struct mx_access *access, struct gg_error *err)
+{
+    const struct mx_appservice *service = mx_appservice_of(mx_server_of_request(rq), mx_requester_of(rq));
+    if (service != NULL)
+        return service_access(rq, service, access, err);
+    int rc = mx_api_access(rq, access, err);
+    if (rc == 0 && !access->joined && !access->peeking)
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "Getting joined members while not being a current member of the room is forbidden.");
+    return rc;
+}
+
 int mx_api_joined_members(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_access access;
     const struct mx_event **events;
     size_t n;
-    int rc = mx_api_access(rq, &access, err);
-    if (rc == 0 && !access.joined && !access.peeking)
-        rc = gg_refuse(err, 403, "M_FORBIDDEN", "Getting joined members while not being a current member of the room is forbidden.");
+    int rc = joined_access(rq, &access, err);
     if (rc == 0)
         rc = load_state(rq, access.state, "m.room.member", &events, &n, err);
     if (rc != 0)
@@ -231,16 +262,14 @@ static int default_start(struct gg_request *rq, const struct mx_access *access, 
 static int read_page_query(struct gg_request *rq, const struct mx_access *access, struct mx_page_query *q,
                            struct mx_filter *filter, struct mx_token *base, struct mx_room_token *to, struct gg_error *err)
 {
-    const char *dir = gg_request_query(rq, "dir"), *from = gg_request_query(rq, "from"), *end = gg_request_query(rq, "to");
+    const char *dir = gg_request_query(rq, "dir"), *from = mx_api_query_text(rq, "from"), *end = mx_api_query_text(rq, "to");
     const char *json = gg_request_query(rq, "filter");
     int64_t limit;
     struct mx_token token;
     if (dir != NULL && strcmp(dir, "f") != 0 && strcmp(dir, "b") != 0)
         return gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter 'dir' must be one of ['b', 'f']");
     q->backwards = dir != NULL && dir[0] == 'b';
-    int rc = gg_request_query_i64(rq, "limit", 10, &limit, err);
-    if (rc == 0 && limit < 0)
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must be a positive integer.");
+    int rc = mx_api_query_natural(rq, "limit", 10, &limit, err);
     if (rc == 0 && json != NULL)
         rc = mx_json_check(gg_str(json), 100, err);
     if (rc == 0)
@@ -249,7 +278,7 @@ static int read_page_query(struct gg_request *rq, const struct mx_access *access
         return rc;
     q->limit = limit > 1000 ? 1000 : (size_t)limit;
     q->filter = filter;
-    if (from == NULL || from[0] == '\0' || strcmp(from, "END") == 0) {
+    if (from == NULL || strcmp(from, "END") == 0) {
         rc = default_start(rq, access, q->backwards, &q->from, err);
     } else {
         rc = mx_token_parse(mx_server_of_request(rq), from, base, err);
@@ -257,7 +286,7 @@ static int read_page_query(struct gg_request *rq, const struct mx_access *access
         if (rc == 0 && q->backwards && mx_position_max(&q->from.at) > access->until)
             rc = default_start(rq, access, true, &q->from, err); /* what came after they left is none of theirs */
     }
-    if (rc == 0 && end != NULL && end[0] != '\0') {
+    if (rc == 0 && end != NULL) {
         rc = mx_token_parse(mx_server_of_request(rq), end, &token, err);
         *to = token.room;
         q->to = to;
@@ -265,15 +294,20 @@ static int read_page_query(struct gg_request *rq, const struct mx_access *access
     return rc;
 }
 
-/* The member events of the page's senders, once each, as they were at the page's last event. */
-static int lazy_members(struct gg_request *rq, const struct mx_access *access, const struct mx_event *const *events, size_t n,
-                        const struct mx_event ***out, size_t *n_out, struct gg_error *err)
+/* The member events of the page's senders, once each, as they were at the page's first event. */
+static int lazy_members(struct gg_request *rq, const struct mx_page *page, const struct mx_event ***out, size_t *n_out,
+                        struct gg_error *err)
 {
     struct gg_arena *arena = gg_request_arena(rq);
-    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, page->n + 1);
+    const struct mx_state *state;
     size_t m = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct gg_str id = mx_state_get(access->state, GG_STR("m.room.member"), events[i]->sender);
+    *n_out = 0;
+    int rc = page->n > 0 ? mx_store_state_after(mx_server_of_request(rq), page->events[0]->event_id, arena, &state, err) : 0;
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < page->n; i++) {
+        struct gg_str id = mx_state_get(state, GG_STR("m.room.member"), page->events[i]->sender);
         bool have = id.s == NULL;
         for (size_t k = 0; k < m && !have; k++)
             have = gg_str_eq(ids[k], id);
@@ -299,9 +333,9 @@ int mx_api_messages(void *self, struct gg_request *rq, struct gg_error *err)
     if (rc == 0)
         rc = read_page_query(rq, &access, &q, &filter, &base, &to, err);
     if (rc == 0)
-        rc = mx_history_page(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), &access, &q, gg_request_arena(rq), &page, err);
+        rc = mx_backfill_page(mx_server_of_request(rq), gg_str(mx_requester_of(rq)->user_id), &access, &q, gg_request_arena(rq), &page, err);
     if (rc == 0 && filter.lazy_members)
-        rc = lazy_members(rq, &access, page.events, page.n, &members, &n_members, err);
+        rc = lazy_members(rq, &page, &members, &n_members, err);
     if (rc != 0)
         return rc;
     struct gg_buf buf = GG_BUF_INIT;
@@ -395,9 +429,7 @@ int mx_api_context(void *self, struct gg_request *rq, struct gg_error *err)
     struct around a = {0};
     int64_t limit;
     const char *json = gg_request_query(rq, "filter");
-    int rc = gg_request_query_i64(rq, "limit", 10, &limit, err);
-    if (rc == 0 && limit < 0)
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter limit must be a positive integer.");
+    int rc = mx_api_query_natural(rq, "limit", 10, &limit, err);
     if (rc == 0 && json != NULL)
         rc = mx_json_check(gg_str(json), 100, err);
     if (rc == 0)

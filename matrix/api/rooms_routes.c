@@ -22,36 +22,43 @@
 #define SUMMARY(path_, ...) \
     {.method = "GET", .path = path_, .handler = mx_api_room_summary, .resource = "client", .auth = GG_AUTH_OPTIONAL, \
      .flags = GG_ROUTE_CANCELLABLE, __VA_ARGS__}
-#define WRITE(method_, path_, handler_, ...) \
-    {.method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_GUEST, \
+#define WRITE_BY(auth_, method_, path_, handler_, ...) \
+    {.method = method_, .path = path_, .handler = handler_, .resource = "client", .auth = auth_, \
      .max_body = 128 * 1024, .pool = "events", .balance = "room", __VA_ARGS__}
+#define WRITE(method_, path_, handler_, ...) WRITE_BY(GG_AUTH_GUEST, method_, path_, handler_, __VA_ARGS__)
+/* Not for guests. */
+#define MEMBER_WRITE(method_, path_, handler_, ...) WRITE_BY(GG_AUTH_USER, method_, path_, handler_, __VA_ARGS__)
+/* Servers that have the room, or the user, are asked, perhaps one after the other. */
+#define OTHERS_MS 900000
 #define REPORT(path_, handler_, ...) \
     {.method = "POST", .path = path_, .handler = handler_, .resource = "client", .auth = GG_AUTH_USER, \
      .writer = GG_WRITER_MAIN, __VA_ARGS__}
 
 const struct gg_route mx_routes_rooms[] = {
     {.method = "POST", .path = CLIENT "/createRoom", .handler = mx_api_create_room, .resource = "client",
-     .auth = GG_AUTH_USER, .max_body = 1024 * 1024, .limiter = "rc_room_creation", .doc = "a new room"},
+     .auth = GG_AUTH_USER, .max_body = 1024 * 1024, .limiter = "rc_room_creation", .deadline_ms = OTHERS_MS,
+     .doc = "a new room"},
     {.method = "PUT", .path = CLIENT "/createRoom/{txn_id}", .handler = mx_api_create_room, .resource = "client",
-     .auth = GG_AUTH_USER, .max_body = 1024 * 1024, .limiter = "rc_room_creation", .doc = "a new room (old form)"},
+     .auth = GG_AUTH_USER, .max_body = 1024 * 1024, .limiter = "rc_room_creation", .deadline_ms = OTHERS_MS,
+     .doc = "a new room (old form)"},
 
-    WRITE("POST", CLIENT "/join/{room_identifier}", mx_api_join, .doc = "join by id or alias"),
-    WRITE("PUT", CLIENT "/join/{room_identifier}/{txn_id}", mx_api_join, .doc = "join (old form)"),
-    WRITE("POST", ROOM "/join", mx_api_join_room, .doc = "join"),
-    WRITE("POST", ROOM "/leave", mx_api_leave, .doc = "leave, or reject an invite"),
-    WRITE("POST", ROOM "/invite", mx_api_invite, .doc = "invite a user"),
+    WRITE("POST", CLIENT "/join/{room_identifier}", mx_api_join, .deadline_ms = OTHERS_MS, .doc = "join by id or alias"),
+    WRITE("PUT", CLIENT "/join/{room_identifier}/{txn_id}", mx_api_join, .deadline_ms = OTHERS_MS, .doc = "join (old form)"),
+    WRITE("POST", ROOM "/join", mx_api_join_room, .deadline_ms = OTHERS_MS, .doc = "join"),
+    WRITE("POST", ROOM "/leave", mx_api_leave, .deadline_ms = OTHERS_MS, .doc = "leave, or reject an invite"),
+    WRITE("POST", ROOM "/invite", mx_api_invite, .deadline_ms = OTHERS_MS, .doc = "invite a user"),
     WRITE("POST", ROOM "/kick", mx_api_kick, .doc = "remove a user"),
     WRITE("POST", ROOM "/ban", mx_api_ban, .doc = "ban a user"),
     WRITE("POST", ROOM "/unban", mx_api_unban, .doc = "lift a ban"),
     {.method = "POST", .path = "/_matrix/client/(r0|v3|unstable)/knock/{room_identifier}", .handler = mx_api_knock,
      .resource = "client", .auth = GG_AUTH_USER, .max_body = 128 * 1024, .pool = "events", .limiter = "rc_message",
-     .doc = "ask to be let in"},
+     .deadline_ms = OTHERS_MS, .doc = "ask to be let in"},
     {.method = "POST", .path = "/_matrix/client/(r0|v3|unstable)/rooms/{room_id}/upgrade", .handler = mx_api_upgrade,
      .resource = "client", .auth = GG_AUTH_USER, .writer = GG_WRITER_MAIN, .deadline_ms = 300000,
      .doc = "replace a room by one of another version"},
-    WRITE("PUT", ROOM "/join/{txn_id}", mx_api_join_room, .doc = "join (old form)"),
-    WRITE("PUT", ROOM "/leave/{txn_id}", mx_api_leave, .doc = "leave (old form)"),
-    WRITE("PUT", ROOM "/invite/{txn_id}", mx_api_invite, .doc = "invite (old form)"),
+    WRITE("PUT", ROOM "/join/{txn_id}", mx_api_join_room, .deadline_ms = OTHERS_MS, .doc = "join (old form)"),
+    WRITE("PUT", ROOM "/leave/{txn_id}", mx_api_leave, .deadline_ms = OTHERS_MS, .doc = "leave (old form)"),
+    WRITE("PUT", ROOM "/invite/{txn_id}", mx_api_invite, .deadline_ms = OTHERS_MS, .doc = "invite (old form)"),
     WRITE("PUT", ROOM "/kick/{txn_id}", mx_api_kick, .doc = "remove (old form)"),
     WRITE("PUT", ROOM "/ban/{txn_id}", mx_api_ban, .doc = "ban (old form)"),
     WRITE("PUT", ROOM "/unban/{txn_id}", mx_api_unban, .doc = "lift a ban (old form)"),
@@ -65,8 +72,8 @@ const struct gg_route mx_routes_rooms[] = {
     WRITE("PUT", ROOM "/state/{event_type}/{state_key}", mx_api_put_state, .limiter = "rc_message", .doc = "send a state event"),
     WRITE("PUT", ROOM "/state/{event_type}/", mx_api_put_state, .limiter = "rc_message", .doc = "with an empty state key"),
     WRITE("PUT", ROOM "/state/{event_type}", mx_api_put_state, .limiter = "rc_message", .doc = "with an empty state key"),
-    WRITE("PUT", ROOM "/redact/{event_id}/{txn_id}", mx_api_redact, .limiter = "rc_message", .doc = "redact an event"),
-    WRITE("POST", ROOM "/redact/{event_id}", mx_api_redact, .limiter = "rc_message", .doc = "redact without transaction id"),
+    MEMBER_WRITE("PUT", ROOM "/redact/{event_id}/{txn_id}", mx_api_redact, .doc = "redact an event"),
+    MEMBER_WRITE("POST", ROOM "/redact/{event_id}", mx_api_redact, .doc = "redact without transaction id"),
 
     READ(ROOM "/state", mx_api_get_state_all, .doc = "current state"),
     READ(ROOM "/state/{event_type}/{state_key}", mx_api_get_state, .doc = "one state event's content"),
@@ -115,8 +122,6 @@ const struct gg_route mx_routes_rooms[] = {
     SUMMARY("/_matrix/client/unstable/im.nheko.summary/rooms/{room_identifier}/summary", .doc = "the same, as it was first"),
     {.method = "GET", .path = "/_matrix/client/(v1|unstable)/mutual_rooms", .handler = mx_api_mutual_rooms, .resource = "client",
      .auth = GG_AUTH_USER, .flags = GG_ROUTE_CANCELLABLE, .writer = GG_WRITER_MAIN, .doc = "rooms in common with another user"},
-    {.method = "POST", .path = "/_matrix/federation/v1/3pid/onbind", .handler = mx_api_third_party_bound, .resource = "federation",
-     .max_body = 1024 * 1024, .doc = "an identity server tells whose an address is"},
     READ(CLIENT "/joined_rooms", mx_api_joined_rooms, .doc = "rooms that the caller is joined to"),
     {0},
 };

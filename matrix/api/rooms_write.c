@@ -1,22 +1,21 @@
 /* matrix/api/rooms_write.c: the client-server endpoints that make events (routes are in rooms_routes.c). */
+#include "api/delayed.h"
 #include "api/params.h"
 #include "api/rooms.h"
 
 #include "presence/presence.h"
 #include "accounts/accounts.h"
+#include "appservice/sent.h"
+#include "json/text.h"
 #include "rooms/access.h"
 #include "rooms/create.h"
 #include "rooms/upgrade.h"
 
+#include <ganglion/config.h>
 #include <ganglion/matrix/id.h>
+#include <ganglion/matrix/store.h>
 
 /* ---- answers ---- */
-
-/* The same, where nothing at all is no content. */
-static int content_body(struct gg_request *rq, struct gg_str *out, struct gg_error *err)
-{
-    return gg_request_body(rq).n > 0 ? mx_api_object_body(rq, out, err) : gg_refuse(err, 400, "M_NOT_JSON", "Content not JSON.");
-}
 
 int mx_api_reply_id(struct gg_request *rq, const char *key, struct gg_str id)
 {
@@ -49,7 +48,7 @@ static int limit_invites(struct gg_request *rq, struct gg_str body, struct gg_er
 int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_str body, room_id, alias;
-    int rc = content_body(rq, &body, err);
+    int rc = mx_api_content_body(rq, &body, err);
     if (rc == 0)
         rc = limit_invites(rq, body, err);
     if (rc == 0)
@@ -61,19 +60,33 @@ int mx_api_create_room(void *self, struct gg_request *rq, struct gg_error *err)
 
 /* ---- sending ---- */
 
+/* Bridges tell of what happened elsewhere, at another time (application service API, "Timestamp massaging"). */
+static int read_time(struct gg_request *rq, int64_t *out, struct gg_error *err)
+{
+    if (mx_requester_of(rq)->app_service == NULL)
+        return 0;
+    return mx_api_query_natural(rq, "ts", 0, out, err);
+}
+
 int mx_api_send(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = mx_api_param(rq, "event_type"),
                              .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
     struct gg_str event_id;
-    int rc = content_body(rq, &e.content, err);
+    bool delayed = false;
+    int rc = mx_api_content_body(rq, &e.content, err);
+    if (rc == 0)
+        rc = read_time(rq, &e.origin_server_ts, err);
     bool redaction = gg_str_is(e.type, "m.room.redaction");
     if (rc == 0 && redaction)
         e.redacts = mx_json_string(mx_json_get(e.content, "redacts"), gg_request_arena(rq));
     if (rc == 0 && redaction && e.redacts.s == NULL)
         rc = gg_refuse(err, 400, "M_BAD_JSON", "'redacts' must be the id of an event");
     if (rc == 0)
-        rc = mx_room_send(mx_server_of_request(rq), mx_requester_of(rq), &e, gg_request_arena(rq), &event_id, NULL, err);
+        rc = mx_api_delay(rq, &e, &delayed, err);
+    if (rc != 0 || delayed)
+        return rc;
+    rc = mx_send_once(rq, &e, &event_id, err);
     if (rc == 0 && gg_str_is(e.type, "m.room.message"))
         mx_presence_bump_requester(mx_server_of_request(rq), mx_requester_of(rq));
     return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);
@@ -84,27 +97,49 @@ int mx_api_put_state(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = mx_api_param(rq, "event_type"),
                              .state_key = mx_api_param(rq, "state_key"), .ratelimit = true};
     struct gg_str event_id;
+    bool delayed = false;
     if (e.state_key.s == NULL)
         e.state_key = GG_STR("");
-    int rc = content_body(rq, &e.content, err);
-    if (rc == 0 && gg_str_is(e.type, "m.room.member"))
-        rc = mx_api_put_member(rq, e.room_id, e.state_key, e.content, &event_id, err);
-    else if (rc == 0)
+    int rc = mx_api_content_body(rq, &e.content, err);
+    if (rc == 0)
+        rc = read_time(rq, &e.origin_server_ts, err);
+    if (rc == 0)
+        rc = mx_api_delay(rq, &e, &delayed, err);
+    if (rc != 0 || delayed)
+        return rc;
+    if (gg_str_is(e.type, "m.room.member"))
+        rc = mx_api_put_member(rq, &e, &event_id, err);
+    else
         rc = mx_room_send(mx_server_of_request(rq), mx_requester_of(rq), &e, gg_request_arena(rq), &event_id, NULL, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);
+}
+
+/* Moderators who clean up may be given another rate than people who talk (config rc_admin_redaction). */
+static int limit_redaction(struct gg_request *rq, struct gg_str redacts, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_str user_id = gg_str(mx_requester_of(rq)->user_id);
+    const struct mx_event *event = NULL;
+    int rc = 0;
+    bool apart = gg_config_set(server->config, "rc_admin_redaction.per_second") ||
+                 gg_config_set(server->config, "rc_admin_redaction.burst_count");
+    if (apart && mx_storable(redacts).s != NULL)
+        rc = mx_store_events(server, &redacts, 1, false, gg_request_arena(rq), &event, err);
+    bool others = event != NULL && !gg_str_eq(event->sender, user_id);
+    return rc ? rc : mx_limit(server, others ? "rc_admin_redaction" : "rc_message", user_id, gg_request_principal(rq), true, err);
 }
 
 /* Version 11 moved redacts into the content; both places are filled in where the version wants them (mx_event_build). */
 int mx_api_redact(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct mx_server *server = mx_server_of_request(rq);
-    struct gg_arena *arena = gg_request_arena(rq);
     struct mx_new_event e = {.room_id = mx_api_param(rq, "room_id"), .type = GG_STR("m.room.redaction"),
                              .redacts = mx_api_param(rq, "event_id"), .txn_id = gg_request_param(rq, "txn_id"), .ratelimit = true};
     struct gg_str event_id;
-    int rc = content_body(rq, &e.content, err);
+    int rc = limit_redaction(rq, e.redacts, err);
     if (rc == 0)
-        rc = mx_room_send(server, mx_requester_of(rq), &e, arena, &event_id, NULL, err);
+        rc = mx_api_content_body(rq, &e.content, err);
+    if (rc == 0)
+        rc = mx_send_once(rq, &e, &event_id, err);
     return rc != 0 ? rc : mx_api_reply_id(rq, "event_id", event_id);
 }
 
@@ -130,7 +165,7 @@ int mx_api_upgrade(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_room_upgrade upgrade = {.room_id = mx_api_param(rq, "room_id")};
     struct gg_str body, new_room;
-    int rc = mx_api_object_body(rq, &body, err);
+    int rc = mx_api_content_body(rq, &body, err);
     if (rc != 0)
         return rc;
     struct gg_str version = mx_json_get(body, "new_version");

@@ -1,7 +1,9 @@
 /* matrix/api/sliding.c: POST .../org.matrix.simplified_msc3575/sync (MSC4186): computes, and waits while there is
  * nothing to say. */
+#include "api/params.h"
 #include "sliding/sliding.h"
 #include "sync/catch_up.h"
+#include "usage/usage.h"
 
 #include <ganglion/fiber.h>
 #include <ganglion/matrix/api.h>
@@ -25,7 +27,7 @@ static int read_request(struct gg_request *rq, struct asking *a, struct gg_error
     const char *pos = gg_request_query(rq, "pos"), *token;
     a->server = mx_server_of_request(rq);
     a->requester = mx_requester_of(rq);
-    int rc = gg_request_query_i64(rq, "timeout", 0, &a->timeout_ms, err);
+    int rc = mx_api_query_natural(rq, "timeout", 0, &a->timeout_ms, err);
     if (rc == 0 && pos != NULL) {
         rc = mx_sliding_pos_read(pos, &a->position, &token, err);
         if (rc == 0)
@@ -39,7 +41,7 @@ static int read_request(struct gg_request *rq, struct asking *a, struct gg_error
     a->name = (struct mx_connection_name){gg_str(a->requester->user_id),
                                           gg_str(a->requester->device_id != NULL ? a->requester->device_id : ""),
                                           a->request.conn_id};
-    a->timeout_ms = a->timeout_ms < 0 ? 0 : a->timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : a->timeout_ms;
+    a->timeout_ms = a->timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : a->timeout_ms;
     a->deadline = gg_deadline(a->timeout_ms);
     return rc;
 }
@@ -93,6 +95,8 @@ static int handle_sliding(void *self, struct gg_request *rq, struct gg_error *er
     struct gg_buf out = GG_BUF_INIT;
     bool again = true, behind = false;
     int rc = read_request(rq, &a, err);
+    if (rc == 0)
+        rc = mx_usage_check(a.server, a.requester, err);
     if (rc == 0)
         rc = mx_connection_at(a.server, &a.name, a.position, gg_request_arena(rq), &a.connection, err);
     if (rc == 0 && a.has_from)

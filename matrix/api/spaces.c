@@ -2,6 +2,8 @@
 #include "api/params.h"
 #include "api/rooms.h"
 
+#include "federation/directory.h"
+#include "federation/spaces.h"
 #include "rooms/hierarchy.h"
 #include "rooms/mutual.h"
 #include "rooms/summary.h"
@@ -17,65 +19,138 @@ static int reply_or_drop(struct gg_request *rq, struct gg_buf *buf, int rc)
     return rc;
 }
 
-static int read_count(struct gg_request *rq, const char *key, int64_t fallback, int64_t *out, struct gg_error *err)
+/* The servers of `via`, in either spelling. */
+static size_t read_via(struct gg_request *rq, const struct gg_str **out)
 {
-    int rc = gg_request_query_i64(rq, key, fallback, out, err);
-    if (rc == 0 && gg_request_query(rq, key) != NULL && *out < 0)
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter %s must be a positive integer.", key);
-    return rc;
+    static const char *const keys[] = {"via", "server_name"};
+    struct gg_arena *arena = gg_request_arena(rq);
+    const char **values;
+    size_t n = 0, taken = 0;
+    for (size_t i = 0; n == 0 && i < GG_COUNT(keys); i++)
+        n = gg_request_query_all(rq, keys[i], &values);
+    struct gg_str *via = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (mx_server_name_valid(gg_str(values[i])))
+            via[taken++] = gg_str(values[i]);
+    *out = via;
+    return taken;
 }
 
 int mx_api_hierarchy(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_hierarchy_query q = {.room_id = mx_api_param(rq, "room_id"), .user_id = gg_str(mx_requester_of(rq)->user_id),
-                                   .from = gg_str(gg_request_query(rq, "from")),
+                                   .from = gg_str(mx_api_query_text(rq, "from")),
                                    .admin = gg_request_route(rq)->auth == GG_AUTH_ADMIN};
     int rc = gg_request_query_bool(rq, "suggested_only", false, &q.suggested_only, err);
     if (rc == 0)
-        rc = read_count(rq, "limit", MX_HIERARCHY_MAX, &q.limit, err);
+        rc = mx_api_query_natural(rq, "limit", MX_HIERARCHY_MAX, &q.limit, err);
     if (rc == 0)
-        rc = read_count(rq, "max_depth", -1, &q.max_depth, err);
+        rc = mx_api_query_natural(rq, "max_depth", -1, &q.max_depth, err);
     if (rc != 0)
         return rc;
+    q.n_via = q.admin ? 0 : read_via(rq, &q.via);
     struct gg_buf buf = GG_BUF_INIT;
     return reply_or_drop(rq, &buf, mx_hierarchy(mx_server_of_request(rq), &q, gg_request_arena(rq), &buf, err));
 }
 
 /* ---- summary ---- */
 
-static int not_found(struct gg_request *rq, struct gg_str room_id, struct gg_error *err)
+/* The room, and the servers that may know it if we do not. */
+struct summary_query {
+    struct gg_str room_id, user_id; /* user_id s NULL: somebody without a login */
+    const struct gg_str *via;
+    size_t n_via;
+    bool asked_via;
+};
+
+static int read_query(struct gg_request *rq, struct summary_query *q, struct gg_error *err)
 {
-    const struct mx_head *head;
-    struct gg_error ignored = GG_ERROR_INIT;
-    bool known = mx_heads_get(mx_server_of_request(rq), room_id, gg_request_arena(rq), &head, &ignored) == 0 &&
-                 mx_state_count(head->state) > 0; /* that everybody has left is another server's to know */
-    if (!known && gg_request_query(rq, "via") == NULL)
+    struct mx_server *server = mx_server_of_request(rq);
+    const struct mx_requester *requester = mx_requester_of(rq);
+    struct gg_str name = mx_api_param(rq, "room_identifier"), *servers;
+    *q = (struct summary_query){.user_id = requester != NULL ? gg_str(requester->user_id) : (struct gg_str){0}};
+    q->asked_via = gg_request_query(rq, "via") != NULL;
+    q->n_via = read_via(rq, &q->via);
+    if (!mx_room_alias_valid(name) || mx_is_mine(server, name))
+        return mx_api_find_room(rq, &q->room_id, err);
+    int rc = mx_directory_find_alias(server, name, gg_request_arena(rq), &q->room_id, err);
+    if (rc != 0 || q->room_id.s != NULL)
+        return rc;
+    rc = mx_fed_directory(server, name, gg_request_arena(rq), &q->room_id, &servers, err);
+    if (rc == 0 && q->n_via == 0) {
+        q->via = servers;
+        while (q->via[q->n_via].s != NULL)
+            q->n_via++;
+        q->asked_via = true;
+    }
+    return rc;
+}
+
+static void close_summary(struct gg_buf *buf, const struct summary_query *q, struct gg_str membership)
+{
+    if (q->user_id.s != NULL) {
+        gg_buf_lit(buf, ",\"membership\":");
+        gg_buf_json_string(buf, membership.s != NULL ? membership : GG_STR("leave"));
+    }
+    gg_buf_char(buf, '}');
+}
+
+static int remote_membership(struct mx_server *server, const struct summary_query *q, struct gg_arena *arena, struct gg_str *out,
+                             struct gg_error *err)
+{
+    struct mx_user_rooms rooms;
+    *out = (struct gg_str){0};
+    int rc = q->user_id.s != NULL ? mx_heads_room_list(server, q->user_id, arena, &rooms, err) : 0;
+    const struct mx_user_room *own = rc == 0 && q->user_id.s != NULL ? mx_user_rooms_find(&rooms, q->room_id) : NULL;
+    if (own != NULL)
+        *out = own->membership;
+    return rc;
+}
+
+/* A room that is not known here, as other servers tell of it. */
+static int remote_summary(struct gg_request *rq, const struct summary_query *q, struct gg_error *err)
+{
+    struct mx_server *server = mx_server_of_request(rq);
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct mx_fed_space space;
+    struct gg_str membership;
+    struct gg_buf buf = GG_BUF_INIT;
+    bool found;
+    if (!q->asked_via)
         return gg_refuse(err, 400, "M_UNKNOWN", "Missing via to query remote room");
-    return gg_refuse(err, 404, "M_NOT_FOUND", "Room not found or is not accessible");
+    int rc = mx_fed_space(server, q->room_id, q->via, q->n_via, true, arena, &space, &found, err);
+    if (rc == 0 && found)
+        rc = mx_fed_entry_visible(server, q->user_id, space.entry, arena, &found, err);
+    if (rc == 0 && !found)
+        rc = gg_refuse(err, 404, "M_NOT_FOUND", "Room not found or is not accessible");
+    if (rc == 0)
+        rc = remote_membership(server, q, arena, &membership, err);
+    if (rc != 0)
+        return rc;
+    mx_fed_entry_write(&buf, space.entry);
+    close_summary(&buf, q, membership);
+    return gg_reply_buf(rq, 200, &buf);
 }
 
 int mx_api_room_summary(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct mx_server *server = mx_server_of_request(rq);
-    const struct mx_requester *requester = mx_requester_of(rq);
-    struct gg_str room_id, user_id = requester != NULL ? gg_str(requester->user_id) : (struct gg_str){0};
     struct gg_arena *arena = gg_request_arena(rq);
+    struct summary_query q;
     struct mx_summary summary;
     bool found = false;
-    int rc = mx_api_find_room(rq, &room_id, err);
+    int rc = read_query(rq, &q, err);
     if (rc == 0)
-        rc = mx_summary_find(server, user_id, room_id, arena, &summary, &found, err);
-    if (rc == 0 && !found)
-        rc = not_found(rq, room_id, err);
+        rc = mx_summary_find(server, q.user_id, q.room_id, arena, &summary, &found, err);
     if (rc != 0)
         return rc;
+    if (!found && (summary.head == NULL || mx_state_count(summary.head->state) == 0)) /* where everybody has left: others know */
+        return remote_summary(rq, &q, err);
+    if (!found)
+        return gg_refuse(err, 404, "M_NOT_FOUND", "Room not found or is not accessible");
     struct gg_buf buf = GG_BUF_INIT;
     rc = mx_summary_write(server, &summary, arena, &buf, err);
-    if (user_id.s != NULL) {
-        gg_buf_lit(&buf, ",\"membership\":");
-        gg_buf_json_string(&buf, summary.membership.s != NULL ? summary.membership : GG_STR("leave"));
-    }
-    gg_buf_char(&buf, '}');
+    close_summary(&buf, &q, summary.membership);
     return reply_or_drop(rq, &buf, rc);
 }
 

@@ -4,6 +4,7 @@
 #include "sync/catch_up.h"
 #include "sync/parts.h"
 #include "sync/shared.h"
+#include "usage/usage.h"
 
 #include <ganglion/fiber.h>
 #include <ganglion/matrix/api.h>
@@ -145,13 +146,17 @@ static int handle_sync(void *self, struct gg_request *rq, struct gg_error *err)
     struct gg_buf out = GG_BUF_INIT;
     struct mx_visit *visit = NULL;
     int rc = mx_sync_read_query(rq, &query, err);
+    if (rc == 0)
+        rc = mx_usage_check(server, mx_requester_of(rq), err);
+    if (rc == 0)
+        mx_usage_seen(server, gg_str(mx_requester_of(rq)->user_id));
     if (rc == 0 && query.has_since)
         rc = mx_sync_catch_up(server, &query.since, err);
     if (rc == 0 && query.has_since)
         rc = begin_parts(server, &query, err);
     if (rc == 0)
         begin_visit(rq, &query, &visit);
-    int64_t timeout = query.timeout_ms < 0 ? 0 : query.timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : query.timeout_ms;
+    int64_t timeout = query.timeout_ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : query.timeout_ms;
     int64_t deadline = gg_deadline(timeout);
     if (rc == 0)
         rc = share_answer(rq, &query, deadline, &out, err);

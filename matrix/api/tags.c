@@ -38,14 +38,33 @@ static int set_here_or_there(struct gg_request *rq, json_t *content, struct gg_e
                       content != NULL ? gg_request_body(rq) : (struct gg_str){0}, err);
 }
 
+/* What goes into the database's index must fit there. */
+enum { MAX_TAG = 255 };
+
+/* A tag is of a room that the user has something to do with. */
+static int check_tag(struct gg_request *rq, struct gg_error *err)
+{
+    bool allowed = true;
+    if (mx_api_param(rq, "tag").n > MAX_TAG)
+        return gg_refuse(err, 400, "M_INVALID_PARAM", "tag parameter's length is over %d bytes", MAX_TAG);
+    int rc = mx_tags_allowed(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"),
+                             gg_request_arena(rq), &allowed, err);
+    if (rc == 0 && !allowed)
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "User %s has no membership in room %s", gg_request_param(rq, "user_id"),
+                       gg_request_param(rq, "room_id"));
+    return rc;
+}
+
 int mx_api_put_tag(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    json_t *content = gg_request_json(rq, err);
+    json_t *content = mx_api_json(rq, err);
     if (content == NULL)
         return err->code;
     if (!json_is_object(content))
         return gg_refuse(err, 400, "M_BAD_JSON", "Content must be a JSON object.");
     int rc = check_request(rq, "add tags for", err);
+    if (rc == 0)
+        rc = check_tag(rq, err);
     if (rc == 0)
         rc = set_here_or_there(rq, content, err);
     return rc != 0 ? rc : gg_reply_empty_object(rq);

@@ -3,6 +3,7 @@
 #include "api/userdata.h"
 
 #include "presence/presence.h"
+#include "push/show.h"
 #include "rooms/access.h"
 #include "storage/relations.h"
 #include "userdata/account_data.h"
@@ -51,19 +52,38 @@ int mx_api_set_account_data(struct mx_server *server, struct gg_str user_id, str
     return rc;
 }
 
-static int put_account_data(void *self, struct gg_request *rq, struct gg_error *err)
+/* Of the caller's own, and of what can be a room. */
+static int check_owner(struct gg_request *rq, const char *what, struct gg_error *err)
 {
     struct gg_str room_id = mx_api_param(rq, "room_id");
+    int rc = mx_api_only_oneself(rq, what, err);
+    if (rc == 0 && room_id.s != NULL && !mx_room_id_valid(room_id))
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "%s is not a valid room ID", room_id.s);
+    return rc;
+}
+
+/* Who ignores themselves would no longer see what they write (client-server API, "Ignoring Users"). */
+static int check_content(const struct gg_request *rq, const json_t *content, struct gg_error *err)
+{
+    const char *user_id = mx_requester_of(rq)->user_id;
+    bool ignoring = mx_api_param(rq, "room_id").s == NULL && gg_str_is(mx_api_param(rq, "type"), "m.ignored_user_list");
+    return ignoring && json_object_get(json_object_get(content, "ignored_users"), user_id) != NULL
+               ? gg_refuse(err, 400, "M_INVALID_PARAM", "You cannot ignore yourself")
+               : 0;
+}
+
+static int put_account_data(void *self, struct gg_request *rq, struct gg_error *err)
+{
     json_t *content = mx_api_json(rq, err);
     if (content == NULL)
         return err->code;
     if (!json_is_object(content))
         return gg_refuse(err, 400, "M_BAD_JSON", "Account data must be an object");
-    int rc = mx_api_only_oneself(rq, "add account data for", err);
-    if (rc == 0 && room_id.s != NULL && !mx_room_id_valid(room_id))
-        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "%s is not a valid room ID", room_id.s);
+    int rc = check_owner(rq, "add account data for", err);
     if (rc == 0)
         rc = check_type(mx_api_param(rq, "type"), err);
+    if (rc == 0)
+        rc = check_content(rq, content, err);
     if (rc == 0)
         rc = mx_api_set_account_data(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "type"), content,
                                gg_request_body(rq), err);
@@ -72,11 +92,12 @@ static int put_account_data(void *self, struct gg_request *rq, struct gg_error *
 
 static int get_account_data(void *self, struct gg_request *rq, struct gg_error *err)
 {
-    struct gg_str content;
-    int rc = mx_api_only_oneself(rq, "get account data for", err);
-    if (rc == 0)
-        rc = mx_account_data_get(mx_server_of_request(rq), mx_api_param(rq, "user_id"), mx_api_param(rq, "room_id"), mx_api_param(rq, "type"),
-                                 gg_request_arena(rq), &content, err);
+    struct gg_str content, user_id = mx_api_param(rq, "user_id"), room_id = mx_api_param(rq, "room_id"), type = mx_api_param(rq, "type");
+    int rc = check_owner(rq, "get account data for", err);
+    if (rc == 0 && room_id.s == NULL && gg_str_is(type, "m.push_rules")) /* kept elsewhere, told as account data */
+        rc = mx_push_rules_content(mx_server_of_request(rq), user_id, gg_request_arena(rq), &content, err);
+    else if (rc == 0)
+        rc = mx_account_data_get(mx_server_of_request(rq), user_id, room_id, type, gg_request_arena(rq), &content, err);
     return rc != 0 ? rc : gg_reply_text(rq, 200, "application/json", content);
 }
 
@@ -130,19 +151,54 @@ static int read_thread(struct gg_request *rq, struct gg_str *out, struct gg_erro
     return 0;
 }
 
-/* m.fully_read is account data of the room; the others are receipts. */
-static int mark(struct gg_request *rq, struct mx_receipt *receipt, struct gg_error *err)
+static const struct gg_stmt is_later = {
+    "SELECT coalesce((SELECT (a.topological_ordering, a.stream_ordering) > (b.topological_ordering, b.stream_ordering)"
+    " FROM events a, events b WHERE a.event_id = $2 AND b.event_id = $3), true),"
+    " EXISTS (SELECT FROM events WHERE event_id = $2 AND room_id = $1)", GG_LANE_POINT};
+
+/* The fully-read marker only moves forward (client-server API, "Fully read markers"). */
+static int marker_moves(struct gg_request *rq, const struct mx_receipt *receipt, bool *moves, struct gg_error *err)
 {
-    struct mx_server *server = mx_server_of_request(rq);
-    if (!gg_str_is(receipt->type, "m.fully_read"))
-        return mx_receipt_set(server, receipt, err);
+    struct gg_arena *arena = gg_request_arena(rq);
+    struct gg_str content = GG_STR("{}");
+    struct gg_rows *rows;
+    *moves = false;
+    int rc = mx_account_data_get(mx_server_of_request(rq), receipt->user_id, receipt->room_id, receipt->type, arena, &content, err);
+    if (rc == GG_E_NOT_FOUND)
+        *err = (struct gg_error)GG_ERROR_INIT; /* no marker yet */
+    else if (rc != 0)
+        return rc;
+    struct gg_str before = mx_json_string(mx_json_get(content, "event_id"), arena);
+    rc = gg_db_read(mx_server_of_request(rq)->db, &is_later,
+                    GG_PARAMS(gg_p_str(receipt->room_id), gg_p_str(receipt->event_id), gg_p_str(before)), arena, &rows, err);
+    if (rc != 0)
+        return rc;
+    if (!gg_rows_bool(rows, 0, 1))
+        return gg_refuse(err, 404, "M_UNKNOWN", "Could not find event %.*s in room %.*s", GG_FMT(receipt->event_id), GG_FMT(receipt->room_id));
+    *moves = gg_rows_bool(rows, 0, 0);
+    return 0;
+}
+
+static int set_marker(struct gg_request *rq, const struct mx_receipt *receipt, struct gg_error *err)
+{
+    bool moves;
+    int rc = marker_moves(rq, receipt, &moves, err);
+    if (rc != 0 || !moves)
+        return rc;
     json_t *content = json_pack("{s:s%}", "event_id", receipt->event_id.s, receipt->event_id.n);
     char *text = json_dumps(content, JSON_COMPACT);
-    int rc = text == NULL ? gg_refuse(err, 400, "M_INVALID_PARAM", "Not an event id")
-                          : mx_api_set_account_data(server, receipt->user_id, receipt->room_id, receipt->type, content, gg_str(text), err);
+    rc = text == NULL ? gg_refuse(err, 400, "M_INVALID_PARAM", "Not an event id")
+                      : mx_api_set_account_data(mx_server_of_request(rq), receipt->user_id, receipt->room_id, receipt->type, content,
+                                                gg_str(text), err);
     free(text);
     json_decref(content);
     return rc;
+}
+
+/* m.fully_read is account data of the room; the others are receipts. */
+static int mark(struct gg_request *rq, struct mx_receipt *receipt, struct gg_error *err)
+{
+    return gg_str_is(receipt->type, "m.fully_read") ? set_marker(rq, receipt, err) : mx_receipt_set(mx_server_of_request(rq), receipt, err);
 }
 
 static const char *const receipt_types[] = {"m.fully_read", "m.read", "m.read.private"};
@@ -172,6 +228,8 @@ static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
     struct mx_access access;
     if (!known_receipt(receipt.type))
         return gg_refuse(err, 400, "M_UNKNOWN", "Receipt type must be m.read.private, m.read, m.fully_read");
+    if (receipt.event_id.s[0] != '$')
+        return gg_refuse(err, 400, "M_UNKNOWN", "A valid room ID and event ID must be specified");
     int rc = read_thread(rq, &receipt.thread_id, err);
     if (rc == 0 && receipt.thread_id.s != NULL && gg_str_is(receipt.type, "m.fully_read"))
         rc = gg_refuse(err, 400, "M_INVALID_PARAM", "thread_id is not compatible with m.fully_read receipts.");
@@ -184,36 +242,6 @@ static int post_receipt(void *self, struct gg_request *rq, struct gg_error *err)
     if (rc == 0)
         mx_presence_bump_requester(mx_server_of_request(rq), mx_requester_of(rq));
     return rc != 0 ? rc : gg_reply_empty_object(rq);
-}
-
-static const struct gg_stmt is_later = {
-    "SELECT coalesce((SELECT (a.topological_ordering, a.stream_ordering) > (b.topological_ordering, b.stream_ordering)"
-    " FROM events a, events b WHERE a.event_id = $2 AND b.event_id = $3), true),"
-    " EXISTS (SELECT FROM events WHERE event_id = $2 AND room_id = $1)", GG_LANE_POINT};
-
-/* The fully-read marker only moves forward (client-server API, "Fully read markers"). */
-static int marker_moves(struct gg_request *rq, const struct mx_receipt *receipt, bool *moves, struct gg_error *err)
-{
-    struct gg_arena *arena = gg_request_arena(rq);
-    struct gg_str content = GG_STR("{}");
-    struct gg_rows *rows;
-    *moves = true;
-    if (!gg_str_is(receipt->type, "m.fully_read"))
-        return 0;
-    int rc = mx_account_data_get(mx_server_of_request(rq), receipt->user_id, receipt->room_id, receipt->type, arena, &content, err);
-    if (rc == GG_E_NOT_FOUND)
-        *err = (struct gg_error)GG_ERROR_INIT; /* no marker yet */
-    else if (rc != 0)
-        return rc;
-    struct gg_str before = mx_json_string(mx_json_get(content, "event_id"), arena);
-    rc = gg_db_read(mx_server_of_request(rq)->db, &is_later,
-                    GG_PARAMS(gg_p_str(receipt->room_id), gg_p_str(receipt->event_id), gg_p_str(before)), arena, &rows, err);
-    if (rc != 0)
-        return rc;
-    if (!gg_rows_bool(rows, 0, 1))
-        return gg_refuse(err, 404, "M_UNKNOWN", "Could not find event %.*s in room %.*s", GG_FMT(receipt->event_id), GG_FMT(receipt->room_id));
-    *moves = gg_rows_bool(rows, 0, 0);
-    return 0;
 }
 
 int mx_api_read_markers(void *self, struct gg_request *rq, struct gg_error *err)
@@ -232,10 +260,7 @@ int mx_api_read_markers(void *self, struct gg_request *rq, struct gg_error *err)
             return gg_refuse(err, 400, "M_INVALID_PARAM", "%s must be an event id", receipt_types[i]);
         struct mx_receipt receipt = {.room_id = mx_api_param(rq, "room_id"), .type = gg_str(receipt_types[i]), .user_id = user_id,
                                      .event_id = gg_str(json_string_value(event_id)), .ts = gg_wall_ms()};
-        bool moves;
-        rc = marker_moves(rq, &receipt, &moves, err);
-        if (rc == 0 && moves)
-            rc = mark(rq, &receipt, err);
+        rc = mark(rq, &receipt, err);
     }
     if (rc == 0)
         mx_presence_bump_requester(mx_server_of_request(rq), mx_requester_of(rq));

@@ -5,40 +5,7 @@
 
 #include "accounts/consent.h"
 #include "api/accounts.h"
-
-enum { DEPTH_MAX = 16 };
-
-/* A node of the configuration as JSON: a new reference. Configuration is the operator's own, but still nests only so
- * deep: below that it is null. */
-static json_t *json_of(const struct gg_node *node, int depth)
-{
-    const char *key;
-    json_t *out;
-    switch (depth < DEPTH_MAX ? gg_node_kind(node) : GG_NODE_NULL) {
-    case GG_NODE_BOOL:
-        return json_boolean(gg_node_bool(node));
-    case GG_NODE_INT:
-        return json_integer(gg_node_int(node));
-    case GG_NODE_FLOAT:
-        return json_real(gg_node_number(node));
-    case GG_NODE_TEXT:
-        return json_string(gg_node_text(node));
-    case GG_NODE_LIST:
-        out = json_array();
-        for (size_t i = 0; i < gg_node_count(node); i++)
-            json_array_append_new(out, json_of(gg_node_at(node, i, NULL), depth + 1));
-        return out;
-    case GG_NODE_MAP:
-        out = json_object();
-        for (size_t i = 0; i < gg_node_count(node); i++) {
-            const struct gg_node *value = gg_node_at(node, i, &key);
-            json_object_set_new(out, key, json_of(value, depth + 1));
-        }
-        return out;
-    default:
-        return json_null();
-    }
-}
+#include "config/as_json.h"
 
 static int reply_none(struct gg_request *rq, struct gg_str text)
 {
@@ -52,7 +19,7 @@ json_t *mx_well_known_client(struct mx_server *server)
     if (!gg_config_set(server->config, "public_baseurl"))
         return NULL;
     struct gg_arena *arena = gg_arena_new();
-    json_t *out = gg_node_kind(extra) == GG_NODE_MAP ? json_of(extra, 0) : json_object();
+    json_t *out = gg_node_kind(extra) == GG_NODE_MAP ? mx_config_json(extra) : json_object();
     json_object_set_new(out, "m.homeserver", json_pack("{ss}", "base_url", mx_public_baseurl(server, arena)));
     if (identity)
         json_object_set_new(out, "m.identity_server", json_pack("{ss}", "base_url", identity));
@@ -78,4 +45,13 @@ int mx_api_well_known_server(void *self, struct gg_request *rq, struct gg_error 
                          json_pack("{ss}", "m.server",
                                    has_port ? server->name
                                             : gg_arena_printf(gg_request_arena(rq), "%s:443", server->name)));
+}
+
+int mx_api_welcome(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    const char *to = gg_config_text(mx_server_of_request(rq)->config, "web_client_location");
+    if (!to)
+        return gg_refuse(err, 404, "M_UNRECOGNIZED", "Unrecognized request");
+    gg_reply_header(rq, "Location", to);
+    return gg_reply_text(rq, 302, "text/plain; charset=utf-8", GG_STR(""));
 }

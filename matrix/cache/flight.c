@@ -30,7 +30,7 @@ static void unref(struct mx_flight *flight)
 
 void mx_flight_land(struct gg_map *flights, struct gg_str key, struct mx_flight *flight)
 {
-    if (gg_map_get(flights, key) == flight)
+    if (!flight->stale) /* else it was taken out then, and another one may stand there */
         gg_map_take(flights, key);
     flight->done = true;
     gg_cond_broadcast(&flight->landed);

@@ -4,6 +4,7 @@
 #include "directory/published.h"
 #include "directory/rules.h"
 #include "rooms/access.h"
+#include "stats/stats.h"
 #include "storage/directory.h"
 #include "storage/room_list.h"
 
@@ -57,6 +58,8 @@ int mx_room_publish(struct mx_server *server, const struct mx_requester *request
         rc = check_rules(server, requester, room_id, arena, err);
     if (rc == 0)
         rc = mx_room_list_set(server, room_id, listed, err);
+    if (rc == 0 && listed)
+        mx_stats_settle(server, room_id);
     mx_published_forget(server);
     return rc;
 }

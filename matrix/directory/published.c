@@ -81,7 +81,7 @@ struct kept {
 
 static struct mx_cache *cache_of(const struct mx_server *server)
 {
-    return server->parts[MX_PART_DIRECTORY];
+    return server->room_list;
 }
 
 /* Searches are not kept: few ask for the same. */
@@ -124,7 +124,7 @@ void mx_published_forget(struct mx_server *server)
 
 static int make(struct mx_server *server, struct gg_error *err)
 {
-    server->parts[MX_PART_DIRECTORY] = mx_cache_new(server, &(struct mx_cache_def){"room_list", KEEP_BYTES, NULL});
+    server->room_list = mx_cache_new(server, &(struct mx_cache_def){"room_list", KEEP_BYTES, NULL});
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #include <ganglion/matrix/json.h>
 #include <ganglion/matrix/server.h>
 
-/* ---- uploading: on any process (keys_upload.c) ---- */
+/* ---- uploading: on any process (keys_upload.c: reading, keys_store.c: writing) ---- */
 
 enum {
     MX_ONE_TIME_KEYS_MAX = 500, /* of one algorithm that a device may hold, as Synapse */
@@ -35,10 +35,15 @@ GG_YIELDS GG_CHECKED int mx_keys_upload(struct mx_server *server, struct gg_str 
 struct mx_key_query {
     struct gg_str user_id, device_id; /* device_id s NULL: all devices */
 };
-/* Appends the answer of /keys/query. users: everybody asked for, each once; queries: what of them. */
+/* Appends the answer of /keys/query. users: everybody asked for, each once; queries: what of them. timeout_ms: how long
+ * other servers may take, all together; those that fail are named in the answer. */
 GG_YIELDS GG_CHECKED int mx_keys_query(struct mx_server *server, struct gg_str who_asks, const struct gg_str *users,
                                        size_t n_users, const struct mx_key_query *queries, size_t n_queries,
-                                       struct gg_arena *arena, struct gg_buf *out, struct gg_error *err);
+                                       int64_t timeout_ms, struct gg_arena *arena, struct gg_buf *out, struct gg_error *err);
+/* The same of local users alone, as another server hears it. names: with the names of devices. */
+GG_YIELDS GG_CHECKED int mx_keys_query_local(struct mx_server *server, const struct gg_str *users, size_t n_users,
+                                             const struct mx_key_query *queries, size_t n_queries, bool names,
+                                             struct gg_arena *arena, struct gg_buf *out, struct gg_error *err);
 /* The body of /keys/query. 400 M_BAD_JSON. User ids that are none are left out. Pure. */
 GG_CHECKED int mx_keys_read_query(struct gg_str body, struct gg_arena *arena, struct gg_str **users, size_t *n_users,
                                   struct mx_key_query **queries, size_t *n_queries, struct gg_error *err);
@@ -52,11 +57,11 @@ struct mx_key_claim {
 GG_CHECKED int mx_keys_read_claim(struct gg_str body, struct gg_arena *arena, struct mx_key_claim **out, size_t *n_out,
                                   struct gg_error *err);
 /* Appends the answer of /keys/claim. Each one-time key is handed out exactly once, whoever claims at the same moment on
- * whatever process; a device that has none left gives its fallback key. */
+ * whatever process; a device that has none left gives its fallback key. timeout_ms: as above. */
 GG_YIELDS GG_CHECKED int mx_keys_claim(struct mx_server *server, const struct mx_key_claim *claims, size_t n,
-                                       struct gg_arena *arena, struct gg_buf *out, struct gg_error *err);
-
-/* Appends "failures" for servers that cannot be asked: {"example.org":{"status":503,"message":..}}, each once. */
-void mx_keys_write_failures(struct mx_server *server, const struct gg_str *users, size_t n, struct gg_buf *out);
+                                       int64_t timeout_ms, struct gg_arena *arena, struct gg_buf *out, struct gg_error *err);
+/* Of local devices alone: appends {user: {device: {"algorithm:id": key}}}; claims of others are passed over. */
+GG_YIELDS GG_CHECKED int mx_keys_claim_local(struct mx_server *server, const struct mx_key_claim *claims, size_t n,
+                                             struct gg_arena *arena, struct gg_buf *out, struct gg_error *err);
 
 #endif

@@ -2,6 +2,9 @@
  * (facts database 4.12, replication 5.10). What writes a change of devices is in storage/accounts_devices.c. */
 #include "e2ee/device_lists.h"
 #include "e2ee/e2ee.h"
+#include "e2ee/known_keys.h"
+#include "e2ee/outbound.h"
+#include "e2ee/remote_devices.h"
 #include "e2ee/streams.h"
 #include "e2ee/text.h"
 #include "userdata/streams.h"
@@ -26,11 +29,7 @@ int mx_device_lists_fetch(void *self, struct gg_stream *stream, const char *inst
                           struct gg_arena *arena, struct gg_fetched **out, size_t *n_out, int64_t *reached,
                           struct gg_error *err)
 {
-    struct mx_server *server = self;
-    struct gg_rows *rows;
-    int rc = gg_db_read(server->db, &fetch_rows, GG_PARAMS(gg_p_i64(from), gg_p_i64(to), gg_p_i64((int64_t)limit)), arena,
-                        &rows, err);
-    return rc != 0 ? rc : mx_rows_to_fetched(rows, "tjj", limit, to, arena, out, n_out, reached);
+    return mx_fetch_rows(self, &fetch_rows, "tjj", from, to, limit, arena, out, n_out, reached, err);
 }
 
 /* ---- following: which rooms a change concerns is read behind the announcement ---- */
@@ -91,6 +90,13 @@ static void heard(struct mx_e2ee *e, struct gg_str user_id, bool signature, int6
         e->rooms_known = token - 1;
 }
 
+/* Is it for this process to see to it that other servers hear of a change which that instance wrote? The first writer hears
+ * of all; who wrote it tells the first writer, which may be a process of Synapse's that waits for that. */
+static bool pokes(const struct mx_server *server, const char *instance)
+{
+    return mx_remote_is_keeper(server) || strcmp(instance, gg_host_instance(server->host)) == 0;
+}
+
 void mx_device_lists_apply(void *self, struct gg_stream *stream, const char *instance, int64_t token,
                            const struct gg_row *rows, size_t n, bool moved)
 {
@@ -100,10 +106,14 @@ void mx_device_lists_apply(void *self, struct gg_stream *stream, const char *ins
         struct gg_str user_id = mx_row_text(rows[i].row, 0);
         if (user_id.s == NULL || is_true(rows[i].row, 2))
             continue;
-        if (!moved)
+        if (!moved) {
             heard(e, user_id, is_true(rows[i].row, 1), token);
-        else
+            mx_known_keys_drop(server, user_id);
+        } else {
             mx_notify_user(server, user_id);
+        }
+        if (moved && !is_true(rows[i].row, 1) && mx_is_mine(server, user_id) && pokes(server, instance))
+            mx_pokes_soon(server);
     }
     if (moved && !e->reading && e->rooms_known < e->list_seen && e->scope != NULL)
         e->reading = gg_spawn(e->scope, "rooms of devices", read_on, server) != NULL;

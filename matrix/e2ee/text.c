@@ -20,8 +20,9 @@ struct gg_str mx_e2ee_text(const struct mx_json *value, bool canonical, struct g
 
 struct gg_str mx_e2ee_name(struct gg_str raw_key, struct gg_arena *arena)
 {
-    struct gg_str text = mx_json_string(gg_strn(raw_key.s - 1, raw_key.n + 2), arena); /* with its quotes it is a value */
-    return text.s != NULL && memchr(text.s, '\0', text.n) == NULL ? text : (struct gg_str){0};
+    if (raw_key.s == NULL) /* of a list */
+        return raw_key;
+    return mx_storable(mx_json_string(gg_strn(raw_key.s - 1, raw_key.n + 2), arena)); /* with its quotes it is a value */
 }
 
 void mx_write_names(struct gg_buf *out, const struct gg_str *names, size_t n)

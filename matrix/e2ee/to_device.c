@@ -86,8 +86,8 @@ static int read_devices(struct gg_str user_id, struct gg_str devices, struct gg_
         if (!mx_json_is_object(it.value))
             return gg_refuse(err, 400, "M_BAD_JSON", "A message must be an object");
         if (it.value.n > MX_TO_DEVICE_MAX_BYTES)
-            return gg_refuse(err, 413, "M_TOO_LARGE", "To-device message is too large to send (%zu > %d)", it.value.n,
-                             MX_TO_DEVICE_MAX_BYTES);
+            return gg_refuse(err, 413, "M_TOO_LARGE", "To-device message for %.*s:%.*s is too large to send (%zu > %d)",
+                             GG_FMT(user_id), GG_FMT(it.key), it.value.n, MX_TO_DEVICE_MAX_BYTES);
         if (message.device_id.s != NULL) /* else no device is called so */
             add(out, &message, arena);
     }
@@ -117,81 +117,6 @@ int mx_to_device_read(struct gg_str messages, struct gg_arena *arena, struct mx_
     *out = found.v;
     *n_out = found.n;
     return 0;
-}
-
-/* ---- sending ---- */
-
-/* Messages of one request to one user's devices share an id; a device gets one of them at most. */
-static const struct gg_stmt insert = {
-    "WITH m AS (SELECT * FROM unnest($1::text[], $2::text[], $3::boolean[], $4::text[]) AS m (user_id, device_id, every, json)),"
-    " added AS (INSERT INTO device_inbox (user_id, device_id, stream_id, message_json, instance_name)"
-    " SELECT DISTINCT ON (d.user_id, d.device_id) d.user_id, d.device_id, $5, m.json, $6 FROM m JOIN devices d"
-    " ON d.user_id = m.user_id AND (m.every OR d.device_id = m.device_id) WHERE NOT coalesce(d.hidden, false)"
-    " RETURNING user_id) SELECT DISTINCT user_id FROM added", 0};
-
-static struct gg_str message_json(const struct mx_to_device_message *m, struct gg_str sender, struct gg_str type,
-                                  struct gg_arena *arena)
-{
-    struct gg_buf out = GG_BUF_INIT;
-    gg_buf_lit(&out, "{\"content\":");
-    gg_buf_str(&out, m->content);
-    gg_buf_lit(&out, ",\"type\":");
-    gg_buf_json_string(&out, type);
-    gg_buf_lit(&out, ",\"sender\":");
-    gg_buf_json_string(&out, sender);
-    gg_buf_char(&out, '}');
-    return mx_e2ee_moved(&out, arena);
-}
-
-static struct gg_str entity_row(struct gg_str entity, struct gg_arena *arena)
-{
-    struct gg_buf out = GG_BUF_INIT;
-    gg_buf_char(&out, '[');
-    gg_buf_json_string(&out, entity);
-    gg_buf_char(&out, ']');
-    return mx_e2ee_moved(&out, arena);
-}
-
-static void announce(struct mx_server *server, int64_t id, const struct gg_rows *rows, struct gg_arena *arena)
-{
-    size_t n = gg_rows_count(rows);
-    struct gg_fetched *told = GG_NEW_ARRAY(arena, struct gg_fetched, n + 1);
-    for (size_t i = 0; i < n; i++)
-        told[i] = (struct gg_fetched){id, entity_row(gg_rows_str(rows, i, 0), arena)};
-    gg_stream_finish_rows(server->to_device, &id, 1, told, n);
-}
-
-int mx_to_device_send(struct mx_server *server, struct gg_str sender, struct gg_str type,
-                      const struct mx_to_device_message *messages, size_t n, struct gg_error *err)
-{
-    struct gg_arena *arena = gg_arena_new();
-    struct gg_str *users = GG_NEW_ARRAY(arena, struct gg_str, n + 1), *devices = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
-    struct gg_str *texts = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
-    bool *every = GG_NEW_ARRAY(arena, bool, n + 1);
-    size_t mine = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!mx_is_mine(server, messages[i].user_id))
-            continue;
-        users[mine] = messages[i].user_id;
-        devices[mine] = messages[i].device_id;
-        every[mine] = messages[i].every;
-        texts[mine++] = message_json(&messages[i], sender, type, arena);
-    }
-    int64_t id;
-    struct gg_rows *rows;
-    int rc = gg_stream_allocate(server->to_device, NULL, 1, &id, err);
-    if (rc == 0) {
-        rc = gg_db_write(server->db, &insert,
-                         GG_PARAMS(gg_p_texts(users, mine), gg_p_texts(devices, mine), gg_p_bools(every, mine),
-                                   gg_p_texts(texts, mine), gg_p_i64(id), gg_p_text(gg_host_instance(server->host))),
-                         arena, &rows, err);
-        if (rc == 0)
-            announce(server, id, rows, arena);
-        else
-            gg_stream_finish(server->to_device, &id, 1); /* it may have been written: the announcer looks */
-    }
-    gg_arena_free(arena);
-    return rc;
 }
 
 /* ---- the stream: a row for each user who got something, or server that is to get something ---- */

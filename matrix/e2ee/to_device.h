@@ -29,9 +29,15 @@ struct mx_to_device_message {
     struct gg_str content;            /* JSON object text */
     bool every;
 };
-/* Puts messages of one type into the inboxes of local devices; who is not ours or has no such device gets nothing. */
+/* Puts messages of one type into the inboxes of local devices (who has no such device gets nothing) and those for other
+ * servers' users where they wait to be sent, all or none of it. */
 GG_YIELDS GG_CHECKED int mx_to_device_send(struct mx_server *server, struct gg_str sender, struct gg_str type,
                                            const struct mx_to_device_message *messages, size_t n, struct gg_error *err);
+/* The same of what another server sent under a message id of its own: once, however often it comes. Users who are not ours
+ * get nothing. */
+GG_YIELDS GG_CHECKED int mx_to_device_receive(struct mx_server *server, struct gg_str origin, struct gg_str message_id,
+                                              struct gg_str sender, struct gg_str type,
+                                              const struct mx_to_device_message *messages, size_t n, struct gg_error *err);
 /* The `messages` member of a request, {user: {device: content}}, checked. 400 M_BAD_JSON; 413 M_TOO_LARGE. Entries whose
  * user id is none are left out, as Synapse does. Pure. */
 GG_CHECKED int mx_to_device_read(struct gg_str messages, struct gg_arena *arena, struct mx_to_device_message **out,

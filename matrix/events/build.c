@@ -31,7 +31,7 @@ static void set_text(struct mx_json *o, struct gg_arena *arena, const char *key,
 static int parse_object(struct gg_str text, const char *what, struct gg_arena *arena, struct mx_json **out,
                         struct gg_error *err)
 {
-    int rc = mx_json_parse(text, 1000, arena, out, err);
+    int rc = mx_json_parse(text, MX_EVENT_NESTING - 1, arena, out, err);
     if (rc == 0 && (*out)->kind != MX_JSON_OBJECT)
         rc = gg_refuse(err, 400, "M_BAD_JSON", "%s is not an object", what);
     return rc;

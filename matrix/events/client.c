@@ -23,6 +23,11 @@ static bool is_one_of(struct gg_str key, const struct gg_str *names, size_t n)
     return false;
 }
 
+bool mx_event_hides(struct gg_str key, bool federation)
+{
+    return is_one_of(key, hidden, federation ? OURS : GG_COUNT(hidden));
+}
+
 static void comma(struct gg_buf *out, bool *first)
 {
     if (!*first)
@@ -88,23 +93,13 @@ static bool looked_up(struct gg_str key, const struct mx_client_format *f)
            (f->inner && (gg_str_is(key, "redacted_because") || gg_str_is(key, "redacted_by")));
 }
 
-static bool age_of(const struct mx_event *e, const struct mx_client_format *f, int64_t *age)
-{
-    int64_t age_ts;
-    if (!f->now_ms || !mx_json_i64(mx_json_get(e->unsigned_, "age_ts"), &age_ts))
-        return false;
-    *age = f->now_ms - age_ts;
-    return true;
-}
-
 static void write_age(struct gg_buf *out, bool *first, const struct mx_event *e, const struct mx_client_format *f)
 {
-    int64_t age;
-    if (!age_of(e, f, &age))
+    if (!f->now_ms || !e->age_ts)
         return;
     comma(out, first);
     gg_buf_lit(out, "\"age\":");
-    gg_buf_i64(out, age);
+    gg_buf_i64(out, f->now_ms - e->age_ts);
 }
 
 static void write_unsigned(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f)
@@ -148,13 +143,21 @@ static void write_redaction_content(struct gg_buf *out, const struct mx_event *e
     gg_buf_char(out, '}');
 }
 
+/* The runs that were found when the event was loaded: all that is hidden need not be looked at each time. */
+static void write_runs(struct gg_buf *out, const struct mx_event *e, bool *first)
+{
+    for (unsigned i = 0; i < e->n_shown; i++) {
+        comma(out, first);
+        gg_buf_add(out, e->json.s + e->shown[i].at, e->shown[i].n);
+    }
+}
+
 static void write_members(struct gg_buf *out, const struct mx_event *e, const struct mx_client_format *f, bool *first)
 {
-    size_t n_hidden = f->federation ? OURS : GG_COUNT(hidden);
     bool to_content = e->redacts.s && !e->version->redacts_in_content;
     bool to_top = e->redacts.s && e->version->redacts_in_content;
     for (struct mx_json_iter it = mx_json_iter(e->json); mx_json_next(&it);) {
-        if (is_one_of(it.key, hidden, n_hidden) || (to_top && gg_str_is(it.key, "redacts")))
+        if (mx_event_hides(it.key, f->federation) || (to_top && gg_str_is(it.key, "redacts")))
             continue;
         if (to_content && gg_str_is(it.key, "content")) {
             comma(out, first);
@@ -171,11 +174,10 @@ static void write_members(struct gg_buf *out, const struct mx_event *e, const st
 /* Members of unsigned that the first client format had at the top. */
 static void write_old_copies(struct gg_buf *out, bool *first, const struct mx_event *e, const struct mx_client_format *f)
 {
-    struct gg_str replaces = mx_json_get(e->unsigned_, "replaces_state");
     text_member(out, first, "user_id", e->sender);
     write_age(out, first, e, f);
-    if (replaces.s)
-        json_member(out, first, "replaces_state", replaces);
+    if (e->replaces_state.s)
+        json_member(out, first, "replaces_state", e->replaces_state);
     if (f->replaced)
         json_member(out, first, "prev_content", f->replaced->content);
     if (f->redaction)
@@ -193,7 +195,10 @@ static void write_all(struct gg_buf *out, const struct mx_event *e, const struct
     bool first = true;
     gg_buf_reserve(out, e->json.n + 256);
     gg_buf_char(out, '{');
-    write_members(out, e, f, &first);
+    if (e->n_shown && !f->federation && !e->redacts.s)
+        write_runs(out, e, &first);
+    else
+        write_members(out, e, f, &first);
     text_member(out, &first, "event_id", e->event_id);
     if (shows_room_id(e, f))
         text_member(out, &first, "room_id", e->room_id);

@@ -23,6 +23,9 @@ struct gg_str mx_event_id_of_hash(const uint8_t hash[32], const struct mx_room_v
 /* The string slots of meta, for copying them all. */
 #define MX_META_STRINGS 6
 void mx_event_meta_strings(struct mx_event_meta *meta, struct gg_str *slots[MX_META_STRINGS]);
+/* Is this top-level member (its key as it stands) left out of the client form, or written by us? federation: of the form
+ * that shows what servers need. */
+bool mx_event_hides(struct gg_str key, bool federation);
 /* Keeps of the client form only the members that the dotted paths name (client-server "event_fields"). */
 void mx_event_write_fields(struct gg_buf *out, struct gg_str client_json, const struct gg_str *fields, size_t n_fields);
 

@@ -12,6 +12,27 @@ struct outline {
     struct gg_str membership, content_redacts; /* of content, where the type has them */
 };
 
+/* Where clients are shown the text as it stands. */
+struct runs {
+    struct mx_event_run v[MX_EVENT_RUNS];
+    unsigned n;
+    bool too_many;
+};
+
+/* A member that clients are shown: members that follow one another are one run. */
+static void add_run(struct runs *runs, struct gg_str json, struct gg_str key, struct gg_str value)
+{
+    size_t at = (size_t)(key.s - 1 - json.s), end = (size_t)(value.s + value.n - json.s);
+    struct mx_event_run *last = runs->n ? &runs->v[runs->n - 1] : NULL;
+    bool joins = last && last->at + last->n + 1 == at && json.s[at - 1] == ',';
+    if (end > UINT32_MAX || (!joins && runs->n == MX_EVENT_RUNS))
+        runs->too_many = true;
+    else if (joins)
+        last->n = (uint32_t)(end - last->at);
+    else
+        runs->v[runs->n++] = (struct mx_event_run){(uint32_t)at, (uint32_t)(end - at)};
+}
+
 static const struct {
     const char *key;
     uint8_t n, offset;
@@ -32,16 +53,25 @@ static bool string_is(struct gg_str value, const char *text)
     return mx_json_is_string(value) && value.n >= 2 && mx_json_key_is(gg_strn(value.s + 1, value.n - 2), text);
 }
 
-static void read_outline(struct gg_str json, struct outline *o)
+static void take_member(struct outline *o, struct gg_str key, struct gg_str value)
+{
+    for (size_t i = 0; i < GG_COUNT(wanted); i++)
+        if (key.n == wanted[i].n && memcmp(key.s, wanted[i].key, key.n) == 0) {
+            memcpy((char *)o + wanted[i].offset, &value, sizeof(value));
+            return;
+        }
+}
+
+static void read_outline(struct gg_str json, struct outline *o, struct runs *runs)
 {
     struct mx_json_iter it = mx_json_iter(json);
     memset(o, 0, sizeof(*o));
-    while (mx_json_next(&it))
-        for (size_t i = 0; i < GG_COUNT(wanted); i++)
-            if (it.key.n == wanted[i].n && memcmp(it.key.s, wanted[i].key, it.key.n) == 0) {
-                memcpy((char *)o + wanted[i].offset, &it.value, sizeof(it.value));
-                break;
-            }
+    memset(runs, 0, sizeof(*runs));
+    while (it.object && mx_json_next(&it)) {
+        take_member(o, it.key, it.value);
+        if (!mx_event_hides(it.key, false))
+            add_run(runs, json, it.key, it.value);
+    }
     if (string_is(o->type, "m.room.member"))
         o->membership = mx_json_get(o->content, "membership");
     else if (string_is(o->type, "m.room.redaction"))
@@ -174,6 +204,16 @@ static int64_t number_of(struct gg_str value)
     return v;
 }
 
+static void read_unsigned(struct mx_event *e)
+{
+    for (struct mx_json_iter it = mx_json_iter(e->unsigned_); mx_json_next(&it);) {
+        if (mx_json_key_is(it.key, "age_ts"))
+            e->age_ts = number_of(it.value);
+        else if (mx_json_key_is(it.key, "replaces_state"))
+            e->replaces_state = it.value;
+    }
+}
+
 static void read_header(struct mx_event *e, struct block *b, const struct outline *o)
 {
     e->type = put_string(b, o->type);
@@ -181,6 +221,7 @@ static void read_header(struct mx_event *e, struct block *b, const struct outlin
     e->state_key = put_string(b, o->state_key);
     e->content = mx_json_is_object(o->content) ? o->content : GG_STR("{}");
     e->unsigned_ = mx_json_is_object(o->unsigned_) ? o->unsigned_ : gg_strn(NULL, 0);
+    read_unsigned(e);
     e->origin_server_ts = number_of(o->ts);
     e->depth = number_of(o->depth);
     e->membership = put_string(b, o->membership);
@@ -222,10 +263,11 @@ int mx_event_from_text(struct gg_str json, const struct mx_room_version *version
     struct mx_event_meta known = meta ? *meta : (struct mx_event_meta){0};
     struct gg_str *slots[MX_META_STRINGS];
     struct outline o;
+    struct runs runs;
     struct mx_event *e;
     struct block b;
     size_t ids, size;
-    read_outline(json, &o);
+    read_outline(json, &o, &runs);
     if (!mx_json_is_string(o.type) || !mx_json_is_string(o.sender) || (!event_id.s && !mx_json_is_string(o.event_id)))
         return gg_refuse(err, 400, "M_BAD_JSON", "Not an event: type, sender or event id is missing");
     ids = mx_json_length(o.prev) + mx_json_length(o.auth) + 1;
@@ -238,6 +280,8 @@ int mx_event_from_text(struct gg_str json, const struct mx_room_version *version
     e->refs = 1;
     e->bytes = size;
     e->json = put(&b, json);
+    memcpy(e->shown, runs.v, sizeof(e->shown));
+    e->n_shown = runs.too_many ? 0 : runs.n;
     move_outline(&o, json.s, e->json.s);
     read_header(e, &b, &o);
     read_ids(e, &b, &o, event_id);

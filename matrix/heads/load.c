@@ -4,33 +4,32 @@
 #include <ganglion/matrix/store.h>
 
 #include "../parts.h"
-#include "../persist/writer.h"
+#include "../json/text.h"
+#include "../storage/store.h"
 #include "heads.h"
 
-/* Rows: 's' current state, 'e' forward extremities, 'p' the position of the last change of state. */
+#define ENDS_AND_POSITION                                                                                             \
+    " FROM event_forward_extremities f JOIN events e USING (event_id) LEFT JOIN event_to_state_groups g USING "       \
+    "(event_id) WHERE f.room_id = $1"                                                                                 \
+    " UNION ALL SELECT 'p', NULL, NULL, NULL, NULL, COALESCE(max(stream_id), 0), 0 FROM current_state_delta_stream"    \
+    " WHERE room_id = $1"
+
+/* Rows: 's' current state, 'v' the room's version (in the place of a type), 'e' forward extremities, 'p' the position of the
+ * last change of state. */
 static const struct gg_stmt select_head = {
     "SELECT 's' AS kind, type, state_key, event_id, membership, 0::bigint, 0::bigint FROM current_state_events"
-    " WHERE room_id = $1"
-    " UNION ALL SELECT 'e', NULL, NULL, f.event_id, NULL, e.depth, COALESCE(g.state_group, 0)"
-    " FROM event_forward_extremities f JOIN events e USING (event_id) LEFT JOIN event_to_state_groups g USING "
-    "(event_id)"
-    " WHERE f.room_id = $1"
-    " UNION ALL SELECT 'p', NULL, NULL, NULL, NULL, COALESCE(max(stream_id), 0), 0 FROM current_state_delta_stream"
-    " WHERE room_id = $1",
+    " WHERE room_id = $1 UNION ALL SELECT 'v', room_version, NULL, NULL, NULL, 0, 0 FROM rooms WHERE room_id = $1"
+    " UNION ALL SELECT 'e', NULL, NULL, f.event_id, NULL, e.depth, COALESCE(g.state_group, 0)" ENDS_AND_POSITION,
     GG_LANE_POINT};
 
 static const struct gg_stmt select_ends = {
-    "SELECT 'e', NULL::text, NULL::text, f.event_id, NULL::text, e.depth, COALESCE(g.state_group, 0)"
-    " FROM event_forward_extremities f JOIN events e USING (event_id) LEFT JOIN event_to_state_groups g USING "
-    "(event_id)"
-    " WHERE f.room_id = $1"
-    " UNION ALL SELECT 'p', NULL, NULL, NULL, NULL, COALESCE(max(stream_id), 0), 0 FROM current_state_delta_stream"
-    " WHERE room_id = $1",
+    "SELECT 'e', NULL::text, NULL::text, f.event_id, NULL::text, e.depth, COALESCE(g.state_group, 0)" ENDS_AND_POSITION,
     GG_LANE_POINT};
 
 struct reading {
     struct mx_state *state, *members;
     struct mx_extremity *ends;
+    struct gg_str version;
     size_t n_ends, n_joined, n_invited;
     int64_t state_position;
 };
@@ -57,6 +56,8 @@ static void take_rows(struct reading *r, const struct gg_rows *rows, struct gg_a
         char kind = gg_rows_str(rows, i, 0).s[0];
         if (kind == 's')
             take_state(r, rows, i);
+        else if (kind == 'v')
+            r->version = gg_rows_str(rows, i, 1);
         else if (kind == 'e')
             r->ends[r->n_ends++] =
                 (struct mx_extremity){gg_rows_str(rows, i, 3), gg_rows_i64(rows, i, 5), gg_rows_i64(rows, i, 6)};
@@ -93,19 +94,21 @@ static int read_head(struct mx_heads *heads, struct gg_str room_id, struct mx_fl
                      const struct mx_head **out, bool *fresh_out, struct gg_error *err)
 {
     struct gg_arena *scratch = gg_arena_new();
+    struct mx_store *store = mx_store_of(heads->server);
     const struct mx_room_version *version;
     struct gg_rows *rows;
+    struct reading r = {0};
+    uint64_t tick = mx_cache_tick(store->versions);
     int64_t position = gg_stream_max_seen(heads->server->events);
-    int status = mx_store_room_version(heads->server, room_id, &version, err);
-    if (!status)
-        status = gg_db_read(heads->server->db, &select_head, GG_PARAMS(gg_p_str(room_id)), scratch, &rows, err);
+    int status = gg_db_read(heads->server->db, &select_head, GG_PARAMS(gg_p_str(room_id)), scratch, &rows, err);
     if (status)
         goto out;
-    struct reading r = {0};
     take_rows(&r, rows, scratch);
+    status = mx_versions_take(store, room_id, r.version, tick, &version, err);
+    if (status)
+        goto out;
     struct mx_held_head *h = mx_head_make(room_id, version, r.state, r.members, r.ends, r.n_ends, r.n_joined,
                                           r.n_invited, position, r.state_position);
-    reading_done(&r);
     *fresh_out = mx_flight_fresh(flight);
     *out = lend(h, arena);
     if (*fresh_out)
@@ -113,6 +116,7 @@ static int read_head(struct mx_heads *heads, struct gg_str room_id, struct mx_fl
     else
         mx_head_unref(&h->head);
 out:
+    reading_done(&r);
     gg_arena_free(scratch);
     return status;
 }

@@ -1,6 +1,8 @@
 /* matrix/identity/identity.c: what this server asks of identity servers (identity service API v2). */
 #include "identity/identity.h"
 
+#include "json/refusal.h"
+
 #include <ganglion/buf.h>
 #include <ganglion/client.h>
 #include <ganglion/config.h>
@@ -36,17 +38,6 @@ static int fetch(struct mx_server *server, const struct gg_client_request *reque
     return rc;
 }
 
-/* Its refusal is handed on: it says what the user can do about it. */
-static int refused(const struct gg_client_answer *answer, const struct mx_json *body, struct gg_arena *arena, struct gg_error *err)
-{
-    struct gg_str code = body != NULL && body->kind == MX_JSON_OBJECT ? mx_json_text(mx_json_member(body, "errcode")) : (struct gg_str){0};
-    struct gg_str text = body != NULL && body->kind == MX_JSON_OBJECT ? mx_json_text(mx_json_member(body, "error")) : (struct gg_str){0};
-    int status = answer->status >= 400 && answer->status < 500 ? answer->status : 502;
-    bool known = code.n > 2 && code.n < 60 && gg_str_starts(code, GG_STR("M_"));
-    return gg_refuse(err, status, known ? gg_arena_strndup(arena, code.s, code.n) : "M_UNKNOWN", "%.*s",
-                     GG_FMT(text.s != NULL ? text : GG_STR("The identity server refused")));
-}
-
 static int read_answer(const struct gg_client_answer *answer, struct gg_arena *arena, struct mx_json **out, struct gg_error *err)
 {
     struct gg_error bad = GG_ERROR_INIT;
@@ -54,15 +45,10 @@ static int read_answer(const struct gg_client_answer *answer, struct gg_arena *a
     if (mx_json_parse(answer->body, MAX_DEPTH, arena, out, &bad) != 0)
         *out = NULL;
     if (answer->status != 200)
-        return refused(answer, *out, arena, err);
+        return mx_refusal_relay(answer->status, answer->body, "The identity server refused", arena, err); /* it says what the user can do */
     if (*out == NULL || (*out)->kind != MX_JSON_OBJECT)
         return gg_refuse(err, 502, "M_UNKNOWN", "The identity server's answer was not understood");
     return 0;
-}
-
-static bool insecure(const struct mx_server *server)
-{
-    return gg_config_bool(server->config, "use_insecure_ssl_client_just_for_testing_do_not_use");
 }
 
 int mx_identity_call(struct mx_server *server, const struct mx_identity *identity, const char *path, struct gg_str body,
@@ -80,7 +66,7 @@ int mx_identity_call(struct mx_server *server, const struct mx_identity *identit
     struct gg_client_request request = {.method = body.s != NULL ? "POST" : "GET",
                                         .url = gg_arena_printf(arena, "https://%.*s%s", GG_FMT(identity->server), path),
                                         .headers = headers, .body = body, .max_answer = MAX_ANSWER, .public_only = true,
-                                        .insecure = insecure(server)};
+                                        .insecure = mx_trusts_anybody(server)};
     struct gg_client_answer answer;
     int rc = fetch(server, &request, arena, &answer, err);
     return rc == 0 ? read_answer(&answer, arena, out, err) : rc;
@@ -151,7 +137,7 @@ int mx_identity_key_valid(struct mx_server *server, struct gg_str url, struct gg
     gg_buf_lit(&full, "?public_key=");
     gg_buf_urlencode(&full, public_key);
     struct gg_client_request request = {.url = gg_arena_strndup(arena, full.data, full.n), .max_answer = MAX_ANSWER,
-                                        .public_only = true, .insecure = insecure(server)};
+                                        .public_only = true, .insecure = mx_trusts_anybody(server)};
     gg_buf_done(&full);
     struct gg_client_answer answer;
     int rc = fetch(server, &request, arena, &answer, err);

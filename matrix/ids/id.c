@@ -1,6 +1,8 @@
 /* id.c: identifier grammars (specification, appendix "Identifier Grammar"). */
 #include <ganglion/matrix/id.h>
 
+#include "json/text.h"
+
 static const struct gg_str none = {NULL, 0};
 
 static bool is_digit(char c)
@@ -81,12 +83,12 @@ struct gg_str mx_id_domain(struct gg_str id)
     return colon ? gg_strn(colon + 1, (size_t)(id.s + id.n - colon) - 1) : none;
 }
 
-/* "<sigil>local:domain" within 255 bytes, no NUL. */
+/* "<sigil>local:domain" within 255 bytes, such as a row can hold. */
 static bool with_domain(struct gg_str s, char sigil)
 {
     struct gg_str domain = mx_id_domain(s);
     return s.n <= MX_ID_MAX && s.n > 1 && s.s[0] == sigil && domain.s && mx_server_name_valid(domain) &&
-           !memchr(s.s, '\0', s.n);
+           mx_storable(s).s != NULL;
 }
 
 /* "<sigil><43 signs of base64>": a SHA-256. */
@@ -123,6 +125,6 @@ bool mx_room_alias_valid(struct gg_str s)
 bool mx_event_id_valid(struct gg_str s)
 {
     /* the hash of version 3 rooms is in standard base64, with '+' and '/' */
-    return s.n > 1 && s.n <= MX_ID_MAX && s.s[0] == '$' && !memchr(s.s, '\0', s.n) &&
+    return s.n > 1 && s.n <= MX_ID_MAX && s.s[0] == '$' && mx_storable(s).s != NULL &&
            (!memchr(s.s, ':', s.n) || with_domain(s, '$'));
 }

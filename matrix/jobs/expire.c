@@ -1,52 +1,19 @@
 /* expire.c: messages whose time has come (MSC2228, enable_ephemeral_messages) are emptied in the database. */
 #include <ganglion/config.h>
 #include <ganglion/fiber.h>
-#include <ganglion/matrix/cache.h>
 #include <ganglion/matrix/store.h>
 
 #include "jobs/jobs.h"
+#include "jobs/prune.h"
 
 enum { AT_ONCE = 100 };
 
-struct work {
-    struct gg_str event_id;
-    struct gg_str json; /* what is left; s NULL: the event is not held, only its row goes */
-    struct mx_forget forget;
-};
-
-static int body(struct gg_txn *txn, void *arg, struct gg_error *err)
-{
-    static const struct gg_stmt prune = {"UPDATE event_json SET json = $2 WHERE event_id = $1", 0};
-    static const struct gg_stmt done = {"DELETE FROM event_expiry WHERE event_id = $1", 0};
-    struct work *w = arg;
-    mx_forget_again(&w->forget);
-    int status = w->json.s ? gg_txn_queue(txn, &prune, GG_PARAMS(gg_p_str(w->event_id), gg_p_str(w->json)), err) : 0;
-    if (!status)
-        status = gg_txn_queue(txn, &done, GG_PARAMS(gg_p_str(w->event_id)), err);
-    if (status)
-        return status;
-    if (w->json.s)
-        mx_forget_add(&w->forget, "_get_event_cache", &w->event_id, 1);
-    return mx_forget_write(&w->forget, txn, err);
-}
-
 static int expire(struct mx_server *server, struct gg_str event_id, struct gg_arena *arena, struct gg_error *err)
 {
-    struct work w = {.event_id = event_id};
-    const struct mx_event *event;
-    struct mx_event *pruned = NULL;
+    static const struct gg_stmt done = {"DELETE FROM event_expiry WHERE event_id = $1", 0};
+    const struct mx_event *event; /* NULL: it is not held, only its row goes */
     int status = mx_store_events(server, &event_id, 1, true, arena, &event, err);
-    if (status)
-        return status;
-    if (event) {
-        pruned = mx_event_redacted(event, (struct gg_str){0});
-        w.json = pruned->json;
-    }
-    mx_forget_begin(&w.forget, server, arena);
-    status = gg_db_txn(server->db, "expire", 0, body, &w, err);
-    mx_forget_end(&w.forget, status == 0);
-    mx_event_unref(pruned);
-    return status;
+    return status ? status : mx_prune_event(server, "expire", event, &done, event_id, arena, err);
 }
 
 int mx_job_expire(struct mx_server *server, struct gg_error *err)

@@ -29,17 +29,25 @@ const struct mx_sweep mx_sweeps[] = {
     {"event_push_actions_staging", 30 * MINUTE, HOUR, OLDER("event_push_actions_staging", "inserted_ts"), 0},
     {"worker_locks", HOUR, HOUR, OLDER("worker_locks", "last_renewed_ts"), 0},
     {"sticky_events", HOUR, 0, OLDER("sticky_events", "expires_at"), 0},
-    {"device_lists_changes_in_room", HOUR, 30 * DAY, OLDEST("device_lists_changes_in_room", "stream_id", "inserted_ts"), 0},
+    /* Whoever asks from before what is gone must look elsewhere. */
+    {"device_lists_changes_in_room", HOUR, 30 * DAY,
+     {"WITH old AS (SELECT place, stream_id FROM (SELECT ctid AS place, stream_id, inserted_ts FROM device_lists_changes_in_room "
+      "ORDER BY stream_id LIMIT $2::bigint) t WHERE inserted_ts < $1::bigint), noted AS (UPDATE "
+      "device_lists_changes_in_room_max_pruned_stream_id SET stream_id = greatest(stream_id, (SELECT max(stream_id) FROM old)) "
+      "WHERE EXISTS (SELECT 1 FROM old)) DELETE FROM device_lists_changes_in_room WHERE ctid = ANY(ARRAY(SELECT place FROM old))", 0}, 0},
     {"cache_invalidations", HOUR, 7 * DAY,
      OLDEST("cache_invalidation_stream_by_instance", "stream_id", "invalidation_ts"), 20000},
     {"scheduled_tasks", HOUR, 7 * DAY,
      {"DELETE FROM scheduled_tasks WHERE ctid = ANY(ARRAY(SELECT ctid FROM scheduled_tasks WHERE status IN ('complete', "
       "'failed', 'cancelled') AND \"timestamp\" < $1::bigint LIMIT $2::bigint))", 0}, 0},
-    /* Of each user and server the newest poke stays: it says that the server has yet to be told. */
+    /* Of each user and server the newest poke stays: it says that the server has yet to be told. It follows on nothing then, so
+     * that the server asks for the whole list. */
     {"device_lists_outbound_pokes", HOUR, DAY,
-     {"DELETE FROM device_lists_outbound_pokes WHERE ctid = ANY(ARRAY(SELECT p.ctid FROM device_lists_outbound_pokes p WHERE "
-      "p.ts < $1::bigint AND EXISTS (SELECT 1 FROM device_lists_outbound_pokes n WHERE n.destination = p.destination AND "
-      "n.user_id = p.user_id AND n.stream_id > p.stream_id) LIMIT $2::bigint))", 0}, 0},
+     {"WITH old AS (SELECT p.ctid AS place, p.destination, p.user_id FROM device_lists_outbound_pokes p WHERE p.ts < $1::bigint AND "
+      "EXISTS (SELECT 1 FROM device_lists_outbound_pokes n WHERE n.destination = p.destination AND n.user_id = p.user_id AND "
+      "n.stream_id > p.stream_id) LIMIT $2::bigint), broken AS (DELETE FROM device_lists_outbound_last_success s USING old WHERE "
+      "s.destination = old.destination AND s.user_id = old.user_id) DELETE FROM device_lists_outbound_pokes WHERE ctid = "
+      "ANY(ARRAY(SELECT place FROM old))", 0}, 0},
     /* Ids of events have no time of their own; events that were purged count as old. */
     {"stream_ordering_to_exterm", HOUR, 30 * DAY,
      {"DELETE FROM stream_ordering_to_exterm WHERE ctid = ANY(ARRAY(SELECT x.ctid FROM (SELECT ctid, stream_ordering FROM "

@@ -6,6 +6,7 @@
 
 #include "jobs/jobs.h"
 #include "parts.h"
+#include "usage/usage.h"
 
 static struct gg_logger logger = {"ganglion.jobs"};
 
@@ -17,11 +18,15 @@ static struct gg_logger logger = {"ganglion.jobs"};
 const struct mx_job mx_jobs[] = {
     {"state_groups", MINUTE, mx_job_state_groups, false},
     {"user_daily_visits", 5 * MINUTE, mx_job_daily_visits, false},
-    {"monthly_active_users", HOUR, mx_job_monthly_users, false},
+    {"monthly_active_users", HOUR, mx_usage_reap, false},
+    {"monthly_active_users_metrics", 5 * MINUTE, mx_usage_measure, false},
+    {"known_servers", MINUTE, mx_job_known_servers, false},
     {"censor_redactions", 5 * MINUTE, mx_job_censor, false},
     {"expire_messages", SECOND, mx_job_expire, false},
     {"stale_devices", DAY, mx_job_stale_devices, true},
     {"retention", HOUR, mx_job_retention, false},
+    {"dummy_events", 5 * MINUTE, mx_job_dummy_events, false},
+    {"account_validity", 30 * MINUTE, mx_job_account_validity, false},
     {"background_updates", MINUTE, mx_job_updates, false},
     {0},
 };
@@ -65,6 +70,7 @@ static int make(struct mx_server *server, struct gg_error *err)
 {
     server->jobs = gg_xcalloc(1, sizeof(*server->jobs));
     gg_list_init(&server->jobs->entries);
+    server->jobs->hopeless = gg_map_new(NULL);
     for (const struct mx_job *job = mx_jobs; job->name; job++)
         add(server, job, NULL);
     for (const struct mx_sweep *sweep = mx_sweeps; sweep->name; sweep++)
@@ -109,6 +115,7 @@ static void free_part(struct mx_server *server)
         return;
     for (struct gg_list *link; (link = gg_list_pop(&server->jobs->entries)) != NULL;)
         free(GG_CONTAINER(link, struct entry, link));
+    gg_map_free(server->jobs->hopeless);
     free(server->jobs);
     server->jobs = NULL;
 }

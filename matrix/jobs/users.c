@@ -1,6 +1,5 @@
-/* users.c: who used the server, day by day and month by month. */
+/* users.c: who used the server day by day, and devices that nobody uses. */
 #include <ganglion/config.h>
-#include <ganglion/matrix/cache.h>
 
 #include "accounts/accounts.h"
 #include "jobs/jobs.h"
@@ -22,38 +21,6 @@ int mx_job_daily_visits(struct mx_server *server, struct gg_error *err)
     int64_t today = gg_wall_ms() / DAY_MS * DAY_MS;
     int status = mx_admin_do(server, &stmt, GG_PARAMS(gg_p_i64(today - DAY_MS)), NULL, err);
     return status ? status : mx_admin_do(server, &stmt, GG_PARAMS(gg_p_i64(today)), NULL, err);
-}
-
-struct reaping {
-    struct gg_arena *arena;
-    struct mx_forget forget;
-};
-
-static int reap_body(struct gg_txn *txn, void *arg, struct gg_error *err)
-{
-    static const struct gg_stmt stmt = {
-        "DELETE FROM monthly_active_users WHERE \"timestamp\" < $1::bigint RETURNING user_id", 0};
-    static const struct gg_str no_keys = {"", 0};
-    struct reaping *r = arg;
-    struct gg_rows *rows;
-    mx_forget_again(&r->forget);
-    int status = gg_txn_exec(txn, &stmt, GG_PARAMS(gg_p_i64(gg_wall_ms() - 30 * DAY_MS)), r->arena, &rows, err);
-    if (status || !gg_rows_count(rows))
-        return status;
-    mx_forget_add(&r->forget, "user_last_seen_monthly_active", NULL, 0);
-    mx_forget_add(&r->forget, "get_monthly_active_count", &no_keys, 0);
-    mx_forget_add(&r->forget, "get_monthly_active_count_by_service", &no_keys, 0);
-    return mx_forget_write(&r->forget, txn, err);
-}
-
-int mx_job_monthly_users(struct mx_server *server, struct gg_error *err)
-{
-    struct reaping r = {.arena = gg_arena_new()};
-    mx_forget_begin(&r.forget, server, r.arena);
-    int status = gg_db_txn(server->db, "monthly active users", 0, reap_body, &r, err);
-    mx_forget_end(&r.forget, status == 0);
-    gg_arena_free(r.arena);
-    return status;
 }
 
 /* delete_stale_devices_after: devices that nobody has used for so long are logged out. */

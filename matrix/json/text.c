@@ -108,6 +108,12 @@ bool mx_text_has_surrogate(struct gg_str text)
     return false;
 }
 
+struct gg_str mx_storable(struct gg_str text)
+{
+    bool bad = text.s != NULL && text.n > 0 && (memchr(text.s, '\0', text.n) != NULL || mx_text_has_surrogate(text));
+    return bad ? (struct gg_str){0} : text;
+}
+
 static bool needs_escape(const unsigned char *p, const unsigned char *end)
 {
     return *p < 0x20 || *p == '"' || *p == '\\' || (*p == 0xed && surrogate_at(p, end));

@@ -11,5 +11,8 @@ size_t mx_text_decode(struct gg_str raw, char *out);
 void mx_text_write(struct gg_buf *out, struct gg_str text);
 /* Does decoded text hold a lone surrogate? */
 bool mx_text_has_surrogate(struct gg_str text);
+/* Decoded text that PostgreSQL's text can hold (manual, 8.3 and 24.3); s NULL where it holds a NUL or a lone surrogate, or is
+ * NULL already: no row has it, so nothing that is looked up is called so. */
+struct gg_str mx_storable(struct gg_str text);
 
 #endif

@@ -2,6 +2,8 @@
  * fails each room is tried alone, so that a bad event fails alone. */
 #include "writer.h"
 
+enum { PATIENCE_MS = 10 }; /* that a plan waits for the transaction before its own */
+
 static void end_plan(struct mx_plan *plan, int status, const struct gg_error *err, const char *sqlstate)
 {
     plan->status = status;
@@ -28,6 +30,7 @@ static size_t take_plans(struct mx_persister *p, struct mx_plan **plans, size_t 
         if (n && events + plan->n > MX_COMMIT_EVENTS)
             break;
         gg_list_remove(&plan->in_commit);
+        p->n_waiting--;
         events += plan->n;
         plans[n++] = plan;
     }
@@ -59,20 +62,35 @@ static void committer(void *arg)
     p->n_committers--;
 }
 
+static void start_committer(struct mx_persister *p)
+{
+    if (p->n_committers == MX_COMMITTERS)
+        return;
+    p->n_committers++;
+    if (!gg_spawn(p->scope, "persist commit", committer, p))
+        committer(p); /* stopping, or out of stacks: what was accepted is written all the same, by its own fiber */
+}
+
+/* Plans that come while a transaction runs are cheaper together in the next one; where many wait, or that one takes its time
+ * (another's lock, a slow disk), there is a second one beside it. */
 int mx_commit_plan(struct mx_plan *plan, struct gg_error *err)
 {
     struct mx_persister *p = plan->persister;
+    int64_t until = gg_deadline(PATIENCE_MS);
     plan->done = false;
     gg_cond_init(&plan->ended);
     gg_list_push(&p->plans, &plan->in_commit);
-    if (p->n_committers < MX_COMMITTERS) {
-        p->n_committers++;
-        if (!gg_spawn(p->scope, "persist commit", committer, p))
-            committer(p); /* stopping, or out of stacks: what was accepted is written all the same, by its own fiber */
-    }
+    p->n_waiting++;
+    if (p->n_committers == 0 || p->n_waiting >= MX_COMMIT_PLANS)
+        start_committer(p);
     gg_shield_begin();
-    while (!plan->done)
-        (void)gg_cond_wait(&plan->ended, GG_FOREVER);
+    while (!plan->done) {
+        if (gg_cond_wait(&plan->ended, until) != GG_E_TIMEOUT)
+            continue;
+        until = GG_FOREVER;
+        if (!gg_list_empty(&plan->in_commit)) /* nobody has taken it */
+            start_committer(p);
+    }
     gg_shield_end();
     if (plan->status)
         *err = plan->err;

@@ -1,16 +1,10 @@
 /* matrix/persist/content.c: what the writer reads out of the content of events. */
-#include "../json/text.h"
+#include "json/text.h"
 #include "writer.h"
 
 struct gg_str mx_content_text(const struct mx_event *event, const char *key, struct gg_arena *arena)
 {
     return mx_json_string(mx_json_get(event->content, key), arena);
-}
-
-struct gg_str mx_storable(struct gg_str text)
-{
-    bool bad = text.s && text.n && (memchr(text.s, 0, text.n) || mx_text_has_surrogate(text));
-    return bad ? gg_strn(NULL, 0) : text;
 }
 
 struct gg_str mx_content_redacts(const struct mx_event *event)

@@ -5,6 +5,8 @@
 
 #include "fill.h"
 
+#include "json/text.h"
+
 #define NOTHING gg_strn(NULL, 0)
 
 static int64_t signed_id(const struct mx_plan *plan, int64_t id)
@@ -101,15 +103,6 @@ static void fill_ex_outlier(struct mx_rowset *t, const struct mx_plan *plan, con
 
 /* ---- step 4: the event itself ---- */
 
-static struct gg_str metadata_of(const struct mx_event *event, struct gg_arena *arena)
-{
-    struct gg_buf b = GG_BUF_INIT;
-    mx_event_meta_json(event, &b);
-    struct gg_str out = gg_arena_str(arena, gg_buf_view(&b));
-    gg_buf_done(&b);
-    return out;
-}
-
 static void fill_groups(struct mx_rowset *t, const struct mx_plan *plan, const struct mx_planned *p)
 {
     const struct mx_event *e = p->event;
@@ -129,7 +122,7 @@ static void fill_event(struct mx_rowset *t, const struct mx_plan *plan, const st
     mx_rowset_add(&t[MX_T_EVENTS], gg_str(instance_of(plan)), signed_id(plan, p->stream), e->depth, e->event_id,
                   plan->room_id, e->type, (int)p->outlier, e->origin_server_ts, gg_wall_ms(), e->sender,
                   (int)mx_json_is_string(mx_json_get(e->content, "url")), e->state_key, e->meta.rejected,
-                  metadata_of(e, arena), e->json, (int64_t)e->version->format, p->outlier ? GG_NULL_I64 : group);
+                  mx_event_meta_text(e, arena), e->json, (int64_t)e->version->format, p->outlier ? GG_NULL_I64 : group);
     for (size_t i = 0; mx_event_is_state(e) && i < e->n_auth; i++)
         mx_rowset_add(&t[MX_T_EVENT_AUTH], e->event_id, plan->room_id, e->auth_events[i]);
     if (e->meta.txn_id.s && e->meta.device_id.s)

@@ -3,6 +3,8 @@
 
 #include <ganglion/matrix/id.h>
 
+#include "json/text.h"
+
 /* ---- writing ---- */
 
 static void add_key(struct gg_buf *out, const char *key)
@@ -132,6 +134,8 @@ void mx_payload_write(struct gg_buf *out, struct mx_server *server, const struct
         add_event(out, server, items[i].requester ? items[i].requester : requester, &items[i]);
     }
     gg_buf_char(out, ']');
+    if (n && items[0].drafted)
+        mx_payload_add_drafts(out, items, n);
     if (!requester) {
         add_bool(out, "backfilled", n && items[0].backfilled);
         add_text_or_null(out, "room_id", room_id);
@@ -167,7 +171,10 @@ static int read_event(struct gg_str e, struct gg_arena *arena, const struct mx_e
         return status;
     struct mx_event_meta meta = event->meta;
     meta.outlier = mx_json_true(mx_json_get(e, "outlier"));
-    meta.rejected = mx_json_string(mx_json_get(e, "rejected_reason"), arena);
+    /* Of an event that is new Synapse says so in the context alone. */
+    meta.rejected = mx_json_string(mx_json_get(mx_json_get(e, "context"), "rejected"), arena);
+    if (!meta.rejected.s)
+        meta.rejected = mx_json_string(mx_json_get(e, "rejected_reason"), arena);
     if (meta.outlier || meta.rejected.s) {
         struct mx_event *with = mx_event_with_meta(event, &meta);
         mx_event_unref(event);
@@ -178,9 +185,24 @@ static int read_event(struct gg_str e, struct gg_arena *arena, const struct mx_e
     return 0;
 }
 
+/* [[type, state_key, event_id], ...], all of which becomes rows. */
+static int read_entries(struct gg_str list, struct gg_arena *arena, struct mx_state *out, struct gg_error *err)
+{
+    struct mx_json_iter entries = mx_json_iter(list);
+    while (mx_json_next(&entries)) {
+        struct gg_str v[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+        struct mx_json_iter parts = mx_json_iter(entries.value);
+        for (size_t i = 0; i < GG_COUNT(v) && mx_json_next(&parts); i++)
+            v[i] = mx_storable(mx_json_string(parts.value, arena));
+        if (!v[0].s || !v[1].s || !v[2].s)
+            return gg_refuse(err, 400, "M_BAD_JSON", "A change of state is not what it should be");
+        mx_state_set(out, v[0], v[1], v[2]);
+    }
+    return 0;
+}
+
 /* The entries of the delta that leads from group_before to group, if it is there. */
-static const struct mx_state *read_delta(struct gg_str deltas, const struct mx_persist_item *item,
-                                         struct gg_arena *arena)
+static int read_delta(struct gg_str deltas, struct gg_arena *arena, struct mx_persist_item *item, struct gg_error *err)
 {
     struct mx_json_iter each = mx_json_iter(deltas);
     while (mx_json_is_array(deltas) && mx_json_next(&each)) {
@@ -191,18 +213,10 @@ static const struct mx_state *read_delta(struct gg_str deltas, const struct mx_p
             continue;
         struct mx_state *state = mx_state_new();
         gg_arena_defer(arena, unref_state, state);
-        struct mx_json_iter entries = mx_json_iter(d.value);
-        while (mx_json_next(&entries)) {
-            struct gg_str v[3] = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
-            struct mx_json_iter parts = mx_json_iter(entries.value);
-            for (size_t i = 0; i < 3 && mx_json_next(&parts); i++)
-                v[i] = mx_json_string(parts.value, arena);
-            if (v[0].s && v[1].s && v[2].s)
-                mx_state_set(state, v[0], v[1], v[2]);
-        }
-        return state;
+        item->delta = state;
+        return read_entries(d.value, arena, state, err);
     }
-    return NULL;
+    return 0;
 }
 
 static int read_item(struct gg_str e, bool backfilled, struct gg_arena *arena, struct mx_persist_item *item,
@@ -220,9 +234,8 @@ static int read_item(struct gg_str e, bool backfilled, struct gg_arena *arena, s
         item->group = item->group_before = 0;
     else if (item->event->meta.rejected.s && item->group_before)
         item->group = item->group_before;
-    item->delta = read_delta(mx_json_get(context, "state_group_deltas"), item, arena);
     item->backfilled = backfilled;
-    return 0;
+    return read_delta(mx_json_get(context, "state_group_deltas"), arena, item, err);
 }
 
 int mx_payload_read(struct mx_server *server, struct gg_str body, struct gg_arena *arena, struct gg_str *room_id,
@@ -248,5 +261,5 @@ int mx_payload_read(struct mx_server *server, struct gg_str body, struct gg_aren
     *room_id = n ? items[0].event->room_id : gg_strn(NULL, 0);
     *items_out = items;
     *n_out = n;
-    return 0;
+    return mx_payload_read_drafts(body, arena, items, n, err);
 }

@@ -14,4 +14,10 @@ GG_CHECKED int mx_payload_read(struct mx_server *server, struct gg_str body, str
                                struct gg_str *room_id, struct mx_persist_item **items_out, size_t *n_out,
                                struct gg_error *err);
 
+/* What of items only a writer of our own kind understands, as a further member of the body. Reading leaves the items alone if
+ * the body has none of it; 400 M_BAD_JSON. */
+void mx_payload_add_drafts(struct gg_buf *out, const struct mx_persist_item *items, size_t n);
+GG_CHECKED int mx_payload_read_drafts(struct gg_str body, struct gg_arena *arena, struct mx_persist_item *items, size_t n,
+                                      struct gg_error *err);
+
 #endif

@@ -250,7 +250,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     struct mx_persister *p = server->persister = gg_xcalloc(1, sizeof(*p));
     p->server = server;
     p->rooms = gg_map_new(NULL);
-    p->tell_all = gg_map_new(NULL);
+    p->kinds = gg_map_new(NULL);
     p->participants = gg_map_new(NULL);
     p->search = gg_config_bool(server->config, "enable_search");
     gg_list_init(&p->plans);
@@ -284,7 +284,7 @@ static void stop(struct mx_server *server)
 static void free_part(struct mx_server *server)
 {
     gg_map_free(server->persister->rooms);
-    gg_map_free(server->persister->tell_all);
+    gg_map_free(server->persister->kinds);
     gg_map_free(server->persister->participants);
     free(server->persister);
     server->persister = NULL;

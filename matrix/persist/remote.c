@@ -26,6 +26,20 @@ struct served {
     int64_t last;
 };
 
+static int persist_drafts(struct mx_server *server, struct gg_str room_id, const struct mx_persist_item *items, size_t n,
+                          const struct gg_call *call, int64_t *orderings, struct gg_str *ids, struct gg_error *err)
+{
+    int status = 0;
+    size_t taken = 0;
+    for (; taken < n && !status; taken++)
+        status = mx_store_take_groups(server, items[taken].event, items[taken].new_groups, items[taken].n_new_groups, err);
+    if (!status)
+        status = mx_persist(server, room_id, items, n, call->arena, orderings, ids, err);
+    for (size_t i = 0; status && i < taken; i++)
+        mx_store_drop_groups(server, items[i].new_groups, items[i].n_new_groups);
+    return status;
+}
+
 static int serve(struct mx_server *server, const char *method, const struct gg_call *call, struct served *out,
                  json_t **answer_out, struct gg_error *err)
 {
@@ -40,7 +54,7 @@ static int serve(struct mx_server *server, const char *method, const struct gg_c
         return pass_on(server, method, room_id, call, answer_out, err);
     int64_t *orderings = GG_NEW_ARRAY(call->arena, int64_t, n);
     out->ids = GG_NEW_ARRAY(call->arena, struct gg_str, n);
-    if ((status = mx_persist(server, room_id, items, n, call->arena, orderings, out->ids, err)))
+    if ((status = persist_drafts(server, room_id, items, n, call, orderings, out->ids, err)))
         return status;
     out->n = n;
     for (size_t i = 0; i < n; i++)
@@ -50,20 +64,31 @@ static int serve(struct mx_server *server, const char *method, const struct gg_c
 }
 
 /* Synapse reads the last event's position and id. `event_ids` is for callers of our own kind: with it they may send in
- * runs (rooms/send.c). */
-static int send_events(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+ * runs (rooms/send.c); `takes_drafts` leads them to MX_SEND_DRAFTS. */
+static int answer_events(struct mx_server *server, const char *method, const struct gg_call *call, json_t **answer_out,
+                         struct gg_error *err)
 {
     struct served served;
-    int status = serve(self, "send_events", call, &served, answer_out, err);
+    int status = serve(server, method, call, &served, answer_out, err);
     if (status || *answer_out)
         return status;
     struct gg_str last = served.n ? served.ids[served.n - 1] : GG_STR("");
     json_t *ids = json_array();
     for (size_t i = 0; i < served.n; i++)
         json_array_append_new(ids, json_stringn(served.ids[i].s, served.ids[i].n));
-    *answer_out = json_pack("{s:I, s:s%, s:o}", "stream_id", (json_int_t)served.last, "event_id", last.s, last.n,
-                            "event_ids", ids);
+    *answer_out = json_pack("{s:I, s:s%, s:o, s:b}", "stream_id", (json_int_t)served.last, "event_id", last.s, last.n,
+                            "event_ids", ids, "takes_drafts", 1);
     return 0;
+}
+
+static int send_events(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    return answer_events(self, "send_events", call, answer_out, err);
+}
+
+static int send_drafts(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
+{
+    return answer_events(self, MX_SEND_DRAFTS, call, answer_out, err);
 }
 
 static int fed_send_events(void *self, const struct gg_call *call, json_t **answer_out, struct gg_error *err)
@@ -88,6 +113,8 @@ static int update_current_state(void *self, const struct gg_call *call, json_t *
 
 const struct gg_method mx_persist_methods[] = {
     {"send_events", 0, GG_METHOD_TXN | GG_METHOD_RAW, send_events, "events", "Persist events that a client made"},
+    {MX_SEND_DRAFTS, 0, GG_METHOD_TXN | GG_METHOD_RAW, send_drafts, "events",
+     "Persist events that a client made, with their state groups and notifications"},
     {"fed_send_events", 0, GG_METHOD_TXN | GG_METHOD_RAW, fed_send_events, "events", "Persist events of other servers"},
     {"update_current_state", 1, GG_METHOD_TXN | GG_METHOD_EVENTS_WRITER_ONLY, update_current_state, "events",
      "Work the current state of a room out anew"},
@@ -110,10 +137,30 @@ static void remember(struct mx_server *server, const struct mx_persist_item *ite
     }
 }
 
+static bool writer_can(const struct mx_server *server, struct gg_str room_id, uintptr_t what)
+{
+    uintptr_t kind = (uintptr_t)gg_map_get(server->persister->kinds, gg_str(mx_persist_writer(server, room_id)));
+    return is_writer(server, room_id) || (kind & what) != 0;
+}
+
 bool mx_persist_tells_all(const struct mx_server *server, struct gg_str room_id)
 {
-    return is_writer(server, room_id) ||
-           gg_map_get(server->persister->tell_all, gg_str(mx_persist_writer(server, room_id))) != NULL;
+    return writer_can(server, room_id, MX_WRITER_TELLS_ALL);
+}
+
+bool mx_persist_takes_drafts(const struct mx_server *server, struct gg_str room_id)
+{
+    return writer_can(server, room_id, MX_WRITER_TAKES_DRAFTS);
+}
+
+static void set_kind(struct mx_server *server, const char *writer, uintptr_t kind)
+{
+    struct gg_map *kinds = server->persister->kinds;
+    if ((uintptr_t)gg_map_get(kinds, gg_str(writer)) == kind)
+        return;
+    gg_map_take(kinds, gg_str(writer));
+    if (kind)
+        gg_map_put(kinds, gg_str(writer), (void *)kind);
 }
 
 /* What the writer says of the events: of each if it is one of ours, else of the last. */
@@ -121,11 +168,8 @@ static void take_answer(struct mx_server *server, const char *writer, const json
                         struct gg_arena *arena, int64_t *orderings, struct gg_str *ids)
 {
     const json_t *each = json_object_get(answer, "event_ids");
-    bool all = json_array_size(each) == n;
-    if (all && gg_map_get(server->persister->tell_all, gg_str(writer)) == NULL)
-        gg_map_put(server->persister->tell_all, gg_str(writer), server);
-    else if (!all)
-        gg_map_take(server->persister->tell_all, gg_str(writer));
+    bool all = json_array_size(each) == n, drafts = json_is_true(json_object_get(answer, "takes_drafts"));
+    set_kind(server, writer, (all ? MX_WRITER_TELLS_ALL : 0) | (drafts ? MX_WRITER_TAKES_DRAFTS : 0));
     for (size_t i = all ? 0 : n - 1; ids && i < n; i++) {
         const char *id = json_string_value(all ? json_array_get(each, i) : json_object_get(answer, "event_id"));
         if (id)
@@ -133,6 +177,15 @@ static void take_answer(struct mx_server *server, const char *writer, const json
     }
     if (orderings)
         orderings[n - 1] = json_integer_value(json_object_get(answer, "stream_id"));
+}
+
+/* The writer is of another kind since: its caller stores what was drafted, and asks again. */
+static int not_drafted(struct mx_server *server, const char *writer, int status, struct gg_error *err)
+{
+    if (status != GG_E_NOT_FOUND || strcmp(err->errcode, "M_UNRECOGNIZED") != 0)
+        return status;
+    set_kind(server, writer, 0);
+    return gg_fail(err, GG_E_CONFLICT, "%s takes no drafts", writer);
 }
 
 static int send_client(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
@@ -144,12 +197,12 @@ static int send_client(struct mx_server *server, const struct mx_requester *requ
     const char *writer = mx_persist_writer(server, room_id);
     remember(server, items, n);
     mx_payload_write(&body, server, requester, room_id, items, n);
-    int status = gg_repl_call_text(server->host, writer, "send_events", (const char *const[]){NULL},
-                                   gg_buf_view(&body), &answer, err);
+    int status = gg_repl_call_text(server->host, writer, items[0].drafted ? MX_SEND_DRAFTS : "send_events",
+                                   (const char *const[]){NULL}, gg_buf_view(&body), &answer, err);
     gg_buf_done(&body);
     if (status) {
         mx_persist_forget(server, items, n);
-        return status;
+        return items[0].drafted ? not_drafted(server, writer, status, err) : status;
     }
     take_answer(server, writer, answer, n, arena, orderings, ids);
     json_decref(answer);

@@ -21,8 +21,10 @@ static const struct gg_stmt lock_rooms = {
     GG_LANE_POINT};
 
 /* The state groups that the events name must be there, and a pending deletion of them is put off; both hold until the
- * rows that name them are committed. This is Synapse's state_groups_persisting bracket in the same transaction: its
- * deleter locks the pending rows and deletes groups, so one of us waits for, or fails on, the other. */
+ * rows that name them are committed. Who deletes a group locks its row and deletes its pending row in one transaction, so
+ * one of the two waits for the other and then fails: on the group that is gone, or on the pending row that has another
+ * number. The rows of state_groups_persisting bridge the time between Synapse's several transactions, of which there is
+ * none here (tests/interop/test_state_deletion.py). */
 static const struct gg_stmt lock_groups = {
     "WITH bump AS (UPDATE state_groups_pending_deletion SET sequence_number = DEFAULT, insertion_ts = $2"
     " WHERE state_group = ANY($1) RETURNING 1),"

@@ -19,16 +19,24 @@ enum {
     MX_PLAN_EVENTS = 100,   /* events of one room in one plan */
     MX_COMMIT_EVENTS = 400, /* events of one transaction */
     MX_COMMITTERS = 2,      /* transactions at the same time */
+    MX_COMMIT_PLANS = 8,    /* so many do not wait for the transaction before theirs */
 };
+
+enum {
+    MX_WRITER_TELLS_ALL = 1,    /* answers send_events with each event's id */
+    MX_WRITER_TAKES_DRAFTS = 2, /* serves MX_SEND_DRAFTS */
+};
+#define MX_SEND_DRAFTS "ganglion_send_events" /* a name of our own: what Synapse does not serve it refuses */
 
 struct mx_persister {
     struct mx_server *server;
     struct gg_scope *scope;
     struct gg_map *rooms; /* rooms with jobs: room id -> struct mx_room_queue */
     struct gg_list plans; /* waiting for a committer */
+    size_t n_waiting;
     unsigned n_committers;
     bool search; /* enable_search */
-    struct gg_map *tell_all; /* writers that answer send_events with each event's id: name -> itself */
+    struct gg_map *kinds; /* what writers elsewhere have shown to be able to: name -> bits of MX_WRITER_* */
     struct gg_map *participants; /* member events that are marked already: their users have sent a message since */
 };
 
@@ -170,8 +178,6 @@ void mx_content_relation(const struct mx_event *event, struct gg_arena *arena, s
 bool mx_content_search(const struct mx_event *event, struct gg_arena *arena, const char **key, struct gg_str *text);
 void mx_content_fact(const struct mx_event *event, struct gg_arena *arena, struct mx_room_facts *facts);
 bool mx_is_bump(const struct mx_event *event);
-/* s NULL where the database cannot hold the text: a NUL, a lone surrogate. */
-struct gg_str mx_storable(struct gg_str text);
 /* The plain text of m.topic's m.text (MSC3765), else topic; s NULL: none. */
 struct gg_str mx_content_topic(struct gg_str content, struct gg_arena *arena);
 /* The event that a redaction names; s NULL: it is none, or names what no event is called. */

@@ -12,6 +12,7 @@
 struct mx_presence_book;
 struct mx_presence_writer; /* NULL in processes that do not decide */
 struct mx_presence_visits;
+struct mx_presence_servers;
 
 /* server->who_is_there */
 struct mx_presences {
@@ -22,6 +23,7 @@ struct mx_presences {
     struct mx_presence_book *book;
     struct mx_presence_writer *writer;
     struct mx_presence_visits *visits;
+    struct mx_presence_servers *servers; /* where the writer is */
 };
 
 /* ---- book.c ---- */
@@ -61,6 +63,17 @@ void mx_presence_writer_visit(struct mx_presences *p, struct gg_str user_id, str
 void mx_presence_writer_line(struct mx_presences *p, struct gg_str instance, struct gg_str user_id, struct gg_str device_id,
                              bool syncing, int64_t at);
 void mx_presence_writer_clear(struct mx_presences *p, struct gg_str instance);
+
+/* ---- servers.c: beside the writer ---- */
+
+struct mx_presence_servers *mx_presence_servers_new(struct mx_server *server);
+void mx_presence_servers_free(struct mx_presence_servers *servers);
+GG_CHECKED int mx_presence_servers_start(struct mx_presences *p, struct gg_error *err);
+/* Other servers shall hear again, some time soon, that the user is there. Does not wait. */
+void mx_presence_servers_repeat(struct mx_presences *p, struct gg_str user_id);
+
+/* seen.c: does who shares this room see each other's presence (exclude_rooms_from_presence)? */
+bool mx_presence_room_counts(struct mx_server *server, struct gg_str room_id);
 
 /* ---- save.c: rows that wait to be written ---- */
 

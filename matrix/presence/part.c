@@ -61,6 +61,7 @@ static int make(struct mx_server *server, struct gg_error *err)
     p->visits = mx_presence_visits_new(p);
     if (p->tracked && gg_stream_is_writer(server->presence)) {
         p->writer = mx_presence_writer_new(p);
+        p->servers = mx_presence_servers_new(server);
         gg_repl_on_command(server->host, "USER_SYNC", hear_sync, server);
         gg_repl_on_command(server->host, "CLEAR_USER_SYNC", hear_clear, server);
     }
@@ -73,7 +74,8 @@ static int replicated(struct mx_server *server, struct gg_error *err)
     struct mx_presences *p = server->who_is_there;
     mx_presence_book_start(p->book, gg_stream_max_seen(server->presence));
     p->scope = gg_scope_new(NULL, "presence");
-    return p->writer != NULL ? mx_presence_writer_start(p, err) : 0;
+    int rc = p->writer != NULL ? mx_presence_writer_start(p, err) : 0;
+    return rc == 0 && p->servers != NULL ? mx_presence_servers_start(p, err) : rc;
 }
 
 static void stop(struct mx_server *server)
@@ -94,6 +96,7 @@ static void free_all(struct mx_server *server)
     struct mx_presences *p = server->who_is_there;
     if (p == NULL)
         return;
+    mx_presence_servers_free(p->servers);
     mx_presence_writer_free(p->writer);
     mx_presence_visits_free(p->visits);
     mx_presence_book_free(p->book);

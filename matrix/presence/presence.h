@@ -72,7 +72,12 @@ GG_YIELDS GG_CHECKED int mx_presence_decide(struct mx_server *server, struct gg_
 GG_YIELDS GG_CHECKED int mx_presence_decide_active(struct mx_server *server, struct gg_str user_id,
                                                    struct gg_str device_id, struct gg_error *err);
 
-/* The stream's source, for the table of streams. */
-gg_stream_fetch_fn mx_presence_fetch;
+/* What other servers say of their users (kind, last activity, status, currently active), in one transaction. Who is not heard
+ * of again for half an hour is taken to be offline. On the writer; elsewhere nothing happens. */
+GG_YIELDS GG_CHECKED int mx_presence_hear(struct mx_server *server, const struct mx_presence_seen *said, size_t n,
+                                          struct gg_error *err);
+
+/* The streams' sources, for the table of streams. */
+gg_stream_fetch_fn mx_presence_fetch, mx_presence_servers_fetch;
 
 #endif

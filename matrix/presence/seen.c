@@ -15,7 +15,7 @@ struct room_set { /* in order */
     size_t n;
 };
 
-static bool counts(struct mx_server *server, struct gg_str room_id)
+bool mx_presence_room_counts(struct mx_server *server, struct gg_str room_id)
 {
     size_t n;
     const char *const *excluded = gg_config_texts(server->config, "exclude_rooms_from_presence", &n);
@@ -37,14 +37,14 @@ static int rooms_that_count(struct mx_server *server, struct gg_str user_id, str
         return rc;
     *out = GG_NEW_ARRAY(arena, struct gg_str, n + 2); /* one more may be put in */
     for (size_t i = 0; i < n; i++)
-        if (gg_str_is(rooms[i].membership, "join") && counts(server, rooms[i].room_id))
+        if (gg_str_is(rooms[i].membership, "join") && mx_presence_room_counts(server, rooms[i].room_id))
             (*out)[(*n_out)++] = rooms[i].room_id;
     return 0;
 }
 
 static void put_in(struct mx_server *server, struct room_set *set, struct gg_str room_id)
 {
-    if (!counts(server, room_id) || bsearch(&room_id, set->v, set->n, sizeof(*set->v), by_text) != NULL)
+    if (!mx_presence_room_counts(server, room_id) || bsearch(&room_id, set->v, set->n, sizeof(*set->v), by_text) != NULL)
         return;
     set->v[set->n++] = room_id;
     qsort(set->v, set->n, sizeof(*set->v), by_text);

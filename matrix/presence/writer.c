@@ -8,7 +8,10 @@
 #include <ganglion/memory.h>
 
 enum { MAX_USERS = 200000, MAX_DEVICES = 50, SLOTS = 512, LONGEST_TICK_MS = 5000, SHORTEST_TICK_MS = 50,
-       KEEP_MS = 60 * 1000, INSTANCE_EXPIRY_MS = 5 * 60 * 1000 };
+       KEEP_MS = 60 * 1000, INSTANCE_EXPIRY_MS = 5 * 60 * 1000,
+       SILENCE_MS = 30 * 60 * 1000, /* of other servers, after which their users are offline */
+       REPEAT_MS = 25 * 60 * 1000,  /* after which we tell other servers again who is there, before they think so of us */
+       MAX_REMOTE = 150000 };
 
 static struct gg_logger logger = {"ganglion.presence"};
 
@@ -21,6 +24,7 @@ struct user {
     struct mx_presence_pending pending; /* first; the state that stands */
     struct gg_list slot;                /* in writer.wheel, if time may change it */
     struct gg_list use;                 /* in writer.used */
+    bool remote;                        /* another server decides; no devices */
     bool untold;                        /* the state differs from the last row in ways that were not worth telling */
     size_t n_devices;
     struct device *devices;
@@ -29,6 +33,7 @@ struct user {
 
 struct mx_presence_writer {
     struct gg_map *users;
+    size_t n_remote;     /* users of other servers who are there */
     struct gg_list used; /* users, the one touched longest ago first */
     struct gg_list wheel[SLOTS];
     int64_t tick_ms, next_tick, next_keep, deaf_until; /* deaf_until: after a start clients get time to come back */
@@ -77,15 +82,16 @@ static void make_place(struct mx_presence_writer *w)
         return;
     GG_LIST_EACH(link, &w->used) {
         struct user *u = GG_CONTAINER(link, struct user, use);
-        if (u->n_devices > 0 || u->untold || u->pending.writing || !gg_list_empty(&u->pending.link))
+        if (u->n_devices > 0 || u->untold || (u->remote && u->pending.state.kind != MX_OFFLINE) || u->pending.writing || !gg_list_empty(&u->pending.link))
             continue;
         gg_map_delete(w->users, u->pending.user_id);
         return;
     }
 }
 
-static struct user *add_user(struct mx_presence_writer *w, struct gg_str user_id, const struct mx_presence_state *state)
+static struct user *add_user(struct mx_presences *p, struct gg_str user_id, const struct mx_presence_state *state)
 {
+    struct mx_presence_writer *w = p->writer;
     make_place(w);
     struct user *u = gg_xcalloc(1, sizeof(*u) + user_id.n + 1);
     memcpy(u->user_id, user_id.s, user_id.n);
@@ -96,6 +102,8 @@ static struct user *add_user(struct mx_presence_writer *w, struct gg_str user_id
     gg_list_init(&u->pending.link);
     gg_list_init(&u->slot);
     gg_list_init(&u->use);
+    u->remote = !mx_is_mine(p->server, user_id);
+    w->n_remote += u->remote && state->kind != MX_OFFLINE;
     gg_map_put(w->users, user_id, u);
     return u;
 }
@@ -113,7 +121,7 @@ static int find_user(struct mx_presences *p, struct gg_str user_id, struct user 
         int rc = mx_presence_load_users(p->server, &user_id, 1, arena, &rows, &n, err);
         *out = gg_map_get(w->users, user_id); /* another fiber may have been faster */
         if (rc == 0 && *out == NULL)
-            *out = add_user(w, user_id, n > 0 ? &rows[0].state : &nobody);
+            *out = add_user(p, user_id, n > 0 ? &rows[0].state : &nobody);
         gg_arena_free(arena);
         if (rc != 0)
             return rc;
@@ -174,12 +182,20 @@ static bool syncs(struct mx_presences *p, const struct user *u, const struct dev
 
 /* ---- time ---- */
 
+static int64_t silence(const struct user *u)
+{
+    return u->remote ? SILENCE_MS : REPEAT_MS;
+}
+
 static void schedule(struct mx_presences *p, struct user *u)
 {
     struct mx_presence_writer *w = p->writer;
     int64_t due = INT64_MAX, now = gg_wall_ms();
-    if (u->pending.state.currently_active && u->pending.state.kind >= MX_ONLINE)
+    if (!u->remote && u->pending.state.currently_active && u->pending.state.kind >= MX_ONLINE)
         due = u->pending.state.last_active_ts + p->times.granularity;
+    if (u->pending.state.kind != MX_OFFLINE && u->pending.state.last_federation_ts > 0 &&
+        u->pending.state.last_federation_ts + silence(u) < due)
+        due = u->pending.state.last_federation_ts + silence(u);
     for (size_t i = 0; i < u->n_devices; i++) {
         u->devices[i].d.syncing = syncs(p, u, &u->devices[i]);
         int64_t at = mx_presence_device_due(&u->devices[i].d, &p->times);
@@ -207,8 +223,11 @@ static uint8_t weightiest(const struct user *u)
 static bool change(struct mx_presences *p, struct user *u, struct mx_presence_state state, bool force)
 {
     struct mx_presence_state *now = &u->pending.state;
-    state.kind = weightiest(u);
-    if (state.kind >= MX_ONLINE)
+    if (!u->remote)
+        state.kind = weightiest(u);
+    else
+        p->writer->n_remote += (size_t)(state.kind != MX_OFFLINE) - (size_t)(now->kind != MX_OFFLINE);
+    if (!u->remote && state.kind >= MX_ONLINE)
         state.currently_active = mx_presence_active_now(&state, &p->times, gg_wall_ms());
     bool told = force || mx_presence_notable(now, &state);
     bool other_text = state.status_msg.s != now->status_msg.s;
@@ -224,9 +243,36 @@ static bool change(struct mx_presences *p, struct user *u, struct mx_presence_st
     return told;
 }
 
+/* A server that has fallen silent says nothing any more of its users. */
+static void age_remote(struct mx_presences *p, struct user *u)
+{
+    struct mx_presence_state state = u->pending.state;
+    if (gg_wall_ms() - state.last_federation_ts >= SILENCE_MS) {
+        state.kind = MX_OFFLINE;
+        state.currently_active = false;
+    }
+    bool untold = u->untold;
+    if (!change(p, u, state, false))
+        u->untold = untold;
+}
+
+static void repeat(struct mx_presences *p, struct user *u, int64_t now)
+{
+    int64_t told = u->pending.state.last_federation_ts;
+    if (u->pending.state.kind == MX_OFFLINE || told == 0 || now - told < REPEAT_MS)
+        return;
+    u->pending.state.last_federation_ts = now;
+    mx_presence_servers_repeat(p, u->pending.user_id);
+}
+
 static void age(struct mx_presences *p, struct user *u)
 {
     int64_t now = gg_wall_ms();
+    if (u->remote) {
+        age_remote(p, u);
+        return;
+    }
+    repeat(p, u, now);
     for (size_t i = u->n_devices; i-- > 0;) {
         struct device *d = &u->devices[i];
         d->d.syncing = syncs(p, u, d);
@@ -239,18 +285,29 @@ static void age(struct mx_presences *p, struct user *u)
         u->untold = untold;
 }
 
+/* *u_out NULL: this process does not decide. */
+static int find_deciding(struct mx_presences *p, struct gg_str user_id, struct gg_str device_id, struct user **u_out,
+                         struct device **d_out, struct gg_error *err)
+{
+    *u_out = NULL;
+    if (p->writer == NULL || !p->tracked)
+        return 0;
+    int rc = find_user(p, user_id, u_out, err);
+    if (rc == 0)
+        *d_out = device_for(*u_out, device_id);
+    return rc;
+}
+
 int mx_presence_decide(struct mx_server *server, struct gg_str user_id, struct gg_str device_id,
                        const struct mx_presence_wish *wish, struct gg_error *err)
 {
     struct mx_presences *p = server->who_is_there;
     struct user *u;
+    struct device *d;
     int64_t now = gg_wall_ms();
-    if (p->writer == NULL || !p->tracked)
-        return 0;
-    int rc = find_user(p, user_id, &u, err);
-    if (rc != 0)
+    int rc = find_deciding(p, user_id, device_id, &u, &d, err);
+    if (rc != 0 || u == NULL)
         return rc;
-    struct device *d = device_for(u, device_id);
     struct mx_presence_state state = u->pending.state;
     if (!wish->by_sync || d->d.kind != MX_BUSY) /* a sync does not end what a user said they are */
         d->d.kind = wish->kind;
@@ -268,17 +325,39 @@ int mx_presence_decide_active(struct mx_server *server, struct gg_str user_id, s
 {
     struct mx_presences *p = server->who_is_there;
     struct user *u;
-    if (p->writer == NULL || !p->tracked)
-        return 0;
-    int rc = find_user(p, user_id, &u, err);
-    if (rc != 0)
+    struct device *d;
+    int rc = find_deciding(p, user_id, device_id, &u, &d, err);
+    if (rc != 0 || u == NULL)
         return rc;
-    struct device *d = device_for(u, device_id);
     struct mx_presence_state state = u->pending.state;
     state.last_active_ts = d->d.last_active_ts = gg_wall_ms();
     if (d->d.kind == MX_UNAVAILABLE)
         d->d.kind = MX_ONLINE;
     return change(p, u, state, false) ? mx_presence_save_now(&p->writer->save, err) : 0;
+}
+
+int mx_presence_hear(struct mx_server *server, const struct mx_presence_seen *said, size_t n, struct gg_error *err)
+{
+    struct mx_presences *p = server->who_is_there;
+    struct user *u;
+    bool told = false;
+    int rc = 0;
+    if (p->writer == NULL || !p->tracked)
+        return 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (mx_is_mine(server, said[i].user_id) || (p->writer->n_remote >= MAX_REMOTE && said[i].state.kind != MX_OFFLINE))
+            continue;
+        rc = find_user(p, said[i].user_id, &u, err);
+        if (rc != 0)
+            break;
+        struct mx_presence_state state = said[i].state;
+        state.last_federation_ts = gg_wall_ms();
+        state.last_sync_ts = u->pending.state.last_sync_ts;
+        if (state.last_active_ts == 0)
+            state.last_active_ts = u->pending.state.last_active_ts;
+        told |= change(p, u, state, false);
+    }
+    return rc == 0 && told ? mx_presence_save_now(&p->writer->save, err) : rc;
 }
 
 /* ---- syncs begin and end ---- */
@@ -433,12 +512,14 @@ int mx_presence_writer_start(struct mx_presences *p, struct gg_error *err)
     size_t n;
     int rc = mx_presence_load(p->server, arena, &rows, &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
-        if (!mx_is_mine(p->server, rows[i].user_id) || gg_map_has(p->writer->users, rows[i].user_id))
+        if (gg_map_has(p->writer->users, rows[i].user_id))
             continue;
-        struct user *u = add_user(p->writer, rows[i].user_id, &rows[i].state);
+        struct user *u = add_user(p, rows[i].user_id, &rows[i].state);
         gg_list_push(&p->writer->used, &u->use);
-        device_for(u, (struct gg_str){0})->d = (struct mx_presence_device){
-            .kind = rows[i].state.kind, .last_active_ts = rows[i].state.last_active_ts, .last_sync_ts = rows[i].state.last_sync_ts};
+        if (!u->remote)
+            device_for(u, (struct gg_str){0})->d = (struct mx_presence_device){
+                .kind = rows[i].state.kind, .last_active_ts = rows[i].state.last_active_ts,
+                .last_sync_ts = rows[i].state.last_sync_ts};
         schedule(p, u);
     }
     p->writer->deaf_until = gg_now_ms() + p->times.sync_timeout;

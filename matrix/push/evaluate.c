@@ -1,8 +1,9 @@
 /* matrix/push/evaluate.c: one event against the rules of everybody in its room, in one pass. */
 #include "push/evaluate.h"
 
+#include "json/text.h"
+#include "push/ask.h"
 #include "push/ignorers.h"
-#include "push/members.h"
 #include "push/relation.h"
 
 #include <ganglion/map.h>
@@ -24,14 +25,7 @@ struct judged {
     const struct mx_event *event;
     size_t place;
     struct mx_push_relation relation;
-    struct gg_str thread_id;
-    bool unread;
-    const struct gg_map *ignorers;
-    struct gg_map *subscribers;      /* to its thread (MSC4306); NULL: no thread, or the feature is off */
-    struct mx_push_event facts;
-    struct mx_push_memo memo;
-    struct mx_push_action *actions;
-    size_t n;
+    struct mx_push_question q;
 };
 
 /* ---- who may be notified of what ---- */
@@ -75,9 +69,9 @@ static int read_levels(const struct run *run, struct judged *j, struct gg_error 
         create = j->event;
     struct mx_power *power = GG_NEW(run->arena, struct mx_power);
     *power = mx_power_read(levels, create, run->arena);
-    j->facts.power = power;
-    j->facts.sender_level = mx_power_of_user(power, j->event->sender);
-    j->facts.has_sender_level = true;
+    j->q.facts.power = power;
+    j->q.facts.sender_level = mx_power_of_user(power, j->event->sender);
+    j->q.facts.has_sender_level = true;
     return 0;
 }
 
@@ -87,12 +81,12 @@ static int add_related(const struct run *run, struct judged *j, struct mx_push_r
                        struct gg_str event_id, bool fallback, struct gg_error *err)
 {
     const struct mx_event *event;
-    if (!event_id.s || memchr(event_id.s, '\0', event_id.n))
+    if (mx_storable(event_id).s == NULL)
         return 0;
     int rc = mx_store_events(run->server, &event_id, 1, false, run->arena, &event, err);
     if (rc || !event)
         return rc;
-    struct mx_push_related *r = &list[j->facts.n_related++];
+    struct mx_push_related *r = &list[j->q.facts.n_related++];
     *r = (struct mx_push_related){rel_type, GG_NEW(run->arena, struct mx_push_view), fallback};
     mx_push_view_begin(r->view, event->json, run->arena);
     return 0;
@@ -100,10 +94,10 @@ static int add_related(const struct run *run, struct judged *j, struct mx_push_r
 
 static int read_related(const struct run *run, struct judged *j, struct gg_error *err)
 {
-    if (!(j->facts.features & MX_PUSH_F_RELATED))
+    if (!(j->q.facts.features & MX_PUSH_F_RELATED))
         return 0;
     struct mx_push_related *list = GG_NEW_ARRAY(run->arena, struct mx_push_related, 2);
-    j->facts.related = list;
+    j->q.facts.related = list;
     int rc = add_related(run, j, list, j->relation.rel_type, j->relation.event_id, false, err);
     return rc ? rc : add_related(run, j, list, GG_STR("m.in_reply_to"), j->relation.reply_to, j->relation.falling_back, err);
 }
@@ -121,17 +115,17 @@ static void free_map(void *map)
 static int read_subscribers(const struct run *run, struct judged *j, struct gg_error *err)
 {
     struct gg_rows *rows;
-    if (!(j->facts.features & MX_PUSH_F_SUBSCRIPTIONS) || gg_str_is(j->thread_id, MX_PUSH_MAIN) ||
-        memchr(j->thread_id.s, '\0', j->thread_id.n))
+    if (!(j->q.facts.features & MX_PUSH_F_SUBSCRIPTIONS) || gg_str_is(j->q.thread_id, MX_PUSH_MAIN) ||
+        mx_storable(j->q.thread_id).s == NULL)
         return 0;
-    int rc = gg_db_read(run->server->db, &select_subscribers, GG_PARAMS(gg_p_str(run->room_id), gg_p_str(j->thread_id)),
+    int rc = gg_db_read(run->server->db, &select_subscribers, GG_PARAMS(gg_p_str(run->room_id), gg_p_str(j->q.thread_id)),
                         run->arena, &rows, err);
     if (rc)
         return rc;
-    j->subscribers = gg_map_new(NULL);
-    gg_arena_defer(run->arena, free_map, j->subscribers);
+    j->q.subscribers = gg_map_new(NULL);
+    gg_arena_defer(run->arena, free_map, j->q.subscribers);
     for (size_t i = 0; i < gg_rows_count(rows); i++)
-        gg_map_put(j->subscribers, gg_rows_str(rows, i, 0), NULL);
+        gg_map_put(j->q.subscribers, gg_rows_str(rows, i, 0), NULL);
     return 0;
 }
 
@@ -140,66 +134,21 @@ static int read_subscribers(const struct run *run, struct judged *j, struct gg_e
 static int read_facts(const struct run *run, struct judged *j, struct gg_error *err)
 {
     const struct mx_push *push = run->server->push;
-    mx_push_view_begin(&j->facts.view, j->event->json, run->arena);
-    j->facts.features = push->features;
-    j->facts.has_mentions = mx_json_get(j->event->content, "m.mentions").s != NULL;
-    j->facts.n_members = run->head ? run->head->n_joined : 0;
-    j->memo = mx_push_memo_new(push->base, run->arena);
+    mx_push_view_begin(&j->q.facts.view, j->event->json, run->arena);
+    j->q.facts.features = push->features;
+    j->q.facts.has_mentions = mx_json_get(j->event->content, "m.mentions").s != NULL;
+    j->q.facts.n_members = run->head ? run->head->n_joined : 0;
+    j->q.base = push->base;
+    j->q.sender = j->event->sender;
+    j->q.memo = mx_push_memo_new(push->base, run->arena);
     j->relation = mx_push_relation_of(j->event, run->arena);
-    j->unread = push->count_unread && mx_push_makes_unread(j->event, &j->relation, run->arena);
-    int rc = mx_push_thread_of(run->server, &j->relation, run->arena, &j->thread_id, err);
+    j->q.unread = push->count_unread && mx_push_makes_unread(j->event, &j->relation, run->arena);
+    int rc = mx_push_thread_of(run->server, &j->relation, run->arena, &j->q.thread_id, err);
     if (rc == 0)
         rc = read_levels(run, j, err);
     if (rc == 0)
         rc = read_related(run, j, err);
     return rc ? rc : read_subscribers(run, j, err);
-}
-
-/* ---- asking ---- */
-
-static bool is_ignored_by(const struct judged *j, struct gg_str user_id)
-{
-    return j->ignorers && !mx_event_is_state(j->event) && gg_map_has(j->ignorers, user_id);
-}
-
-static void ask(const struct run *run, struct judged *j, const struct mx_push_member *member)
-{
-    if (!member->held || gg_str_eq(member->user.user_id, j->event->sender) || is_ignored_by(j, member->user.user_id))
-        return; /* without rules: has just joined, after the head that we look at */
-    struct mx_push_user user = member->user;
-    if (j->subscribers)
-        user.subscribed = gg_map_has(j->subscribers, user.user_id);
-    j->facts.view.budget = MX_PUSH_BUDGET;
-    const struct mx_push_actions *actions =
-        mx_push_rules_run(member->held->rules, run->server->push->base, &j->facts, &user, &j->memo);
-    bool notify = actions && actions->notify;
-    if (!notify && !j->unread)
-        return;
-    struct mx_push_action *to = &j->actions[j->n++];
-    *to = (struct mx_push_action){.user_id = gg_arena_str(run->arena, member->user.user_id), .actions = GG_STR("[]"),
-                                  .unread = j->unread, .thread_id = j->thread_id};
-    if (!notify)
-        return;
-    to->actions = actions->stored.n ? gg_arena_str(run->arena, actions->stored) : gg_strn("", 0);
-    to->notify = true;
-    to->highlight = actions->highlight;
-}
-
-static void ask_members(const struct run *run, struct judged *j)
-{
-    struct gg_str key;
-    void *value;
-    j->actions = GG_NEW_ARRAY(run->arena, struct mx_push_action, gg_map_count(run->members->map) + 1);
-    gg_no_yield_begin();
-    for (size_t i = 0; gg_map_next(run->members->map, &i, &key, &value);)
-        ask(run, j, value);
-    gg_no_yield_end();
-}
-
-static int read_ignorers(const struct run *run, struct judged *j, struct gg_error *err)
-{
-    return mx_event_is_state(j->event) ? 0
-                                       : mx_push_ignorers(run->server, j->event->sender, run->arena, &j->ignorers, err);
 }
 
 static bool is_alone(const struct run *run, const struct judged *j)
@@ -218,11 +167,10 @@ static int judge_message(struct run *run, struct judged *j, struct gg_error *err
     int rc = read_facts(run, j, err);
     if (rc == 0)
         rc = mx_push_members_of(run->server, run->head, run->arena, &run->members, err);
-    if (rc == 0)
-        rc = read_ignorers(run, j, err); /* last: what it gives is borrowed until the next yield */
-    if (rc == 0)
-        ask_members(run, j);
-    return rc;
+    const struct gg_map *ignorers = NULL;
+    if (rc == 0 && !mx_event_is_state(j->event)) /* last: what it gives is borrowed until the next yield */
+        rc = mx_push_ignorers(run->server, j->event->sender, run->arena, &ignorers, err);
+    return rc ? rc : mx_push_ask_all(&j->q, run->members, ignorers, run->arena, err);
 }
 
 /* ---- members ---- */
@@ -260,8 +208,8 @@ static int judge_member(struct run *run, struct judged *j, struct gg_error *err)
                               &member, err);
     if (rc || !sees)
         return rc;
-    j->actions = GG_NEW(run->arena, struct mx_push_action);
-    ask(run, j, member);
+    j->q.actions = GG_NEW(run->arena, struct mx_push_action);
+    mx_push_ask(&j->q, member, run->arena);
     return 0;
 }
 
@@ -288,8 +236,8 @@ int mx_push_evaluate(struct mx_server *server, struct gg_str room_id, const stru
         if (!server->push->enabled || items[i].backfilled || !notifies(j.event))
             continue;
         rc = is_member_event(j.event) ? judge_member(&run, &j, err) : judge_message(&run, &j, err);
-        items[i].push = j.actions;
-        items[i].n_push = j.n;
+        items[i].push = j.q.actions;
+        items[i].n_push = j.q.n;
     }
     return rc;
 }

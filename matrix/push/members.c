@@ -4,14 +4,20 @@
 #include "heads/heads.h"
 
 #include <ganglion/map.h>
+#include <ganglion/matrix/appservice.h>
 #include <ganglion/memory.h>
 #include <stdlib.h>
 
+/* Members that are made, or whose rules are read, before others run: each costs some microseconds. */
+enum { AT_ONCE = 128 };
+
 /* ---- one member ---- */
 
-static void free_member(void *value)
+static void release_member(void *value)
 {
     struct mx_push_member *m = value;
+    if (--m->refs)
+        return;
     mx_push_release(m->held);
     free(m);
 }
@@ -40,6 +46,7 @@ static struct mx_push_member *make_member(struct gg_str user_id, struct gg_str d
     char *at = (char *)(m + 1);
     for (size_t i = 0; i < GG_COUNT(texts); i++)
         keep_text(texts[i], &at);
+    m->refs = 1;
     m->user = user;
     *bytes = sizeof(*m) + n;
     gg_arena_free(scratch);
@@ -60,7 +67,7 @@ int mx_push_outsider(struct mx_server *server, struct gg_str user_id, struct gg_
 {
     size_t bytes;
     *out = make_member(user_id, display_name, &bytes);
-    gg_arena_defer(arena, free_member, *out);
+    gg_arena_defer(arena, release_member, *out);
     return take_rules(server, *out, err);
 }
 
@@ -71,7 +78,7 @@ static struct mx_push_members *make_members(void)
     struct mx_push_members *members = gg_xcalloc(1, sizeof(*members));
     members->refs = 1;
     members->members = mx_state_new();
-    members->map = gg_map_new(free_member);
+    members->map = gg_map_new(release_member);
     return members;
 }
 
@@ -126,7 +133,8 @@ static bool note(void *arg, const struct mx_state_entry *a, const struct mx_stat
 {
     struct difference *d = arg;
     const struct mx_state_entry *e = b ? b : a;
-    if (!gg_str_is(e->type, "join") || !mx_is_mine(d->server, e->state_key))
+    /* Users of bridges read elsewhere. */
+    if (!gg_str_is(e->type, "join") || !mx_is_mine(d->server, e->state_key) || mx_appservices_own_user(d->server, e->state_key))
         return true;
     if (b)
         note_come(d, b->state_key, b->event_id);
@@ -154,22 +162,36 @@ static int read_names(struct difference *d, struct gg_map *names, struct gg_erro
     return rc;
 }
 
-static void change(struct mx_push_members *members, const struct difference *d, const struct gg_map *names,
-                   struct mx_state *now)
+/* Those who came, made with pauses: list[i] by d->come[i]. *n_out: how many there are, also after an error. */
+static int make_all(const struct difference *d, const struct gg_map *names, struct mx_push_member **list, size_t *bytes_out,
+                    size_t *n_out, struct gg_error *err)
+{
+    int rc = 0;
+    *n_out = *bytes_out = 0;
+    for (size_t i = 0; rc == 0 && i < d->n_come; i++) {
+        const struct gg_str *name = gg_map_get(names, d->event_ids[i]);
+        size_t bytes;
+        list[(*n_out)++] = make_member(d->come[i], name ? *name : gg_strn(NULL, 0), &bytes);
+        *bytes_out += bytes + 64; /* and its place in the map; those who leave are not taken off */
+        if (i % AT_ONCE == AT_ONCE - 1 && (rc = gg_yield()) != 0)
+            (void)gg_fail(err, rc, "the members of a room");
+    }
+    return rc;
+}
+
+/* All at once: nobody sees a map that is neither of one state nor of the other. */
+static void change(struct mx_push_members *members, const struct difference *d, struct mx_push_member **come, struct mx_state *now)
 {
     for (size_t i = 0; i < d->n_gone; i++)
         gg_map_delete(members->map, d->gone[i]);
     for (size_t i = 0; i < d->n_come; i++) {
-        const struct gg_str *name = gg_map_get(names, d->event_ids[i]);
-        struct mx_push_member *old = gg_map_get(members->map, d->come[i]);
-        size_t bytes;
-        struct mx_push_member *m = make_member(d->come[i], name ? *name : gg_strn(NULL, 0), &bytes);
+        struct mx_push_member *old = gg_map_get(members->map, d->come[i]), *m = come[i];
         if (old && old->held) {
             m->held = old->held;
             m->held->refs++;
         }
+        m->refs++;
         gg_map_put(members->map, d->come[i], m);
-        members->bytes += bytes + 64; /* and its place in the map; those who leave are not taken off */
     }
     mx_state_unref(members->members);
     members->members = mx_state_ref(now);
@@ -186,10 +208,18 @@ static int follow_head(struct mx_server *server, struct mx_push_members *members
     struct gg_map *names = gg_map_new(NULL);
     struct mx_state *before = mx_state_ref(members->members);
     (void)mx_state_diff(before, now, note, &d);
+    struct mx_push_member **come = GG_NEW_ARRAY(d.arena, struct mx_push_member *, d.n_come + 1);
+    size_t n = 0, bytes = 0;
     int rc = read_names(&d, names, err);
+    if (rc == 0)
+        rc = make_all(&d, names, come, &bytes, &n, err);
     *done = rc == 0 && members->members == before;
-    if (*done)
-        change(members, &d, names, now);
+    if (*done) {
+        change(members, &d, come, now);
+        members->bytes += bytes;
+    }
+    for (size_t i = 0; i < n; i++)
+        release_member(come[i]);
     mx_state_unref(before);
     gg_map_free(names);
     gg_arena_free(d.arena);
@@ -235,15 +265,50 @@ static int refresh_rules(struct mx_server *server, struct mx_push_members *membe
         return 0;
     struct gg_arena *arena = gg_arena_new();
     struct gg_str *users = GG_NEW_ARRAY(arena, struct gg_str, n);
-    struct mx_push_held **held = GG_NEW_ARRAY(arena, struct mx_push_held *, n);
+    struct mx_push_held **held = GG_NEW_ARRAY(arena, struct mx_push_held *, AT_ONCE);
     n = list_stale(members, users);
     for (size_t i = 0; i < n; i++)
         users[i] = gg_arena_str(arena, users[i]); /* members may go while we read */
-    int rc = mx_push_hold(server, users, n, held, err);
-    if (rc == 0)
-        give_rules(members, users, held, n);
+    int rc = 0;
+    for (size_t i = 0, step; rc == 0 && i < n; i += step) {
+        step = n - i < AT_ONCE ? n - i : AT_ONCE;
+        rc = mx_push_hold(server, users + i, step, held, err);
+        if (rc == 0)
+            give_rules(members, users + i, held, step);
+    }
     gg_arena_free(arena);
     return rc;
+}
+
+/* ---- all of them, one after the other ---- */
+
+struct list {
+    struct mx_push_member **members;
+    size_t n;
+};
+
+static void release_list(void *arg)
+{
+    struct list *list = arg;
+    for (size_t i = 0; i < list->n; i++)
+        release_member(list->members[i]);
+}
+
+struct mx_push_member **mx_push_members_list(const struct mx_push_members *members, const struct gg_map *without,
+                                             struct gg_arena *arena, size_t *n_out)
+{
+    struct list *list = GG_NEW(arena, struct list);
+    struct gg_str key;
+    void *value;
+    list->members = GG_NEW_ARRAY(arena, struct mx_push_member *, gg_map_count(members->map) + 1);
+    for (size_t i = 0; gg_map_next(members->map, &i, &key, &value);)
+        if (!without || !gg_map_has(without, key)) {
+            ((struct mx_push_member *)value)->refs++;
+            list->members[list->n++] = value;
+        }
+    gg_arena_defer(arena, release_list, list);
+    *n_out = list->n;
+    return list->members;
 }
 
 /* ---- the cache ---- */

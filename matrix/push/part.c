@@ -48,9 +48,13 @@ static int make(struct mx_server *server, struct gg_error *err)
     push->rooms = mx_cache_new(server, &(struct mx_cache_def){"push_members", ROOMS_BYTES, mx_push_members_free});
     push->changes = mx_changes_new(MAX_CHANGES);
     gg_mutex_init(&push->changing);
+    push->counts = gg_gather_new(NULL, &mx_push_counts_gather, server);
+    push->news = gg_gather_new(NULL, &mx_push_news_gather, server);
+    push->told = gg_gather_new(NULL, &mx_push_told_gather, server);
     mx_push_ignorers_make(server);
     mx_push_follow(server);
     gg_repl_serve(server->host, mx_methods_push, server);
+    gg_repl_serve(server->host, mx_methods_pushers, server);
     mx_push_rotate_register(server);
     return 0;
 }
@@ -66,6 +70,9 @@ static void free_part(struct mx_server *server)
     struct mx_push *push = server->push;
     mx_cache_clear(push->rooms); /* before what its members hold */
     mx_changes_free(push->changes);
+    gg_gather_free(push->counts);
+    gg_gather_free(push->news);
+    gg_gather_free(push->told);
     gg_map_free(push->held);
     gg_arena_free(push->arena);
     free(push);

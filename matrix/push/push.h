@@ -3,6 +3,7 @@
 #define MX_PUSH_PUSH_H
 
 #include <ganglion/fiber.h>
+#include <ganglion/gather.h>
 #include <ganglion/matrix/cache.h>
 
 #define MX_PUSH_MAIN "main" /* thread_id of what is in no thread */
@@ -25,6 +26,11 @@ struct mx_push {
     struct mx_cache *ignored_by; /* user id -> who ignores them (ignorers.c) */
     struct mx_changes *changes;  /* whose rules changed when */
     struct gg_mutex changing;    /* one change of rules at a time (change.c) */
+    struct gg_gather *counts;    /* what many ask at the same time (counts.c) */
+    struct gg_gather *news;      /* (news.c) */
+    struct gg_gather *told;      /* what many write (delivered.c) */
 };
+
+extern const struct gg_gather_def mx_push_counts_gather, mx_push_news_gather, mx_push_told_gather;
 
 #endif

@@ -1,6 +1,7 @@
 /* matrix/push/relation.c: relations, threads and what counts as unread. */
 #include "push/relation.h"
 
+#include "json/text.h"
 #include "push/push.h"
 
 static struct gg_str text_in(struct gg_str object, const char *key, struct gg_arena *arena)
@@ -62,7 +63,7 @@ int mx_push_thread_of(struct mx_server *server, const struct mx_push_relation *r
         return 0;
     }
     struct gg_rows *rows;
-    if (memchr(relation->event_id.s, '\0', relation->event_id.n))
+    if (mx_storable(relation->event_id).s == NULL)
         return 0; /* no event has such an id */
     int rc = gg_db_read(server->db, &find_thread, GG_PARAMS(gg_p_str(relation->event_id)), arena, &rows, err);
     if (rc == 0 && gg_rows_count(rows))

@@ -16,11 +16,7 @@ int mx_push_rules_fetch(void *self, struct gg_stream *stream, const char *instan
                         struct gg_arena *arena, struct gg_fetched **out, size_t *n_out, int64_t *reached,
                         struct gg_error *err)
 {
-    struct mx_server *server = self;
-    struct gg_rows *rows;
-    int rc = gg_db_read(server->db, &fetch_rows, GG_PARAMS(gg_p_i64(from), gg_p_i64(to), gg_p_i64((int64_t)limit)), arena,
-                        &rows, err);
-    return rc ? rc : mx_rows_to_fetched(rows, "t", limit, to, arena, out, n_out, reached);
+    return mx_fetch_rows(self, &fetch_rows, "t", from, to, limit, arena, out, n_out, reached, err);
 }
 
 static void apply(void *self, struct gg_stream *stream, const char *instance, int64_t token, const struct gg_row *rows,

@@ -9,6 +9,7 @@
 #include <ganglion/buf.h>
 #include <ganglion/config.h>
 #include <ganglion/log.h>
+#include <ganglion/matrix/appservice.h>
 #include <ganglion/matrix/id.h>
 
 enum { MAX_ALIAS = 255 };
@@ -47,10 +48,13 @@ int mx_alias_add(struct mx_server *server, const struct mx_requester *requester,
         return gg_refuse(err, 400, "M_UNKNOWN", "Room does not exist");
     if (rc == 0)
         rc = mx_heads_membership(server, head, gg_str(requester->user_id), arena, &membership, err);
-    if (rc == 0 && gg_config_bool(server->config, "require_membership_for_aliases") && !gg_str_is(membership, "join"))
+    if (rc == 0 && requester->app_service == NULL && gg_config_bool(server->config, "require_membership_for_aliases") &&
+        !gg_str_is(membership, "join"))
         rc = gg_refuse(err, 403, "M_FORBIDDEN", "You must be in the room to create an alias for it");
     if (rc == 0)
         rc = check_name(server, alias, err);
+    if (rc == 0)
+        rc = mx_appservices_admit_alias(server, requester, alias, err);
     if (rc == 0 && !mx_may_create_alias(server, gg_str(requester->user_id), room_id, alias))
         rc = gg_refuse(err, 403, "M_FORBIDDEN", "Not allowed to create alias");
     if (rc == 0)
@@ -116,11 +120,14 @@ int mx_alias_remove(struct mx_server *server, const struct mx_requester *request
     int rc = mx_directory_alias_creator(server, alias, arena, &creator, &room_id, err);
     if (rc == 0 && room_id.s == NULL)
         rc = gg_refuse(err, 404, "M_NOT_FOUND", "Unknown room alias");
-    if (rc == 0 && !gg_str_is(creator, requester->user_id))
+    bool service = requester->app_service != NULL; /* in its namespaces it does as it likes, and its room is left alone */
+    if (rc == 0)
+        rc = mx_appservices_admit_alias(server, requester, alias, err);
+    if (rc == 0 && !service && !gg_str_is(creator, requester->user_id))
         rc = mx_may_change_directory(server, requester, room_id, "You don't have permission to delete the alias.", arena, err);
     if (rc == 0)
         rc = mx_directory_remove_alias(server, alias, room_id, err);
-    if (rc != 0)
+    if (rc != 0 || service)
         return rc;
     rc = update_canonical(server, requester, alias, room_id, arena, err);
     if (rc != GG_E_FORBIDDEN)

@@ -1,6 +1,7 @@
 /* matrix/rooms/auto_join.c: the rooms that new users find themselves in. */
 #include "rooms/auto_join.h"
 
+#include "federation/directory.h"
 #include "rooms/create.h"
 #include "storage/directory.h"
 
@@ -60,11 +61,14 @@ static int make_room(struct mx_server *server, struct gg_str maker, struct gg_st
 /* ---- entering them ---- */
 
 static int change(struct mx_server *server, struct gg_str who, bool guest, struct gg_str room_id, struct gg_str target,
-                  const char *action, struct gg_arena *arena, struct gg_error *err)
+                  const char *action, const struct gg_str *servers, struct gg_arena *arena, struct gg_error *err)
 {
     struct mx_requester requester = requester_of(who, guest, arena);
     struct gg_str event_id;
-    struct mx_membership_change c = {.room_id = room_id, .target = target, .membership = gg_str(action), .action = action};
+    struct mx_membership_change c = {.room_id = room_id, .target = target, .membership = gg_str(action), .action = action,
+                                     .servers = servers};
+    while (servers != NULL && servers[c.n_servers].s != NULL)
+        c.n_servers++;
     requester.admin = strcmp(action, "invite") == 0; /* the server's own invite: block_non_admin_invites is not meant */
     return mx_room_membership(server, &requester, &c, arena, &event_id, err);
 }
@@ -83,9 +87,13 @@ static int needs_invite(struct mx_server *server, struct gg_str room_id, struct 
 static int enter(struct mx_server *server, struct gg_str user_id, bool guest, struct gg_str alias, bool first,
                  struct gg_arena *arena, struct gg_error *err)
 {
-    struct gg_str room_id = alias, host = host_of(server, arena), maker = host.s != NULL ? host : user_id;
-    bool needs = false;
-    int rc = alias.s[0] == '#' ? mx_directory_find_alias(server, alias, arena, &room_id, err) : 0;
+    struct gg_str room_id = alias, host = host_of(server, arena), maker = host.s != NULL ? host : user_id, *servers = NULL;
+    bool needs = false, elsewhere = alias.s[0] == '#' && !mx_is_mine(server, alias);
+    int rc = 0;
+    if (elsewhere)
+        rc = mx_fed_directory(server, alias, arena, &room_id, &servers, err);
+    else if (alias.s[0] == '#')
+        rc = mx_directory_find_alias(server, alias, arena, &room_id, err);
     if (rc == 0 && room_id.s == NULL && first && mx_is_mine(server, alias)) {
         rc = make_room(server, maker, alias, arena, &room_id, err);
         if (rc != 0 || gg_str_eq(maker, user_id))
@@ -93,11 +101,11 @@ static int enter(struct mx_server *server, struct gg_str user_id, bool guest, st
     }
     if (rc == 0 && room_id.s == NULL)
         return gg_refuse(err, 404, "M_NOT_FOUND", "there is no such room");
-    if (rc == 0 && host.s != NULL)
+    if (rc == 0 && host.s != NULL && !elsewhere)
         rc = needs_invite(server, room_id, arena, &needs, err);
     if (rc == 0 && needs)
-        rc = change(server, host, false, room_id, user_id, "invite", arena, err);
-    return rc == 0 ? change(server, user_id, guest, room_id, user_id, "join", arena, err) : rc;
+        rc = change(server, host, false, room_id, user_id, "invite", NULL, arena, err);
+    return rc == 0 ? change(server, user_id, guest, room_id, user_id, "join", servers, arena, err) : rc;
 }
 
 void mx_auto_join(struct mx_server *server, struct gg_str user_id, bool guest, struct gg_arena *arena)

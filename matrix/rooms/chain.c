@@ -1,4 +1,5 @@
 /* matrix/rooms/chain.c: a run of new events of one room, each built on the one before. */
+#include "federation/hints.h"
 #include "push/evaluate.h"
 #include "rooms/chain.h"
 #include "rooms/check_content.h"
@@ -38,6 +39,24 @@ static int base_group(struct mx_chain *chain, const struct mx_head *head, struct
     return rc;
 }
 
+/* What nearly every event of the requester cites: read at once, and then known. */
+static int read_basics(struct mx_chain *chain, struct gg_error *err)
+{
+    const struct mx_auth_wanted basics[] = {{GG_STR("m.room.create"), GG_STR("")},
+                                            {GG_STR("m.room.power_levels"), GG_STR("")},
+                                            {GG_STR("m.room.join_rules"), GG_STR("")},
+                                            {GG_STR("m.room.member"), gg_str(chain->requester->user_id)}};
+    const struct mx_event *events[GG_COUNT(basics)];
+    struct gg_str ids[GG_COUNT(basics)];
+    size_t n = 0;
+    for (size_t i = 0; i < GG_COUNT(basics); i++) {
+        struct gg_str id = mx_state_get(chain->state, basics[i].type, basics[i].state_key);
+        if (id.s != NULL)
+            ids[n++] = id;
+    }
+    return mx_store_events(chain->server, ids, n, true, chain->arena, events, err);
+}
+
 int mx_chain_begin(struct mx_chain *chain, struct mx_server *server, const struct mx_requester *requester,
                    struct gg_str room_id, struct gg_arena *arena, struct gg_error *err)
 {
@@ -66,9 +85,9 @@ int mx_chain_begin(struct mx_chain *chain, struct mx_server *server, const struc
     /* More would make the event too expensive for others to check; what stays is merged by the next event. */
     chain->n_prev = head->n_extremities < 10 ? head->n_extremities : 10;
     rc = base_group(chain, head, err);
-    if (rc != 0)
-        return rc;
-    return mx_chain_state_event(chain, GG_STR("m.room.create"), GG_STR(""), &chain->create, err);
+    if (rc == 0)
+        rc = read_basics(chain, err);
+    return rc != 0 ? rc : mx_chain_state_event(chain, GG_STR("m.room.create"), GG_STR(""), &chain->create, err);
 }
 
 static const struct mx_event *own_event(const struct mx_chain *chain, struct gg_str id)
@@ -197,7 +216,7 @@ static int build(struct mx_chain *chain, const struct mx_chain_event *event, con
                                   .redacts = event->redacts,
                                   .origin_server_ts =
                                       event->origin_server_ts != 0 ? event->origin_server_ts : chain->now_ms,
-                                  .depth = chain->depth + 1,
+                                  .depth = mx_depth_after(chain->depth),
                                   .prev_events = chain->prev,
                                   .n_prev = chain->n_prev,
                                   .auth_events = cited->ids,
@@ -205,8 +224,13 @@ static int build(struct mx_chain *chain, const struct mx_chain_event *event, con
                                   .unsigned_ = gg_buf_view(&unsigned_)};
     if (event->txn_id != NULL)
         t.meta.txn_id = gg_str(event->txn_id);
+    if (event->delay_id != NULL)
+        t.meta.delay_id = gg_str(event->delay_id);
     if (event->device_id != NULL)
         t.meta.device_id = gg_str(event->device_id);
+    t.meta.not_proactively_send = event->not_proactively_send;
+    if (!mx_is_mine(chain->server, event->sender)) /* an invite by address, taken up here: nobody else tells of it */
+        t.meta.send_on_behalf_of = gg_str(chain->server->name);
     rc = mx_event_build(&t, chain->server->name, &chain->server->keys[0], out, err);
 out:
     gg_buf_done(&unsigned_);
@@ -320,8 +344,9 @@ static int place(struct mx_chain *chain, bool draft, struct placed *out, struct 
         bool possible;
         struct mx_new_group *news;
         out->firsts = GG_NEW_ARRAY(chain->arena, size_t, n + 1);
-        int rc = mx_store_draft_groups(chain->server, chain->base_group, chain->events, n, out->befores, out->groups,
-                                       chain->arena, &news, out->firsts, &possible, err);
+        int rc = (writes_here(chain) ? mx_store_draft_groups : mx_store_draft_groups_elsewhere)(
+            chain->server, chain->base_group, chain->events, n, out->befores, out->groups, chain->arena, &news, out->firsts,
+            &possible, err);
         out->news = rc == 0 && possible && out->firsts[n] > 0 ? news : NULL;
         if (rc != 0 || possible)
             return rc;
@@ -356,6 +381,7 @@ static int commit_once(struct mx_chain *chain, bool draft, struct mx_persist_ite
         items[i].new_groups = at.news != NULL ? at.news + at.firsts[i] : NULL;
         items[i].n_new_groups = at.news != NULL ? at.firsts[i + 1] - at.firsts[i] : 0;
     }
+    mx_fed_hint(chain->server, chain->room_id, items, n);
     rc =
         mx_persist_remote(chain->server, chain->requester, chain->room_id, items, n, chain->arena, orderings, ids, err);
     if (rc != 0 && at.news != NULL)
@@ -370,11 +396,39 @@ static bool drafts_may_fail(int status)
     return status == GG_E_CONFLICT || status == GG_E_INTERNAL || status == GG_E_LIMIT;
 }
 
-/* Whom the events notify is known before they are written: it is stored with them, here or at their writer. */
-static int evaluate(struct mx_chain *chain, struct mx_persist_item *items, bool here, struct gg_error *err)
+static void set_drafted(struct mx_persist_item *items, size_t n, bool drafted)
 {
-    int rc = mx_push_evaluate(chain->server, chain->room_id, chain->before, items, chain->n, chain->arena, err);
-    return rc != 0 || here ? rc : mx_push_stage(chain->server, items, chain->n, err);
+    for (size_t i = 0; i < n; i++)
+        items[i].drafted = drafted;
+}
+
+/* All is stored beforehand: the writer only names it. */
+static int commit_stored(struct mx_chain *chain, struct mx_persist_item *items, struct gg_str *ids, int64_t *orderings,
+                         struct gg_error *err)
+{
+    bool here = writes_here(chain), drafted;
+    set_drafted(items, chain->n, false);
+    int rc = here ? 0 : mx_push_stage(chain->server, items, chain->n, err);
+    if (rc == 0)
+        rc = commit_once(chain, false, items, &drafted, ids, orderings, err);
+    if (rc != 0 && !here)
+        mx_push_unstage(chain->server, items, chain->n);
+    return rc;
+}
+
+/* A writer that can stores the events' groups and notifications with them. */
+static int commit(struct mx_chain *chain, struct mx_persist_item *items, struct gg_str *ids, int64_t *orderings,
+                  struct gg_error *err)
+{
+    bool drafted = false;
+    if (!mx_persist_takes_drafts(chain->server, chain->room_id))
+        return commit_stored(chain, items, ids, orderings, err);
+    set_drafted(items, chain->n, true);
+    int rc = commit_once(chain, true, items, &drafted, ids, orderings, err);
+    if (rc == 0 || !drafts_may_fail(rc) || (!drafted && writes_here(chain)))
+        return rc;
+    memset(err, 0, sizeof(*err));
+    return commit_stored(chain, items, ids, orderings, err);
 }
 
 int mx_chain_commit(struct mx_chain *chain, struct gg_str *ids_out, int64_t *last_stream, struct gg_error *err)
@@ -383,19 +437,11 @@ int mx_chain_commit(struct mx_chain *chain, struct gg_str *ids_out, int64_t *las
     int64_t *orderings = GG_NEW_ARRAY(chain->arena, int64_t, n);
     struct gg_str *ids = GG_NEW_ARRAY(chain->arena, struct gg_str, n);
     struct mx_persist_item *items = make_items(chain);
-    bool drafted = false, here = writes_here(chain);
-    int rc = evaluate(chain, items, here, err);
+    int rc = mx_push_evaluate(chain->server, chain->room_id, chain->before, items, n, chain->arena, err);
     if (rc == 0)
-        rc = commit_once(chain, here, items, &drafted, ids, orderings, err);
-    if (rc != 0 && drafted && drafts_may_fail(rc)) {
-        memset(err, 0, sizeof(*err));
-        rc = commit_once(chain, false, items, &drafted, ids, orderings, err);
-    }
-    if (rc != 0) {
-        if (!here)
-            mx_push_unstage(chain->server, items, n);
+        rc = commit(chain, items, ids, orderings, err);
+    if (rc != 0)
         return rc;
-    }
     for (size_t i = 0; ids_out != NULL && i < n; i++)
         ids_out[i] = gg_arena_str(chain->arena, ids[i]); /* they may be the events' own, and those go with the chain */
     if (last_stream != NULL)

@@ -34,10 +34,11 @@ struct mx_chain_event {
     struct gg_str state_key;            /* s NULL: none */
     struct gg_str content;              /* JSON object text */
     struct gg_str redacts;
-    const char *txn_id, *device_id;
+    const char *txn_id, *device_id, *delay_id;
     int64_t origin_server_ts;           /* 0: now */
     struct gg_str stripped;             /* JSON array for unsigned.invite_room_state (of a knock: knock_room_state), or s NULL */
     const struct mx_requester *requester; /* NULL: the chain's */
+    bool not_proactively_send;          /* other servers get it only as what later events follow */
 };
 
 /* Starts at nothing: the first event must be m.room.create. room_id s NULL for version 12. */

@@ -1,6 +1,7 @@
 /* matrix/rooms/check_relation.c: what an event may relate to. */
 #include "rooms/check_relation.h"
 
+#include "json/text.h"
 #include "rooms/relations.h"
 #include "storage/relations.h"
 
@@ -60,18 +61,14 @@ static int check_annotation(struct mx_chain *chain, struct gg_str sender, struct
     return rc;
 }
 
-static bool storable(struct gg_str text)
-{
-    return text.s == NULL || memchr(text.s, '\0', text.n) == NULL;
-}
-
 int mx_check_relation(struct mx_chain *chain, struct gg_str sender, const struct mx_new_event *event, struct gg_error *err)
 {
     struct relation r = read_relation(event->content, chain->arena);
     const struct mx_event *parent;
     if (r.type.s == NULL || r.parent.s == NULL)
         return 0;
-    if (!storable(r.parent) || (gg_str_is(r.type, "m.annotation") && !storable(r.key)))
+    bool unheld = r.key.s != NULL && mx_storable(r.key).s == NULL;
+    if (mx_storable(r.parent).s == NULL || (gg_str_is(r.type, "m.annotation") && unheld))
         return gg_refuse(err, 400, "M_UNKNOWN", "Can't send relation to unknown event");
     int rc = mx_store_events(chain->server, &r.parent, 1, false, chain->arena, &parent, err);
     if (rc == 0 && parent == NULL)

@@ -3,8 +3,10 @@
 #include "rooms/check_relation.h"
 #include "rooms/checks.h"
 
+#include "json/text.h"
 #include "storage/directory.h"
 
+#include <ganglion/config.h>
 #include <ganglion/matrix/id.h>
 
 /* ---- redactions (client-server API, "Redactions") ---- */
@@ -31,17 +33,41 @@ static int check_target(struct mx_chain *chain, const struct mx_event *target, s
     return 0;
 }
 
+/* redaction_allowed_period: messages can be taken back for a while only. Of an edit the age is that of what it edits. */
+static int check_age(struct mx_chain *chain, const struct mx_event *target, struct gg_error *err)
+{
+    const struct gg_config *config = chain->server->config;
+    int64_t period = gg_config_set(config, "redaction_allowed_period") ? gg_config_int(config, "redaction_allowed_period") : -1;
+    struct gg_str relation = mx_json_get(target->content, "m.relates_to"), original = {0};
+    const struct mx_event *edited = NULL;
+    if (period < 0)
+        return 0;
+    if (mx_json_is_object(relation) && gg_str_is(mx_json_get(relation, "rel_type"), "\"m.replace\""))
+        original = mx_storable(mx_json_string(mx_json_get(relation, "event_id"), chain->arena));
+    int rc = original.s != NULL ? mx_store_events(chain->server, &original, 1, false, chain->arena, &edited, err) : 0;
+    if (rc != 0)
+        return rc;
+    if (edited != NULL && gg_str_eq(edited->room_id, chain->room_id))
+        target = edited;
+    if (!gg_str_is(target->type, "m.room.message") || target->origin_server_ts >= gg_wall_ms() - period)
+        return 0;
+    return gg_refuse(err, 403, "M_FORBIDDEN", "Events older than %lldms cannot be redacted.", (long long)period);
+}
+
 /* Who lacks the level for it may still redact what is their own; from room version 3 on the auth rules leave that to
  * the server, which therefore has to know the event. */
-static int check_redaction(struct mx_chain *chain, struct gg_str user_id, const struct mx_new_event *event,
+static int check_redaction(struct mx_chain *chain, const struct mx_requester *requester, const struct mx_new_event *event,
                            struct gg_error *err)
 {
+    const struct gg_str user_id = gg_str(requester->user_id);
     const struct mx_event *target = NULL;
     bool others = false;
-    bool held = event->redacts.s != NULL && memchr(event->redacts.s, '\0', event->redacts.n) == NULL; /* NUL: no id in a database */
+    bool held = mx_storable(event->redacts).s != NULL;
     int rc = held ? mx_store_events(chain->server, &event->redacts, 1, false, chain->arena, &target, err) : 0;
     if (rc == 0 && target != NULL)
         rc = check_target(chain, target, err);
+    if (rc == 0 && target != NULL && requester->access_token != NULL) /* what the server does itself is not meant */
+        rc = check_age(chain, target, err);
     if (rc == 0)
         rc = may_redact_others(chain, user_id, &others, err);
     if (rc != 0 || others)
@@ -117,6 +143,6 @@ int mx_check_new_event(struct mx_chain *chain, const struct mx_requester *reques
     if (rc == 0 && joined && relates)
         rc = mx_check_relation(chain, gg_str(requester->user_id), event, err);
     if (rc == 0 && joined && redacts)
-        rc = check_redaction(chain, gg_str(requester->user_id), event, err);
+        rc = check_redaction(chain, requester, event, err);
     return rc == 0 && joined && names ? check_canonical_alias(chain, event, err) : rc;
 }

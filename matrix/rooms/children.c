@@ -1,6 +1,8 @@
 /* matrix/rooms/children.c: the children of a space, in the order that the space gives them. */
 #include "rooms/children.h"
 
+#include "rooms/membership.h"
+
 #include <stdlib.h>
 
 enum { MAX_ORDER = 50 };
@@ -78,4 +80,10 @@ int mx_space_children(struct mx_server *server, const struct mx_head *head, bool
     *out = events;
     *n_out = kept;
     return 0;
+}
+
+void mx_space_child_write(struct gg_buf *out, const struct mx_event *child)
+{
+    mx_stripped_open(out, child);
+    gg_buf_printf(out, ",\"origin_server_ts\":%lld}", (long long)child->origin_server_ts);
 }

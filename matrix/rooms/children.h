@@ -2,6 +2,7 @@
 #ifndef MX_ROOMS_CHILDREN_H
 #define MX_ROOMS_CHILDREN_H
 
+#include <ganglion/buf.h>
 #include <ganglion/matrix/heads.h>
 #include <ganglion/matrix/store.h>
 
@@ -10,6 +11,9 @@
 GG_YIELDS GG_CHECKED int mx_space_children(struct mx_server *server, const struct mx_head *head, bool suggested_only,
                                            struct gg_arena *arena, const struct mx_event ***out, size_t *n_out,
                                            struct gg_error *err);
+
+/* Appends the event as hierarchies show it: stripped, with its time. */
+void mx_space_child_write(struct gg_buf *out, const struct mx_event *child);
 
 /* Pure: is the content a child's, and how do two children stand to each other? */
 bool mx_is_space_child(struct gg_str content, bool suggested_only);

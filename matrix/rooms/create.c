@@ -3,9 +3,11 @@
  * All events are built and authorised in memory first, so a refused request leaves nothing behind; then they are
  * written as one run. */
 #include "rooms/standing.h"
+#include "usage/usage.h"
 #include "rooms/create_plan.h"
 
 #include "directory/rules.h"
+#include "stats/stats.h"
 #include "storage/directory.h"
 
 #include <ganglion/buf.h>
@@ -36,6 +38,21 @@ struct gg_str mx_room_id_draw(struct mx_server *server, const struct mx_room_ver
     return gg_str(gg_arena_printf(arena, "!%s:%s", opaque, server->name));
 }
 
+/* Users of other servers, one after the other. */
+static int invite_others(struct mx_room_plan *p, struct gg_error *err)
+{
+    int rc = 0;
+    for (uint32_t i = 0; rc == 0 && p->invites != NULL && i < p->invites->n; i++) {
+        struct gg_str user = p->invites->items[i]->text, event_id;
+        struct mx_membership_change invite = {.room_id = p->chain->room_id, .target = user, .membership = GG_STR("invite"),
+                                              .action = "invite",
+                                              .content = p->is_direct ? GG_STR("{\"is_direct\":true}") : (struct gg_str){0}};
+        if (!mx_is_mine(p->chain->server, user) && !mx_room_plan_named_before(p, i))
+            rc = mx_room_membership(p->chain->server, p->chain->requester, &invite, p->chain->arena, &event_id, err);
+    }
+    return rc;
+}
+
 /* The room stands: an address that cannot be invited makes the request fail all the same, as in Synapse. */
 static int invite_addresses(struct mx_room_plan *p, struct gg_error *err)
 {
@@ -61,7 +78,13 @@ static int create_once(struct mx_server *server, const struct mx_requester *requ
     rc = mx_room_plan_add_events(p, err);
     if (rc == 0)
         rc = mx_room_plan_write(p, taken, err);
-    return rc == 0 ? invite_addresses(p, err) : rc;
+    if (rc == 0)
+        rc = invite_others(p, err);
+    if (rc == 0)
+        rc = invite_addresses(p, err);
+    if (rc == 0 && p->is_public)
+        mx_stats_settle(server, chain->room_id);
+    return rc;
 }
 
 int mx_room_create(struct mx_server *server, const struct mx_requester *requester, struct gg_str body,
@@ -70,7 +93,9 @@ int mx_room_create(struct mx_server *server, const struct mx_requester *requeste
     struct mx_chain *chain = GG_NEW(arena, struct mx_chain);
     struct mx_room_plan p;
     bool taken;
-    int rc = mx_standing_create(requester, err), tries = 0;
+    int rc = mx_usage_check_sender(server, requester, err), tries = 0;
+    if (rc == 0)
+        rc = mx_standing_create(requester, err);
     if (rc != 0)
         return rc;
     do {

@@ -259,10 +259,10 @@ static int add_names(struct mx_room_plan *p, struct gg_error *err)
     return rc;
 }
 
-static bool named_before(const struct mx_json *list, uint32_t i)
+bool mx_room_plan_named_before(const struct mx_room_plan *p, uint32_t i)
 {
     for (uint32_t k = 0; k < i; k++)
-        if (gg_str_eq(list->items[k]->text, list->items[i]->text))
+        if (gg_str_eq(p->invites->items[k]->text, p->invites->items[i]->text))
             return true;
     return false;
 }
@@ -275,8 +275,8 @@ static int add_invites(struct mx_room_plan *p, struct gg_error *err)
         rc = mx_stripped_state(p->chain, &stripped, err);
     for (uint32_t i = 0; rc == 0 && p->invites != NULL && i < p->invites->n; i++) {
         struct gg_str user = p->invites->items[i]->text, content;
-        if (named_before(p->invites, i))
-            continue;
+        if (mx_room_plan_named_before(p, i) || !mx_is_mine(p->chain->server, user))
+            continue; /* others' servers are asked when the room stands */
         rc = mx_member_content(p->chain->server, user, GG_STR("invite"), (struct gg_str){0}, (struct gg_str){0}, p->is_direct,
                                p->chain->arena, &content, err);
         struct mx_chain_event e = {.type = GG_STR("m.room.member"), .sender = p->creator, .state_key = user,

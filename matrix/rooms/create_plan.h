@@ -28,6 +28,8 @@ GG_YIELDS GG_CHECKED int mx_room_plan_add(struct mx_room_plan *p, const char *ty
                                           const struct mx_json *content, struct gg_error *err);
 /* The rows of the room and its alias, and the chain. *taken: the room id is in use: nothing was written. */
 GG_YIELDS GG_CHECKED int mx_room_plan_write(struct mx_room_plan *p, bool *taken, struct gg_error *err);
+/* Does the list of those who are invited name its i-th user before? */
+bool mx_room_plan_named_before(const struct mx_room_plan *p, uint32_t i);
 /* An id for a room of the version; s NULL where it is a hash. */
 struct gg_str mx_room_id_draw(struct mx_server *server, const struct mx_room_version *version, struct gg_arena *arena);
 

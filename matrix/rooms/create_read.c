@@ -2,8 +2,10 @@
 #include "rooms/alias.h"
 #include "rooms/create_plan.h"
 #include "storage/directory.h"
+#include "userdata/invites.h"
 
 #include <ganglion/config.h>
+#include <ganglion/matrix/appservice.h>
 #include <ganglion/matrix/id.h>
 
 enum { MAX_THIRD_PARTY = 50 }; /* each asks another server */
@@ -57,6 +59,8 @@ static int read_alias(struct mx_room_plan *p, struct gg_error *err)
     int rc = mx_directory_find_alias(p->chain->server, p->alias, p->chain->arena, &taken, err);
     if (rc == 0 && taken.s != NULL)
         rc = gg_refuse(err, 400, "M_ROOM_IN_USE", "Room alias already taken");
+    if (rc == 0)
+        rc = mx_appservices_admit_alias(p->chain->server, p->chain->requester, p->alias, err);
     return rc;
 }
 
@@ -73,8 +77,6 @@ static int read_invites(struct mx_room_plan *p, struct gg_error *err)
         struct gg_str user = mx_json_text(p->invites->items[i]);
         if (user.s == NULL || !mx_user_id_valid(user))
             return gg_refuse(err, 400, "M_UNKNOWN", "Invalid user_id: %.*s", GG_FMT(user));
-        if (!mx_is_mine(p->chain->server, user))
-            return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: %.*s cannot be invited", GG_FMT(user));
     }
     if (p->chain->requester->shadow_banned)
         p->invites = NULL; /* nobody hears of them, and they do not know */
@@ -121,10 +123,17 @@ static int read_creators(struct mx_room_plan *p, struct gg_error *err)
 
 static int check_inviting(struct mx_room_plan *p, struct gg_error *err)
 {
-    bool invites = (p->invites != NULL && p->invites->n > 0) || p->n_third_party > 0;
-    if (invites && !p->chain->requester->admin && gg_config_bool(p->chain->server->config, "block_non_admin_invites"))
+    struct mx_server *server = p->chain->server;
+    uint32_t n = p->invites != NULL ? p->invites->n : 0;
+    int rc = 0;
+    if (p->chain->requester->admin || n + p->n_third_party == 0)
+        return 0;
+    if (gg_config_bool(server->config, "block_non_admin_invites"))
         return gg_refuse(err, 403, "M_FORBIDDEN", "Invites have been disabled on this server");
-    return 0;
+    for (uint32_t i = 0; rc == 0 && i < n; i++)
+        if (mx_is_mine(server, p->invites->items[i]->text))
+            rc = mx_invites_check(server, p->invites->items[i]->text, p->chain->arena, err);
+    return rc;
 }
 
 static int read_initial_state(struct mx_room_plan *p, struct gg_error *err)

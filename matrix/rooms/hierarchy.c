@@ -4,6 +4,7 @@
  * the database, where every process finds it. */
 #include "rooms/hierarchy.h"
 
+#include "federation/spaces.h"
 #include "rooms/children.h"
 #include "rooms/summary.h"
 #include "storage/sessions.h"
@@ -12,11 +13,19 @@
 
 #define SESSION "room_hierarchy_pagination"
 
-enum { LIFETIME_MS = 5 * 60 * 1000, MAX_WAITING = 10000 /* rooms of a walk that are still to come */ };
+enum {
+    LIFETIME_MS = 5 * 60 * 1000,
+    MAX_WAITING = 10000,   /* rooms of a walk that are still to come */
+    PATIENCE_MS = 25 * 1000, /* of a page: servers that do not answer must not cost the client all of its */
+    MAX_VIA = 10,
+};
 
 struct stop {
     struct gg_str room_id;
     int64_t depth;
+    const struct gg_str *via; /* who may know the room, if we do not */
+    size_t n_via;
+    struct gg_str entry;      /* what one of them told of it already; s NULL: nothing */
 };
 struct walk {
     struct mx_server *server;
@@ -29,7 +38,7 @@ struct walk {
     int64_t n_rooms;
 };
 
-static void push(struct walk *w, struct gg_str room_id, int64_t depth)
+static void push(struct walk *w, struct stop stop)
 {
     if (w->n == MAX_WAITING)
         return;
@@ -41,7 +50,8 @@ static void push(struct walk *w, struct gg_str room_id, int64_t depth)
         w->waiting = more;
         w->cap = cap;
     }
-    w->waiting[w->n++] = (struct stop){gg_arena_str(w->arena, room_id), depth};
+    stop.room_id = gg_arena_str(w->arena, stop.room_id);
+    w->waiting[w->n++] = stop;
 }
 
 /* ---- pages ---- */
@@ -61,7 +71,17 @@ static struct gg_str session_text(const struct walk *w)
     for (size_t i = 0; i < w->n; i++) {
         gg_buf_text(&buf, i > 0 ? ",[" : "[");
         gg_buf_json_string(&buf, w->waiting[i].room_id);
-        gg_buf_printf(&buf, ",%lld]", (long long)w->waiting[i].depth);
+        gg_buf_printf(&buf, ",%lld,[", (long long)w->waiting[i].depth);
+        for (size_t k = 0; k < w->waiting[i].n_via; k++) {
+            gg_buf_text(&buf, k > 0 ? "," : "");
+            gg_buf_json_string(&buf, w->waiting[i].via[k]);
+        }
+        gg_buf_char(&buf, ']');
+        if (w->waiting[i].entry.s != NULL) {
+            gg_buf_char(&buf, ',');
+            gg_buf_str(&buf, w->waiting[i].entry);
+        }
+        gg_buf_char(&buf, ']');
     }
     gg_buf_lit(&buf, "],\"processed_rooms\":[");
     for (size_t i = 0; gg_map_next(w->seen, &i, &room_id, &value); first = false) {
@@ -88,6 +108,31 @@ static bool same_question(const struct walk *w, struct gg_str session)
            mx_json_i64(mx_json_get(session, "max_depth"), &depth) && depth == w->query->max_depth;
 }
 
+static size_t read_via(struct gg_str list, struct gg_arena *arena, const struct gg_str **out)
+{
+    struct gg_str *via = GG_NEW_ARRAY(arena, struct gg_str, MAX_VIA);
+    size_t n = 0;
+    struct mx_json_iter it = mx_json_iter(list);
+    while (n < MAX_VIA && mx_json_next(&it))
+        if ((via[n] = mx_json_string(it.value, arena)).s != NULL)
+            n++;
+    *out = via;
+    return n;
+}
+
+/* [room, depth, [server, ..], entry], the last two where there are any. */
+static bool read_stop(struct gg_str text, struct gg_arena *arena, struct stop *out)
+{
+    struct gg_str v[4] = {{0}};
+    size_t n = 0;
+    for (struct mx_json_iter it = mx_json_iter(text); n < GG_COUNT(v) && mx_json_next(&it);)
+        v[n++] = it.value;
+    out->room_id = mx_json_string(v[0], arena);
+    out->n_via = read_via(v[2], arena, &out->via);
+    out->entry = v[3];
+    return out->room_id.s != NULL && mx_json_i64(v[1], &out->depth);
+}
+
 static int resume(struct walk *w, struct gg_error *err)
 {
     struct gg_str session, from = w->query->from;
@@ -100,11 +145,9 @@ static int resume(struct walk *w, struct gg_error *err)
         return unknown_token(err);
     struct mx_json_iter it = mx_json_iter(mx_json_get(session, "room_queue"));
     while (mx_json_next(&it)) {
-        struct mx_json_iter stop = mx_json_iter(it.value);
-        int64_t depth = 0;
-        struct gg_str room_id = mx_json_next(&stop) ? mx_json_string(stop.value, w->arena) : (struct gg_str){0};
-        if (room_id.s != NULL && mx_json_next(&stop) && mx_json_i64(stop.value, &depth))
-            push(w, room_id, depth);
+        struct stop stop = {0};
+        if (read_stop(it.value, w->arena, &stop))
+            push(w, stop);
     }
     it = mx_json_iter(mx_json_get(session, "processed_rooms"));
     while (mx_json_next(&it))
@@ -114,17 +157,9 @@ static int resume(struct walk *w, struct gg_error *err)
 
 /* ---- one room ---- */
 
-static void write_child(struct gg_buf *out, const struct mx_event *child)
+static bool may_descend(const struct walk *w, int64_t depth)
 {
-    gg_buf_lit(out, "{\"type\":");
-    gg_buf_json_string(out, child->type);
-    gg_buf_lit(out, ",\"state_key\":");
-    gg_buf_json_string(out, child->state_key);
-    gg_buf_lit(out, ",\"content\":");
-    gg_buf_str(out, child->content);
-    gg_buf_lit(out, ",\"sender\":");
-    gg_buf_json_string(out, child->sender);
-    gg_buf_printf(out, ",\"origin_server_ts\":%lld}", (long long)child->origin_server_ts);
+    return w->query->max_depth < 0 || depth < w->query->max_depth;
 }
 
 static int write_room(struct walk *w, const struct mx_summary *summary, int64_t depth, struct gg_error *err)
@@ -140,13 +175,55 @@ static int write_room(struct walk *w, const struct mx_summary *summary, int64_t 
     gg_buf_lit(w->out, ",\"children_state\":[");
     for (size_t i = 0; i < n; i++) {
         gg_buf_text(w->out, i > 0 ? "," : "");
-        write_child(w->out, children[i]);
+        mx_space_child_write(w->out, children[i]);
     }
     gg_buf_lit(w->out, "]}");
-    for (size_t i = n; i-- > 0 && (w->query->max_depth < 0 || depth < w->query->max_depth);)
-        push(w, children[i]->state_key, depth + 1);
+    for (size_t i = n; i-- > 0 && may_descend(w, depth);) {
+        struct stop stop = {.room_id = children[i]->state_key, .depth = depth + 1};
+        stop.n_via = read_via(mx_json_get(children[i]->content, "via"), w->arena, &stop.via);
+        push(w, stop);
+    }
     return 0;
 }
+
+/* ---- a room that others know ---- */
+
+static void write_remote(struct walk *w, struct gg_str entry, const struct mx_fed_child *children, size_t n)
+{
+    gg_buf_text(w->out, w->n_rooms++ > 0 ? "," : "");
+    mx_fed_entry_write(w->out, entry);
+    gg_buf_lit(w->out, ",\"children_state\":[");
+    for (size_t i = 0; i < n; i++) {
+        gg_buf_text(w->out, i > 0 ? "," : "");
+        gg_buf_str(w->out, children[i].event);
+    }
+    gg_buf_lit(w->out, "]}");
+}
+
+static int visit_remote(struct walk *w, const struct stop *stop, bool *found, struct gg_error *err)
+{
+    struct mx_fed_space space = {.entry = stop->entry};
+    bool told = space.entry.s != NULL;
+    int rc = 0;
+    if (!told)
+        rc = mx_fed_space(w->server, stop->room_id, stop->via, stop->n_via, w->query->suggested_only, w->arena, &space, &told, err);
+    *found = false;
+    if (rc == 0 && told)
+        rc = mx_fed_entry_visible(w->server, w->query->user_id, space.entry, w->arena, found, err);
+    if (rc != 0 || !*found)
+        return rc;
+    write_remote(w, space.entry, space.children, space.n_children);
+    for (size_t i = space.n_children; i-- > 0 && may_descend(w, stop->depth);) {
+        const struct mx_fed_child *child = &space.children[i];
+        if (child->closed)
+            gg_map_put(w->seen, child->room_id, NULL); /* others would say no more */
+        else
+            push(w, (struct stop){child->room_id, stop->depth + 1, child->via, child->n_via, child->entry});
+    }
+    return 0;
+}
+
+/* ---- the walk ---- */
 
 static int find_room(struct walk *w, struct gg_str room_id, struct mx_summary *summary, bool *found, struct gg_error *err)
 {
@@ -156,28 +233,45 @@ static int find_room(struct walk *w, struct gg_str room_id, struct mx_summary *s
     return rc;
 }
 
-static int visit(struct walk *w, struct stop stop, struct gg_error *err)
+/* Rooms that we are in are ours to tell of; *found false: nobody tells. */
+static int tell(struct walk *w, const struct stop *stop, bool *found, struct gg_error *err)
 {
     struct mx_summary summary;
+    int rc = find_room(w, stop->room_id, &summary, found, err);
+    if (rc == 0 && *found)
+        return write_room(w, &summary, stop->depth, err);
+    bool here = rc == 0 && summary.head != NULL && mx_state_count(summary.head->state) > 0;
+    return rc != 0 || here ? rc : visit_remote(w, stop, found, err);
+}
+
+static int visit(struct walk *w, struct stop stop, struct gg_error *err)
+{
     bool found;
     if (gg_map_has(w->seen, stop.room_id))
         return 0;
     gg_map_put(w->seen, stop.room_id, NULL);
-    int rc = find_room(w, stop.room_id, &summary, &found, err);
-    return rc == 0 && found ? write_room(w, &summary, stop.depth, err) : rc;
+    return tell(w, &stop, &found, err);
 }
 
+/* The first room is the one that must be there. */
 static int begin(struct walk *w, struct gg_error *err)
 {
-    struct mx_summary summary;
+    struct stop root = {.room_id = w->query->room_id, .via = w->query->via, .n_via = w->query->n_via};
     bool found;
     if (w->query->from.s != NULL)
         return resume(w, err);
-    int rc = find_room(w, w->query->room_id, &summary, &found, err);
+    size_t before = w->out->n;
+    gg_map_put(w->seen, root.room_id, NULL);
+    int rc = tell(w, &root, &found, err);
     if (rc == 0 && !found)
         rc = gg_refuse(err, 403, "M_FORBIDDEN", "User %.*s not in room %.*s, and room previews are disabled",
                        GG_FMT(w->query->user_id), GG_FMT(w->query->room_id));
-    push(w, w->query->room_id, 0);
+    if (rc == 0 && w->query->limit == 0) { /* a page of nothing: it was only seen that there is something */
+        w->out->data[w->out->n = before] = '\0';
+        w->n = 0;
+        gg_map_clear(w->seen);
+        push(w, root);
+    }
     return rc;
 }
 
@@ -185,9 +279,10 @@ static int walk_page(struct walk *w, struct gg_error *err)
 {
     struct gg_str next;
     int64_t limit = w->query->limit < MX_HIERARCHY_MAX ? w->query->limit : MX_HIERARCHY_MAX;
-    int rc = begin(w, err);
+    int64_t until = gg_deadline(PATIENCE_MS);
     gg_buf_lit(w->out, "{\"rooms\":[");
-    while (rc == 0 && w->n > 0 && w->n_rooms < limit)
+    int rc = begin(w, err);
+    while (rc == 0 && w->n > 0 && w->n_rooms < limit && gg_now_ms() < until)
         rc = visit(w, w->waiting[--w->n], err);
     gg_buf_char(w->out, ']');
     if (rc == 0 && w->n > 0) {

@@ -5,6 +5,7 @@
 #include "rooms/history.h"
 
 #include "rooms/relations.h"
+#include "storage/events/placed.h"
 
 #include <ganglion/fiber.h>
 
@@ -30,26 +31,28 @@ static const struct gg_stmt page_stmts[2][2][3] = {
     {ENDS(FROM_LIVE("<="), ">", BACKWARDS), ENDS(FROM_PLACE("<="), ">", BACKWARDS)},
 };
 
-struct row {
-    struct gg_str event_id, instance;
-    int64_t depth, stream;
+/* Rows of a page, in its order. */
+struct rows {
+    struct mx_placed *v;
+    int64_t *depths;
+    size_t n;
 };
 
 /* Where a page ends that has been read up to and with this row. */
-static struct mx_room_token after_row(const struct row *row, bool backwards)
+static struct mx_room_token after_row(const struct rows *rows, size_t i, bool backwards)
 {
-    struct mx_room_token token = {.depth = row->depth, .at = {.min = backwards ? row->stream - 1 : row->stream}};
+    struct mx_room_token token = {.depth = rows->depths[i], .at = {.min = rows->v[i].stream - backwards}};
     return token;
 }
 
-static bool includes(struct mx_server *server, const struct mx_room_token *at, const struct row *row)
+static bool includes(struct mx_server *server, const struct mx_room_token *at, const struct mx_placed *row)
 {
     return mx_position_includes(server, &at->at, row->instance.s != NULL ? row->instance.s : "master", row->stream);
 }
 
 /* A live position with several writers holds some events above its minimum and not others; of these the database knows
  * nothing. */
-static bool outside(struct mx_server *server, const struct mx_page_query *q, const struct row *row)
+static bool outside(struct mx_server *server, const struct mx_page_query *q, const struct mx_placed *row)
 {
     if (q->from.depth < 0 && q->from.at.n_ahead > 0 && includes(server, &q->from, row) != q->backwards)
         return true;
@@ -62,7 +65,7 @@ static enum to_form form_of(const struct mx_room_token *to)
 }
 
 static int read_rows(struct mx_server *server, const struct mx_page_query *q, const struct mx_room_token *from, size_t limit,
-                     struct gg_arena *arena, struct row **out, size_t *n_out, struct gg_error *err)
+                     struct gg_arena *arena, struct rows *out, struct gg_error *err)
 {
     struct gg_rows *rows;
     int64_t stream = q->backwards ? mx_position_max(&from->at) : from->at.min;
@@ -73,10 +76,13 @@ static int read_rows(struct mx_server *server, const struct mx_page_query *q, co
                         arena, &rows, err);
     if (rc != 0)
         return rc;
-    *n_out = gg_rows_count(rows);
-    *out = GG_NEW_ARRAY(arena, struct row, *n_out + 1);
-    for (size_t i = 0; i < *n_out; i++)
-        (*out)[i] = (struct row){gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 3), gg_rows_i64(rows, i, 1), gg_rows_i64(rows, i, 2)};
+    out->n = gg_rows_count(rows);
+    out->v = GG_NEW_ARRAY(arena, struct mx_placed, out->n + 1);
+    out->depths = GG_NEW_ARRAY(arena, int64_t, out->n + 1);
+    for (size_t i = 0; i < out->n; i++) {
+        out->v[i] = (struct mx_placed){gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 3), gg_rows_i64(rows, i, 2)};
+        out->depths[i] = gg_rows_i64(rows, i, 1);
+    }
     return 0;
 }
 
@@ -86,20 +92,18 @@ enum { TURN = 100 }; /* events that are looked at before others may run: a filte
  * see takes a place, too, as in Synapse: else a page of history from before one's time would read all of it. *used_out:
  * rows that it consumed; *matched_out: of these, up to and with the last one that the filter wants. */
 static int take(struct mx_server *server, struct gg_str user_id, const struct mx_access *access, const struct mx_page_query *q,
-                const struct row *rows, size_t n, struct gg_arena *arena, struct mx_page *page, size_t *used_out,
+                const struct rows *rows, struct gg_arena *arena, struct mx_page *page, size_t *used_out,
                 size_t *matched_out, struct gg_error *err)
 {
-    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    size_t n = rows->n;
     const struct mx_event **events = GG_NEW_ARRAY(arena, const struct mx_event *, n + 1);
     bool *visible = GG_NEW_ARRAY(arena, bool, n + 1);
-    for (size_t i = 0; i < n; i++)
-        ids[i] = rows[i].event_id;
-    int rc = mx_store_events(server, ids, n, false, arena, events, err);
+    int rc = mx_store_placed(server, q->room_id, rows->v, n, arena, events, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         const struct mx_event *e = events[i];
         if (i % TURN == TURN - 1 && (rc = gg_yield()) != 0)
             return gg_fail(err, rc, "reading history");
-        bool wanted = e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !outside(server, q, &rows[i]) &&
+        bool wanted = e != NULL && e->meta.rejected.s == NULL && !e->meta.soft_failed && !outside(server, q, &rows->v[i]) &&
                       (q->filter == NULL || mx_filter_event(q->filter, e));
         events[i] = wanted ? e : NULL;
     }
@@ -137,23 +141,22 @@ int mx_history_page(struct mx_server *server, struct gg_str user_id, const struc
     if (q->filter != NULL && q->filter->types.v != NULL && q->filter->types.n == 0)
         return 0; /* wants nothing: the page ends where it began */
     for (size_t seen = 0; seen < MAX_SEEN && out->more && out->n_matched < q->limit;) {
-        size_t want = (q->limit - out->n_matched) + (seen > 0 ? 50 : 0), n, used, matched;
-        struct row *rows;
-        int rc = read_rows(server, q, &out->end, want + 1, arena, &rows, &n, err);
+        size_t want = (q->limit - out->n_matched) + (seen > 0 ? 50 : 0), used = 0, matched = 0;
+        struct rows rows;
+        int rc = read_rows(server, q, &out->end, want + 1, arena, &rows, err);
         if (rc != 0)
             return rc;
-        out->more = n > want;
-        if (out->more)
-            n--;
-        if (n == 0)
+        out->more = rows.n > want;
+        rows.n -= out->more;
+        if (rows.n == 0)
             break;
-        rc = take(server, user_id, access, q, rows, n, arena, out, &used, &matched, err);
+        rc = take(server, user_id, access, q, &rows, arena, out, &used, &matched, err);
         if (rc != 0)
             return rc;
-        seen += n;
-        out->more = out->more || used < n;
-        out->end = after_row(&rows[used - 1], q->backwards);
-        last = matched > 0 ? after_row(&rows[matched - 1], q->backwards) : last;
+        seen += rows.n;
+        out->more = out->more || used < rows.n;
+        out->end = after_row(&rows, used - 1, q->backwards);
+        last = matched > 0 ? after_row(&rows, matched - 1, q->backwards) : last;
     }
     /* At the end of history nothing was stepped over but what the filter keeps out. */
     if (!out->more && out->n_matched > 0)

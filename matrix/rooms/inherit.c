@@ -1,7 +1,7 @@
 /* matrix/rooms/inherit.c: a user's own data about a room moves with them into the room that replaces it. */
 #include "rooms/inherit.h"
 
-#include "persist/writer.h"
+#include "json/text.h"
 #include "push/change.h"
 #include "userdata/route.h"
 #include "userdata/tags.h"

@@ -1,12 +1,19 @@
 /* matrix/rooms/membership.c: join, invite, leave, kick, ban, unban and knock, each one member event. */
+#include "media/avatar.h"
 #include "rooms/standing.h"
 #include "rooms/membership.h"
 
+#include "federation/invite.h"
+#include "federation/remote_membership.h"
 #include "rooms/blocked.h"
 #include "rooms/forget.h"
 #include "rooms/inherit.h"
+#include "rooms/invited_profile.h"
 #include "rooms/reject.h"
 #include "rooms/restricted.h"
+#include "rooms/succeed.h"
+#include "usage/usage.h"
+#include "userdata/invites.h"
 
 #include <ganglion/buf.h>
 #include <ganglion/config.h>
@@ -111,31 +118,35 @@ static int check_texts(const struct mx_json *content, struct gg_error *err)
 
 /* What of a member event's content is not for clients to say: who lets a user in, who is a guest, and, where rooms have
  * no profiles of their own, the names. */
-static int check_content(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_str *out,
-                         struct gg_error *err)
+static int check_content(struct mx_server *server, const struct mx_requester *requester, const struct mx_membership_change *change,
+                         struct gg_arena *arena, struct gg_str *out, struct gg_error *err)
 {
     struct mx_json *content = NULL;
-    bool guest = chain->requester->guest && gg_str_is(change->membership, "join"), changed = guest;
+    bool guest = requester->guest && gg_str_is(change->membership, "join"), changed = guest;
     *out = change->content;
-    int rc = change->content.s != NULL ? mx_json_parse(change->content, 200, chain->arena, &content, err) : 0;
+    int rc = change->content.s != NULL ? mx_json_parse(change->content, 200, arena, &content, err) : 0;
     if (rc == 0 && content != NULL)
         rc = check_texts(content, err);
     if (rc != 0 || (content == NULL && !guest))
         return rc;
     if (content == NULL)
-        content = mx_json_object(chain->arena);
+        content = mx_json_object(arena);
     changed = mx_json_remove(content, "join_authorised_via_users_server") || changed;
-    if (gg_str_is(change->membership, "join") && !gg_config_bool(chain->server->config, "allow_per_room_profiles")) {
+    if (gg_str_is(change->membership, "join") && !gg_config_bool(server->config, "allow_per_room_profiles")) {
         changed = mx_json_remove(content, "displayname") || changed;
         changed = mx_json_remove(content, "avatar_url") || changed;
     }
+    if (gg_str_is(change->membership, "join"))
+        rc = mx_avatar_check(server, mx_json_text(mx_json_member(content, "avatar_url")), err);
+    if (rc != 0)
+        return rc;
     if (guest)
-        mx_json_set(content, chain->arena, "kind", mx_json_new_string(chain->arena, GG_STR("guest")));
+        mx_json_set(content, arena, "kind", mx_json_new_string(arena, GG_STR("guest")));
     if (!changed)
         return 0;
     struct gg_buf buf = GG_BUF_INIT;
     mx_json_write(&buf, content);
-    *out = gg_arena_str(chain->arena, gg_buf_view(&buf));
+    *out = gg_arena_str(arena, gg_buf_view(&buf));
     gg_buf_done(&buf);
     return 0;
 }
@@ -152,9 +163,36 @@ static int check_guest(struct mx_chain *chain, const struct mx_membership_change
     return rc;
 }
 
-/* *newly: a join of somebody who was not joined. */
-static int change_locked(struct mx_chain *chain, const struct mx_membership_change *change, struct gg_str *event_id_out,
-                         bool *newly, struct gg_error *err)
+/* What came of a change. */
+struct change {
+    bool newly;                                 /* a join of somebody who was not joined */
+    struct mx_restricted_servers elsewhere;     /* n > 0: only these can let the user in; content is what they are told */
+    struct gg_str content;
+    bool to_ask;                                /* the chain holds an invite that its target's server must sign first */
+    const struct mx_event **shown;              /* the room's state that it is shown */
+    size_t n_shown;
+    struct gg_str event_id;
+};
+
+/* The member event at the end of the chain; written unless another server has a say in it. */
+static int add_member(struct mx_chain *chain, const struct mx_membership_change *change, struct change *out, struct gg_error *err)
+{
+    struct mx_chain_event e = {.type = GG_STR("m.room.member"), .sender = gg_str(chain->requester->user_id),
+                               .state_key = change->target, .content = out->content,
+                               .device_id = chain->requester->device_id, .origin_server_ts = change->origin_server_ts};
+    int rc = 0;
+    out->to_ask = gg_str_is(change->membership, "invite") && !mx_is_mine(chain->server, change->target);
+    if (out->to_ask)
+        rc = mx_stripped_events(chain, &out->shown, &out->n_shown, err);
+    if (rc == 0 && listed("invite|knock", change->membership))
+        rc = mx_stripped_state(chain, &e.stripped, err);
+    if (rc == 0)
+        rc = mx_chain_add(chain, &e, err);
+    return rc != 0 || out->to_ask ? rc : mx_chain_commit(chain, &out->event_id, NULL, err);
+}
+
+static int change_locked(struct mx_chain *chain, const struct mx_membership_change *change, struct change *out,
+                         struct gg_error *err)
 {
     const struct mx_event *old;
     int rc = mx_chain_state_event(chain, GG_STR("m.room.member"), change->target, &old, err);
@@ -166,59 +204,130 @@ static int change_locked(struct mx_chain *chain, const struct mx_membership_chan
         rc = check_guest(chain, change, err);
     if (rc != 0)
         return rc;
-    *newly = gg_str_is(change->membership, "join") && !gg_str_is(before, "join");
+    out->newly = gg_str_is(change->membership, "join") && !gg_str_is(before, "join");
     bool self = gg_str_is(change->target, chain->requester->user_id);
-    struct gg_str more, content;
-    rc = check_content(chain, change, &more, err);
+    struct gg_str more;
+    rc = check_content(chain->server, chain->requester, change, chain->arena, &more, err);
     if (rc == 0 && gg_str_is(change->membership, "join") && self)
-        rc = mx_restricted_join(chain, change->target, before, &more, err);
+        rc = mx_restricted_join(chain, change->target, before, &more, &out->elsewhere, err);
     if (rc == 0)
         rc = mx_member_content(chain->server, change->target, change->membership, change->reason, more, false, chain->arena,
-                               &content, err);
+                               &out->content, err);
+    if (rc != 0 || out->elsewhere.n > 0)
+        return rc;
     bool same = false; /* nothing changes: what stands is the answer */
     if (rc == 0 && old != NULL && gg_str_is(old->sender, chain->requester->user_id))
-        rc = mx_chain_same_content(chain, old->content, content, &same, err);
+        rc = mx_chain_same_content(chain, old->content, out->content, &same, err);
     if (same)
-        *event_id_out = gg_arena_str(chain->arena, old->event_id);
+        out->event_id = gg_arena_str(chain->arena, old->event_id);
     if (rc != 0 || same)
         return rc;
     if (self && gg_str_is(change->membership, "leave") && !listed("join|invite|knock", before))
         return gg_refuse(err, 403, "M_FORBIDDEN", "%.*s not in room %.*s.", GG_FMT(change->target), GG_FMT(chain->room_id));
-    struct mx_chain_event e = {.type = GG_STR("m.room.member"), .sender = gg_str(chain->requester->user_id),
-                               .state_key = change->target, .content = content,
-                               .device_id = chain->requester->device_id};
-    if (listed("invite|knock", change->membership))
-        rc = mx_stripped_state(chain, &e.stripped, err);
+    return add_member(chain, change, out, err);
+}
+
+/* ---- what other servers have a say in: not under the room's lock, as they may take their time ---- */
+
+/* The invite with the signature of its target's server. What happens in the room meanwhile stands beside it. */
+static int ask_target(struct mx_chain *chain, struct change *out, struct gg_error *err)
+{
+    struct mx_event *signed_;
+    int rc = mx_fed_invite(chain->server, chain->events[0], out->shown, out->n_shown, chain->arena, &signed_, err);
+    if (rc != 0)
+        return rc;
+    mx_event_unref(chain->events[0]);
+    chain->events[0] = mx_event_ref(signed_);
+    chain->prev = &chain->events[0]->event_id;
+    return mx_chain_commit(chain, &out->event_id, NULL, err);
+}
+
+/* Somebody else's server knows the room: those that the request names, and that of who invited the user. */
+static int enter_elsewhere(struct mx_server *server, const struct mx_requester *requester, const struct mx_membership_change *change,
+                           struct gg_arena *arena, struct gg_str *event_id_out, struct gg_error *err)
+{
+    struct gg_str more, content, *servers = GG_NEW_ARRAY(arena, struct gg_str, change->n_servers + 1);
+    const struct mx_event *invite;
+    struct gg_error none = GG_ERROR_INIT;
+    size_t n = 0;
+    if (requester->guest && gg_str_is(change->membership, "join")) /* whether they may is not known before one is in */
+        return gg_refuse(err, 403, "M_FORBIDDEN", "Guest access not allowed");
+    for (; n < change->n_servers; n++)
+        servers[n] = change->servers[n];
+    if (gg_str_is(change->membership, "join") && mx_reject_find(server, requester, change->room_id, arena, &invite, &none) == 0 &&
+        gg_str_is(invite->membership, "invite"))
+        servers[n++] = mx_id_domain(invite->sender);
+    int rc = check_content(server, requester, change, arena, &more, err);
     if (rc == 0)
-        rc = mx_chain_add(chain, &e, err);
-    return rc != 0 ? rc : mx_chain_commit(chain, event_id_out, NULL, err);
+        rc = mx_member_content(server, change->target, change->membership, change->reason, more, false, arena, &content, err);
+    struct mx_join join = {change->room_id, change->target, content, false};
+    return rc != 0 ? rc : mx_remote_enter(server, requester, change->action, &join, servers, n, arena, event_id_out, err);
 }
 
-/* Somebody else's server may know the room; nobody has told us which. */
-static int not_known_here(const struct mx_membership_change *change, struct gg_error *err)
+/* Who is out of a room already, of which this server knows no more than that: what stands is the answer. */
+static int leave_again(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id, struct gg_arena *arena,
+                       bool *again, struct gg_str *event_id_out, struct gg_error *err)
 {
-    if (listed("join|knock", change->membership))
-        return gg_refuse(err, 404, "M_UNKNOWN", "Can't %s remote room because no servers that are in the room have been provided.",
-                         change->action);
-    return GG_E_FORBIDDEN;
+    struct mx_user_rooms rooms;
+    int rc = mx_heads_room_list(server, gg_str(requester->user_id), arena, &rooms, err);
+    const struct mx_user_room *room = rc == 0 ? mx_user_rooms_find(&rooms, room_id) : NULL;
+    if (room != NULL && gg_str_is(room->membership, "ban"))
+        return gg_refuse(err, 403, "M_FORBIDDEN", "%s not in room %.*s.", requester->user_id, GG_FMT(room_id));
+    *again = room != NULL && gg_str_is(room->membership, "leave");
+    if (*again)
+        *event_id_out = room->event_id;
+    return rc;
 }
 
-static int leave_alone(struct mx_server *server, const struct mx_requester *requester, const struct mx_membership_change *change,
-                       struct gg_arena *arena, struct gg_str *event_id_out, struct gg_error *err)
+static int withdraw(struct mx_server *server, const struct mx_requester *requester, const struct mx_membership_change *change,
+                    struct gg_arena *arena, struct gg_str *event_id_out, struct gg_error *err)
 {
+    const struct mx_event *event;
     struct gg_str content;
-    int rc = mx_member_content(server, change->target, change->membership, change->reason, change->content, false, arena,
+    bool again = false;
+    int rc = leave_again(server, requester, change->room_id, arena, &again, event_id_out, err);
+    if (rc != 0 || again)
+        return rc;
+    rc = mx_reject_find(server, requester, change->room_id, arena, &event, err);
+    if (rc == 0)
+        rc = mx_member_content(server, change->target, change->membership, change->reason, change->content, false, arena,
                                &content, err);
-    return rc != 0 ? rc : mx_reject_alone(server, requester, change->room_id, content, arena, event_id_out, err);
+    if (rc != 0)
+        return rc;
+    if (gg_str_is(event->membership, "knock") || !mx_is_mine(server, event->sender))
+        return mx_remote_withdraw(server, requester, event, content, arena, event_id_out, err);
+    return mx_reject_event(server, requester, event, content, arena, event_id_out, NULL, err);
 }
 
-/* The server may leave inviting to its administrators (block_non_admin_invites). */
-static int check_inviting(struct mx_server *server, const struct mx_requester *requester,
-                          const struct mx_membership_change *change, struct gg_error *err)
+/* No user of this server is in the room: err says so already. */
+static int not_here(struct mx_server *server, const struct mx_requester *requester, const struct mx_membership_change *change,
+                    struct gg_arena *arena, struct gg_str *event_id_out, struct gg_error *err)
 {
-    if (gg_str_is(change->membership, "invite") && !requester->admin && gg_config_bool(server->config, "block_non_admin_invites"))
+    if (!gg_str_is(change->target, requester->user_id) || !listed("join|knock|leave", change->membership))
+        return GG_E_FORBIDDEN;
+    if (gg_str_is(change->membership, "leave"))
+        return withdraw(server, requester, change, arena, event_id_out, err);
+    return enter_elsewhere(server, requester, change, arena, event_id_out, err);
+}
+
+static int enter_through(struct mx_chain *chain, const struct mx_membership_change *change, struct change *out, struct gg_error *err)
+{
+    struct mx_join join = {change->room_id, change->target, out->content, false};
+    return mx_remote_enter(chain->server, chain->requester, change->action, &join, out->elsewhere.names, out->elsewhere.n,
+                           chain->arena, &out->event_id, err);
+}
+
+/* ---- rules of this server, and what follows ---- */
+
+/* The server may leave inviting to its administrators (block_non_admin_invites), and so may who is invited. */
+static int check_inviting(struct mx_server *server, const struct mx_requester *requester,
+                          const struct mx_membership_change *change, struct gg_arena *arena, struct gg_error *err)
+{
+    if (!gg_str_is(change->membership, "invite") || requester->admin)
+        return 0;
+    if (gg_config_bool(server->config, "block_non_admin_invites"))
         return gg_refuse(err, 403, "M_FORBIDDEN", "Invites have been disabled on this server");
-    return 0;
+    return mx_is_mine(server, change->target) ? mx_invites_check(server, change->target, arena, err) : 0;
 }
 
 /* What follows from a change that stands: it must not make it fail. */
@@ -235,6 +344,58 @@ static void after_change(struct mx_server *server, const struct mx_membership_ch
         gg_warn(&logger, "%.*s did not forget %.*s: %s", GG_FMT(change->target), GG_FMT(change->room_id), err.message);
 }
 
+/* What a room of other servers replaces is known once we are in it. */
+static void take_place(struct mx_server *server, struct gg_str room_id, struct gg_arena *arena)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    const struct mx_head *head;
+    const struct mx_event *create = NULL;
+    struct gg_str old = {0};
+    if (mx_heads_get(server, room_id, arena, &head, &err) == 0 &&
+        mx_heads_state_event(server, head, "m.room.create", GG_STR(""), arena, &create, &err) == 0 && create != NULL)
+        old = mx_room_predecessor(create, arena);
+    if (old.s != NULL)
+        mx_room_succeed(server, old, room_id, arena);
+}
+
+static int change_room(struct mx_server *server, const struct mx_requester *requester, const struct mx_membership_change *change,
+                       struct gg_arena *arena, struct gg_str *event_id_out, struct gg_error *err)
+{
+    struct mx_room_lock *lock;
+    struct mx_chain chain;
+    struct change out = {0};
+    struct gg_str predecessor = {0};
+    int rc = mx_room_lock(server, change->room_id, &lock, err);
+    if (rc != 0)
+        return rc;
+    rc = mx_chain_begin(&chain, server, requester, change->room_id, arena, err);
+    bool here = rc != GG_E_FORBIDDEN;
+    if (rc == 0)
+        rc = change_locked(&chain, change, &out, err);
+    mx_room_unlock(server, lock);
+    if (!here)
+        rc = not_here(server, requester, change, arena, &out.event_id, err);
+    else if (rc == 0 && out.to_ask && out.event_id.s == NULL)
+        rc = ask_target(&chain, &out, err);
+    else if (rc == 0 && out.elsewhere.n > 0)
+        rc = enter_through(&chain, change, &out, err);
+    if (rc == 0 && here && out.newly)
+        predecessor = mx_room_predecessor(chain.create, arena);
+    else if (rc == 0 && !here && gg_str_is(change->membership, "join"))
+        take_place(server, change->room_id, arena);
+    mx_chain_done(&chain);
+    if (rc == 0)
+        after_change(server, change, predecessor, arena);
+    *event_id_out = out.event_id;
+    return rc;
+}
+
+static bool asks_for_names(const struct mx_server *server, const struct mx_membership_change *change)
+{
+    return gg_str_is(change->membership, "invite") && !mx_is_mine(server, change->target) &&
+           gg_config_bool(server->config, "include_profile_data_on_invite");
+}
+
 int mx_room_membership(struct mx_server *server, const struct mx_requester *requester,
                        const struct mx_membership_change *change, struct gg_arena *arena, struct gg_str *event_id_out,
                        struct gg_error *err)
@@ -243,35 +404,17 @@ int mx_room_membership(struct mx_server *server, const struct mx_requester *requ
         return gg_refuse(err, 400, "M_UNKNOWN", "Invalid membership key");
     if (!mx_user_id_valid(change->target))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "%.*s is no user id", GG_FMT(change->target));
-    if (!mx_is_mine(server, change->target) && gg_str_is(change->membership, "invite"))
-        return gg_refuse(err, 403, "M_FORBIDDEN", "This server does not federate yet: users of other servers cannot be invited");
-    int rc = mx_standing_change(requester, change, err);
+    int rc = mx_usage_check_change(server, requester, change, arena, err);
     if (rc == 0)
-        rc = check_inviting(server, requester, change, err);
+        rc = mx_standing_change(requester, change, err);
+    if (rc == 0)
+        rc = check_inviting(server, requester, change, arena, err);
     if (rc == 0 && requester->shadow_banned && gg_str_is(change->membership, "invite"))
         return mx_standing_pretend(arena, event_id_out, err);
-    struct mx_room_lock *lock;
     if (rc == 0 && !listed("leave|ban", change->membership))
         rc = mx_room_not_blocked(server, change->room_id, err);
-    if (rc == 0)
-        rc = mx_room_lock(server, change->room_id, &lock, err);
-    if (rc != 0)
-        return rc;
-    struct mx_chain chain;
-    struct gg_str predecessor = {0};
-    bool newly = false;
-    rc = mx_chain_begin(&chain, server, requester, change->room_id, arena, err);
-    if (rc == GG_E_FORBIDDEN && gg_str_is(change->membership, "leave") && gg_str_is(change->target, requester->user_id))
-        rc = leave_alone(server, requester, change, arena, event_id_out, err);
-    else if (rc == GG_E_FORBIDDEN)
-        rc = not_known_here(change, err);
-    else if (rc == 0)
-        rc = change_locked(&chain, change, event_id_out, &newly, err);
-    if (rc == 0 && newly)
-        predecessor = mx_room_predecessor(chain.create, arena);
-    mx_chain_done(&chain);
-    mx_room_unlock(server, lock);
-    if (rc == 0)
-        after_change(server, change, predecessor, arena);
-    return rc;
+    struct mx_membership_change named = *change;
+    if (rc == 0 && asks_for_names(server, change))
+        named.content = mx_invited_profile(server, change->target, change->content, arena);
+    return rc != 0 ? rc : change_room(server, requester, &named, arena, event_id_out, err);
 }

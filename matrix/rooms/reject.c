@@ -4,18 +4,17 @@
  * the invite itself (facts database, out-of-band memberships). */
 #include "rooms/reject.h"
 
-static int own_membership(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
-                          struct gg_arena *arena, const struct mx_event **out, struct gg_error *err)
+int mx_reject_find(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
+                   struct gg_arena *arena, const struct mx_event **out, struct gg_error *err)
 {
     const struct mx_user_room *rooms;
     size_t n;
-    *out = NULL;
     int rc = mx_heads_rooms_of(server, gg_str(requester->user_id), arena, &rooms, &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++)
         if (gg_str_eq(rooms[i].room_id, room_id) &&
             (gg_str_is(rooms[i].membership, "invite") || gg_str_is(rooms[i].membership, "knock")))
             return mx_store_event(server, rooms[i].event_id, arena, out, err);
-    return rc;
+    return rc == 0 ? gg_refuse(err, 404, "M_UNKNOWN", "Not a known room") : rc;
 }
 
 static int build_leave(struct mx_server *server, const struct mx_requester *requester, const struct mx_event *invite,
@@ -31,7 +30,7 @@ static int build_leave(struct mx_server *server, const struct mx_requester *requ
     gg_buf_char(&unsigned_, '}');
     struct mx_event_template t = {
         .version = invite->version, .room_id = invite->room_id, .type = GG_STR("m.room.member"), .sender = user_id,
-        .state_key = user_id, .content = content, .origin_server_ts = gg_wall_ms(), .depth = invite->depth + 1,
+        .state_key = user_id, .content = content, .origin_server_ts = gg_wall_ms(), .depth = mx_depth_after(invite->depth),
         .prev_events = &invite->event_id, .n_prev = 1, .auth_events = auth, .n_auth = invite->n_auth + 1,
         .unsigned_ = gg_buf_view(&unsigned_), .meta = {.outlier = true, .out_of_band = true}};
     if (requester->device_id != NULL)
@@ -41,24 +40,22 @@ static int build_leave(struct mx_server *server, const struct mx_requester *requ
     return rc;
 }
 
-int mx_reject_alone(struct mx_server *server, const struct mx_requester *requester, struct gg_str room_id,
-                    struct gg_str content, struct gg_arena *arena, struct gg_str *event_id_out, struct gg_error *err)
+int mx_reject_event(struct mx_server *server, const struct mx_requester *requester, const struct mx_event *event,
+                    struct gg_str content, struct gg_arena *arena, struct gg_str *event_id_out, int64_t *stream_out,
+                    struct gg_error *err)
 {
-    const struct mx_event *invite;
     struct mx_event *leave;
-    int64_t stream;
+    int64_t stream = 0;
     struct gg_str id;
-    int rc = own_membership(server, requester, room_id, arena, &invite, err);
-    if (rc == 0 && invite == NULL)
-        rc = gg_refuse(err, 404, "M_UNKNOWN", "Not a known room");
-    if (rc == 0)
-        rc = build_leave(server, requester, invite, content, arena, &leave, err);
+    int rc = build_leave(server, requester, event, content, arena, &leave, err);
     if (rc != 0)
         return rc;
     struct mx_persist_item item = {.event = leave};
-    rc = mx_persist_remote(server, requester, room_id, &item, 1, arena, &stream, &id, err);
+    rc = mx_persist_remote(server, requester, event->room_id, &item, 1, arena, &stream, &id, err);
     if (rc == 0)
         *event_id_out = gg_arena_str(arena, id);
+    if (stream_out != NULL)
+        *stream_out = stream;
     mx_event_unref(leave);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "rooms/checks.h"
 #include "rooms/guests.h"
 #include "rooms/standing.h"
+#include "usage/usage.h"
 
 #include <ganglion/buf.h>
 
@@ -40,7 +41,8 @@ static int send_locked(struct mx_chain *chain, const struct mx_new_event *event,
         return rc;
     struct mx_chain_event e = {.type = event->type, .sender = gg_str(chain->requester->user_id),
                                .state_key = event->state_key, .content = event->content, .redacts = event->redacts,
-                               .txn_id = event->txn_id, .device_id = chain->requester->device_id,
+                               .txn_id = event->delayed ? NULL : event->txn_id, .device_id = chain->requester->device_id,
+                               .delay_id = event->delayed ? event->txn_id : NULL,
                                .origin_server_ts = event->origin_server_ts};
     rc = mx_chain_add(chain, &e, err);
     return rc != 0 ? rc : mx_chain_commit(chain, event_id_out, stream_out, err);
@@ -167,7 +169,7 @@ static void send_all(struct mx_server *server, struct mx_room_send **sends, size
 /* A transaction id that was used before must be answered with its event, so the writer has to tell of each. */
 static bool goes_with_others(const struct mx_server *server, const struct mx_new_event *event)
 {
-    return event->state_key.s == NULL && event->txn_id != NULL && mx_persist_tells_all(server, event->room_id);
+    return event->state_key.s == NULL && event->txn_id != NULL && !event->delayed && mx_persist_tells_all(server, event->room_id);
 }
 
 static int send_message(struct mx_server *server, struct mx_room_send *send, struct gg_error *err)
@@ -192,7 +194,9 @@ static int send_message(struct mx_server *server, struct mx_room_send *send, str
 int mx_room_send(struct mx_server *server, const struct mx_requester *requester, const struct mx_new_event *event,
                  struct gg_arena *arena, struct gg_str *event_id_out, int64_t *stream_out, struct gg_error *err)
 {
-    int standing = mx_standing_send(server, requester, event, arena, err);
+    int standing = mx_usage_check_sender(server, requester, err);
+    if (standing == 0)
+        standing = mx_standing_send(server, requester, event, arena, err);
     if (standing != 0 || requester->shadow_banned) {
         if (stream_out != NULL)
             *stream_out = 0;

@@ -36,3 +36,21 @@ bool mx_server_acl_allows(struct gg_str content, struct gg_str server, struct gg
         return false;
     return !list_matches(mx_json_get(content, "deny"), server, arena) && list_matches(mx_json_get(content, "allow"), server, arena);
 }
+
+/* The specification matches hosts, without their port; Synapse, and rooms made with it, whole names. A name is in a list when
+ * either is. */
+static bool is_listed(struct gg_str list, struct gg_str server, struct gg_arena *arena)
+{
+    size_t n = server.n;
+    while (n > 0 && server.s[n - 1] >= '0' && server.s[n - 1] <= '9')
+        n--;
+    bool port = n > 1 && n < server.n && server.s[n - 1] == ':';
+    return list_matches(list, server, arena) || (port && list_matches(list, gg_strn(server.s, n - 1), arena));
+}
+
+bool mx_server_acl_lets_in(struct gg_str content, struct gg_str server, struct gg_arena *arena)
+{
+    if (gg_str_is(mx_json_get(content, "allow_ip_literals"), "false") && is_ip_literal(server))
+        return false;
+    return !is_listed(mx_json_get(content, "deny"), server, arena) && is_listed(mx_json_get(content, "allow"), server, arena);
+}

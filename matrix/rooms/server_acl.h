@@ -6,5 +6,8 @@
 
 /* content: of the event, an object. Members of a wrong type count as absent, and an absent allow list allows nobody. */
 bool mx_server_acl_allows(struct gg_str content, struct gg_str server, struct gg_arena *arena);
+/* The same for a server that comes: its name is in a list with its port, as Synapse has it, or without, as the specification
+ * has it. */
+bool mx_server_acl_lets_in(struct gg_str content, struct gg_str server, struct gg_arena *arena);
 
 #endif

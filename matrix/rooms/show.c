@@ -17,11 +17,6 @@ static void want(struct wants *w, struct gg_str id, const struct mx_event **slot
     w->ids[w->n++] = id;
 }
 
-static struct gg_str named_in(const struct mx_event *e, const char *key, struct gg_arena *arena)
-{
-    return mx_json_string(mx_json_get(e->unsigned_, key), arena);
-}
-
 int mx_show_read(struct mx_server *server, const struct mx_event *const *events, size_t n, struct gg_arena *arena,
                  struct mx_show *out, struct gg_error *err)
 {
@@ -34,9 +29,9 @@ int mx_show_read(struct mx_server *server, const struct mx_event *const *events,
         if (events[i] == NULL)
             continue;
         if (mx_event_is_state(events[i]) && !events[i]->meta.redacted)
-            want(&w, named_in(events[i], "replaces_state", arena), &out->replaced[i]);
+            want(&w, mx_json_string(events[i]->replaces_state, arena), &out->replaced[i]);
         if (events[i]->meta.redacted)
-            want(&w, named_in(events[i], "redacted_by", arena), &out->redactions[i]);
+            want(&w, mx_json_string(mx_json_get(events[i]->unsigned_, "redacted_by"), arena), &out->redactions[i]);
     }
     if (w.n == 0)
         return 0;

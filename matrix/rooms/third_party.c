@@ -1,6 +1,9 @@
 /* matrix/rooms/third_party.c: inviting somebody of whom only an address is known. */
 #include "rooms/third_party.h"
 
+#include "federation/exchange_invite.h"
+#include "federation/join.h"
+
 #include "auth/internal.h"
 
 #include <ganglion/buf.h>
@@ -79,6 +82,8 @@ static int write_store_invite(struct mx_server *server, const struct mx_requeste
     if (rc == 0)
         rc = mx_profile_get(server, gg_str(requester->user_id), arena, &name, &avatar, err);
     add_text(out, "sender_display_name", gg_str(name != NULL ? name : requester->user_id));
+    if (gg_config_text(server->config, "email.invite_client_location") != NULL)
+        add_text(out, "org.matrix.web_client_location", gg_str(gg_config_text(server->config, "email.invite_client_location")));
     add_text(out, "sender_avatar_url", gg_str(avatar != NULL ? avatar : ""));
     gg_buf_char(out, '}');
     return rc;
@@ -197,7 +202,7 @@ static int check_keys(struct mx_server *server, struct gg_str content, struct gg
     return rc == 0 && !valid ? gg_refuse(err, 403, "M_FORBIDDEN", "Third party certificate was invalid") : rc;
 }
 
-static int read_proof(struct mx_server *server, struct gg_str sender, struct gg_str proof, struct gg_arena *arena,
+static int read_proof(struct gg_str sender, struct gg_str proof, struct gg_arena *arena,
                       struct gg_str *mxid, struct gg_str *token, struct gg_error *err)
 {
     *mxid = mx_json_string(mx_json_get(proof, "mxid"), arena);
@@ -205,8 +210,6 @@ static int read_proof(struct mx_server *server, struct gg_str sender, struct gg_
     if (sender.s == NULL || !mx_user_id_valid(sender) || mxid->s == NULL || !mx_user_id_valid(*mxid) || token->s == NULL ||
         !mx_json_is_object(mx_json_get(proof, "signatures")))
         return gg_refuse(err, 400, "M_INVALID_PARAM", "third_party_signed needs sender, mxid, token and signatures");
-    if (!mx_is_mine(server, sender))
-        return gg_refuse(err, 403, "M_FORBIDDEN", "The invite is of a user of another server");
     return 0;
 }
 
@@ -225,19 +228,33 @@ static struct gg_str member_content(struct gg_str first, struct gg_str proof, st
     return content;
 }
 
+/* The room's event of that invite: what we know is not asked of others. Whoever sent it may have left since: the auth rules
+ * do not ask. */
+static int find_invite(struct mx_server *server, struct gg_str room_id, struct gg_str token, struct gg_arena *arena,
+                       const struct mx_event **first, struct gg_error *err)
+{
+    const struct mx_head *head;
+    int rc = mx_heads_get(server, room_id, arena, &head, err);
+    if (rc == 0)
+        rc = mx_heads_state_event(server, head, "m.room.third_party_invite", token, arena, first, err);
+    if (rc == 0 && *first == NULL)
+        rc = gg_refuse(err, 403, "M_FORBIDDEN", "Could not find the third party invite in the room");
+    return rc;
+}
+
 int mx_third_party_exchange(struct mx_server *server, struct gg_str room_id, struct gg_str sender, struct gg_str proof,
                             struct gg_arena *arena, struct gg_error *err)
 {
     struct gg_str mxid, token, event_id;
-    const struct mx_head *head;
     const struct mx_event *first = NULL;
-    int rc = read_proof(server, sender, proof, arena, &mxid, &token, err);
+    bool here = false;
+    int rc = read_proof(sender, proof, arena, &mxid, &token, err);
     if (rc == 0)
-        rc = mx_heads_get(server, room_id, arena, &head, err);
+        rc = mx_fed_host_joined(server, room_id, &here, err);
+    if (rc == 0 && !here)
+        return mx_fed_exchange_invite(server, room_id, sender, mxid, proof, arena, err);
     if (rc == 0)
-        rc = mx_heads_state_event(server, head, "m.room.third_party_invite", token, arena, &first, err);
-    if (rc == 0 && first == NULL)
-        rc = gg_refuse(err, 403, "M_FORBIDDEN", "Could not find the third party invite in the room");
+        rc = find_invite(server, room_id, token, arena, &first, err);
     if (rc == 0)
         rc = check_keys(server, first->content, proof, arena, err);
     if (rc != 0)

@@ -19,7 +19,9 @@ GG_YIELDS GG_CHECKED int mx_third_party_invite(struct mx_server *server, const s
                                                struct gg_str room_id, const struct mx_third_party *whom, struct gg_arena *arena,
                                                struct gg_error *err);
 /* Turns such an invite into one of the user whom `signed` (JSON object text with mxid, token, signatures) names, in the
- * name of its sender, a user of this server. 403 when the room knows no such invite or its key does not hold any more. */
+ * name of its sender, whose server need not be this one (server-server API, "Third-party invites"); who is not in the room
+ * asks the sender's server to do it. 403 when the room knows no
+ * such invite or its key does not hold any more. */
 GG_YIELDS GG_CHECKED int mx_third_party_exchange(struct mx_server *server, struct gg_str room_id, struct gg_str sender,
                                                  struct gg_str proof, struct gg_arena *arena, struct gg_error *err);
 

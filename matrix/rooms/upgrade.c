@@ -10,6 +10,7 @@
 #include "rooms/standing.h"
 #include "rooms/upgrade_levels.h"
 #include "storage/directory.h"
+#include "usage/usage.h"
 
 #include <ganglion/buf.h>
 #include <ganglion/log.h>
@@ -372,7 +373,9 @@ int mx_room_upgrade(struct mx_server *server, const struct mx_requester *request
     struct upgrade u = {.server = server, .requester = requester, .asked = upgrade, .arena = arena,
                         .old = GG_NEW(arena, struct mx_chain), .initial_state = mx_json_array(arena)};
     struct mx_room_lock *lock;
-    int rc = mx_standing_create(requester, err);
+    int rc = mx_usage_check_sender(server, requester, err);
+    if (rc == 0)
+        rc = mx_standing_create(requester, err);
     if (rc == 0 && requester->shadow_banned) {
         rc = mx_standing_pretend(arena, new_room_out, err);
         *new_room_out = gg_str(gg_arena_printf(arena, "!%.*s:%s", 18, rc == 0 ? new_room_out->s + 1 : "", server->name));

@@ -5,9 +5,9 @@ list(TRANSFORM MX_SCHEMA_PARTS REPLACE "(.+)" "${CMAKE_CURRENT_LIST_DIR}/\\1.sql
 list(JOIN MX_SCHEMA_PARTS "," names)
 set(MX_SCHEMA_C ${CMAKE_CURRENT_BINARY_DIR}/schema_files.c)
 add_custom_command(OUTPUT ${MX_SCHEMA_C}
-    COMMAND ${CMAKE_COMMAND} -DOUT=${MX_SCHEMA_C} -DDIR=${CMAKE_CURRENT_LIST_DIR} -DNAMES=${names}
-            -P ${PROJECT_SOURCE_DIR}/cmake/EmbedSql.cmake
-    DEPENDS ${MX_SCHEMA_SQL} ${PROJECT_SOURCE_DIR}/cmake/EmbedSql.cmake VERBATIM)
+    COMMAND ${CMAKE_COMMAND} -DOUT=${MX_SCHEMA_C} -DDIR=${CMAKE_CURRENT_LIST_DIR} -DNAMES=${names} -DSUFFIX=.sql
+            -DHEADER=schema/schema.h -DENTRY=mx_schema_file -DTABLE=mx_schema_files -P ${PROJECT_SOURCE_DIR}/cmake/EmbedFiles.cmake
+    DEPENDS ${MX_SCHEMA_SQL} ${PROJECT_SOURCE_DIR}/cmake/EmbedFiles.cmake VERBATIM)
 list(APPEND MATRIX_SOURCES ${MX_SCHEMA_C})
 
 # Prints the schema for psql: for tests, and for operators who want to see it.

@@ -1,6 +1,7 @@
 /* matrix/search/search.c: finds, filters and pages what the full text index holds. */
 #include "search/search.h"
 
+#include "json/text.h"
 #include "persist/writer.h"
 #include "storage/search.h"
 

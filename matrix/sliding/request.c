@@ -2,6 +2,8 @@
  */
 #include "sliding/request.h"
 
+#include "json/text.h"
+
 #include <ganglion/matrix/json.h>
 #include <stdlib.h>
 
@@ -44,14 +46,11 @@ static int read_number(struct reader *r, struct gg_str object, const char *key, 
     return !given(v) || mx_json_i64(v, out) ? 0 : bad(r, key);
 }
 
-/* A string that may stand in a row of the database: no NUL, no half of a surrogate pair (ED A0..BF in its bytes). */
+/* A string that may stand in a row of the database. */
 static bool text_of(struct reader *r, struct gg_str v, struct gg_str *out)
 {
-    *out = mx_json_is_string(v) ? mx_json_string(v, r->arena) : (struct gg_str){0};
-    bool ok = out->s != NULL && memchr(out->s, '\0', out->n) == NULL;
-    for (size_t i = 0; ok && i + 1 < out->n; i++)
-        ok = (unsigned char)out->s[i] != 0xED || (unsigned char)out->s[i + 1] < 0xA0;
-    return ok;
+    *out = mx_json_is_string(v) ? mx_storable(mx_json_string(v, r->arena)) : (struct gg_str){0};
+    return out->s != NULL;
 }
 
 static size_t characters(struct gg_str text)

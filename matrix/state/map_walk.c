@@ -60,6 +60,27 @@ static size_t rank_of(const struct node *node, const struct state_key *k)
     return rank + node_search(node, k, false);
 }
 
+size_t mx_state_after(const struct mx_state *state, struct gg_str type)
+{
+    size_t rank = 0;
+    for (const struct node *node = state->root; node;) {
+        size_t low = 0, high = node->n;
+        while (low < high) {
+            size_t middle = (low + high) / 2;
+            if (gg_str_cmp(entry_type(node->entries[middle]), type) <= 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (!node->height)
+            return rank + low;
+        low -= low > 0;
+        rank += low ? inner_of(node)->upto[low - 1] : 0;
+        node = inner_of(node)->children[low];
+    }
+    return rank;
+}
+
 static void give(const struct entry *e, struct mx_state_entry *out)
 {
     *out = (struct mx_state_entry){entry_type(e), entry_key(e), entry_id(e)};

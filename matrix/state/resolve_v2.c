@@ -67,6 +67,12 @@ static void rule_out_common(struct v2 *s, size_t open)
     graph_walk(&s->g, &from, NULL, rule_out, &search);
 }
 
+static void add_known_difference(struct v2 *s)
+{
+    for (size_t i = 0; i < s->r->io->n_difference; i++)
+        make_full(s, graph_node(&s->g, s->r->io->difference[i]));
+}
+
 /* Events in some state sets' auth chains and not in all. As Synapse counts: a set's chain holds its own events, too.
  * Only the chains of conflicted events differ between the sets; of the unconflicted ones it is asked what they reach.
  */
@@ -195,7 +201,10 @@ void resolve_v2(struct resolution *r)
     struct gg_str levels;
     graph_init(&s.g, r->io, r->arena);
     add_conflicted(&s);
-    add_auth_difference(&s);
+    if (r->io->difference)
+        add_known_difference(&s);
+    else
+        add_auth_difference(&s);
     if (r->version->state_res == MX_STATE_RES_V2_1)
         add_subgraph(&s);
     events = power_events(&s);

@@ -5,6 +5,7 @@
 #ifndef MX_STORAGE_ACCOUNTS_H
 #define MX_STORAGE_ACCOUNTS_H
 
+#include <ganglion/matrix/cache.h>
 #include <ganglion/matrix/server.h>
 
 /* ---- users (accounts_users.c) ---- */
@@ -37,6 +38,7 @@ struct mx_new_user {
     struct gg_str user_type;              /* s NULL: an ordinary user */
     struct gg_str app_service;            /* s NULL: none */
     bool admin, guest, shadow_banned, approved;
+    bool unlisted; /* no entry in the user directory is made */
 };
 /* The user, the profile and the statistics row; then the directory entry (not for application services). 400
  * M_USER_IN_USE if the id is taken. */
@@ -54,6 +56,9 @@ struct mx_token_row {
 };
 GG_YIELDS GG_CHECKED int mx_tokens_find(struct mx_server *server, struct gg_str token, struct gg_arena *arena,
                                         struct mx_token_row *out, struct gg_error *err);
+/* What a token of the user would be found with, but for the token itself; user_id s NULL: no such user. */
+GG_YIELDS GG_CHECKED int mx_tokens_standing(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
+                                            struct mx_token_row *out, struct gg_error *err);
 GG_YIELDS GG_CHECKED int mx_tokens_mark_used(struct mx_server *server, int64_t id, struct gg_error *err);
 GG_YIELDS GG_CHECKED int mx_tokens_max_id(struct mx_server *server, int64_t *out, struct gg_error *err);
 /* When the token's owner last proved who they are (ms; 0: never), and that they did just now. */
@@ -68,6 +73,8 @@ struct mx_new_token {
 /* GG_E_CONFLICT: the id is taken (somebody else inserts into the table). */
 GG_YIELDS GG_CHECKED int mx_tokens_insert(struct mx_server *server, const struct mx_new_token *token,
                                           struct gg_error *err);
+/* The access tokens in the first column are no longer known to any process. */
+void mx_tokens_forget(struct mx_forget *forget, const struct gg_rows *rows);
 /* Uses a short-lived m.login.token; *user_out s NULL: unknown, used or expired. */
 GG_YIELDS GG_CHECKED int mx_login_tokens_use(struct mx_server *server, struct gg_str token, struct gg_arena *arena,
                                              struct gg_str *user_out, struct gg_error *err);
@@ -96,7 +103,7 @@ GG_YIELDS GG_CHECKED int mx_login_tokens_add(struct mx_server *server, struct gg
 /* ---- devices (accounts_devices.c) ---- */
 
 struct mx_device {
-    struct gg_str device_id, display_name, ip; /* s NULL: unset */
+    struct gg_str device_id, display_name, ip, agent; /* s NULL: unset */
     int64_t last_seen;                         /* ms; 0: never */
 };
 GG_YIELDS GG_CHECKED int mx_devices_list(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
@@ -110,7 +117,7 @@ GG_YIELDS GG_CHECKED int mx_devices_register(struct mx_server *server, struct gg
 /* 404 M_NOT_FOUND. */
 GG_YIELDS GG_CHECKED int mx_devices_rename(struct mx_server *server, struct gg_str user_id, struct gg_str device_id,
                                            struct gg_str display_name, struct gg_error *err);
-/* Writes the change into the device list streams; only on a device_lists writer. */
+/* Writes the change into the device list streams; only on a device_lists writer. Of users of other servers, too. */
 GG_YIELDS GG_CHECKED int mx_devices_write_change(struct mx_server *server, struct gg_str user_id,
                                                  const struct gg_str *device_ids, size_t n, struct gg_error *err);
 

@@ -3,14 +3,15 @@
 
 #include "storage/accounts.h"
 
-#define DEVICE_COLUMNS "device_id, display_name, ip, last_seen"
+#define DEVICE_COLUMNS "device_id, display_name, ip, last_seen, user_agent"
 
 static void read_device(const struct gg_rows *rows, size_t row, struct mx_device *out)
 {
     *out = (struct mx_device){.device_id = gg_rows_str(rows, row, 0),
                               .display_name = gg_rows_str(rows, row, 1),
                               .ip = gg_rows_str(rows, row, 2),
-                              .last_seen = gg_rows_i64(rows, row, 3)};
+                              .last_seen = gg_rows_i64(rows, row, 3),
+                              .agent = gg_rows_str(rows, row, 4)};
 }
 
 int mx_devices_list(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct mx_device **out,
@@ -57,6 +58,17 @@ static int announce(struct edit *e, struct gg_txn *txn, struct gg_error *err)
     return mx_forget_write(&e->forget, txn, err);
 }
 
+/* stmt: ($1 user, $2 device, $3 display name). */
+static int touch(struct edit *e, struct gg_txn *txn, const struct gg_stmt *stmt, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    mx_forget_again(&e->forget);
+    int status = gg_txn_exec(txn, stmt, GG_PARAMS(gg_p_str(e->key[0]), gg_p_str(e->key[1]), gg_p_str(e->display_name)),
+                             e->arena, &rows, err);
+    e->touched = !status && gg_rows_affected(rows) > 0;
+    return status;
+}
+
 static int register_body(struct gg_txn *txn, void *arg, struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
@@ -67,13 +79,8 @@ static int register_body(struct gg_txn *txn, void *arg, struct gg_error *err)
         "SELECT coalesce(hidden, false) FROM devices WHERE user_id = $1 AND device_id = $2", 0};
     struct edit *e = arg;
     struct gg_rows *rows;
-    mx_forget_again(&e->forget);
-    int status = gg_txn_exec(txn, &stmt, GG_PARAMS(gg_p_str(e->key[0]), gg_p_str(e->key[1]), gg_p_str(e->display_name)),
-                             e->arena, &rows, err);
-    if (status)
-        return status;
-    e->touched = gg_rows_affected(rows) > 0;
-    if (!e->touched) {
+    int status = touch(e, txn, &stmt, err);
+    if (!status && !e->touched) {
         status = gg_txn_exec(txn, &look, GG_PARAMS(gg_p_str(e->key[0]), gg_p_str(e->key[1])), e->arena, &rows, err);
         e->hidden = !status && gg_rows_count(rows) && gg_rows_bool(rows, 0, 0);
     }
@@ -86,14 +93,8 @@ static int rename_body(struct gg_txn *txn, void *arg, struct gg_error *err)
         "UPDATE devices SET display_name = $3 WHERE user_id = $1 AND device_id = $2 AND NOT coalesce(hidden, false)",
         0};
     struct edit *e = arg;
-    struct gg_rows *rows;
-    mx_forget_again(&e->forget);
-    int status = gg_txn_exec(txn, &stmt, GG_PARAMS(gg_p_str(e->key[0]), gg_p_str(e->key[1]), gg_p_str(e->display_name)),
-                             e->arena, &rows, err);
-    if (status)
-        return status;
-    e->touched = gg_rows_affected(rows) > 0;
-    return e->touched ? announce(e, txn, err) : 0;
+    int status = touch(e, txn, &stmt, err);
+    return !status && e->touched ? announce(e, txn, err) : status;
 }
 
 static int edit(struct mx_server *server, struct edit *e, const char *name, gg_txn_fn *body, struct gg_error *err)
@@ -152,6 +153,13 @@ static int change_body(struct gg_txn *txn, void *arg, struct gg_error *err)
         "SELECT $1, device, room_id, id, false, '{}', $4, $5::bigint FROM unnest($2::text[], $3::bigint[]) "
         "AS v (device, id), local_current_membership AS m WHERE m.user_id = $1 AND m.membership = 'join'",
         0};
+    /* Of users of other servers: nobody else is to be told. */
+    static const struct gg_stmt add_shared_rooms = {
+        "INSERT INTO device_lists_changes_in_room (user_id, device_id, room_id, stream_id, converted_to_destinations, "
+        "opentracing_context, instance_name, inserted_ts) "
+        "SELECT $1, device, room_id, id, true, '{}', $4, $5::bigint FROM unnest($2::text[], $3::bigint[]) AS v (device, id), "
+        "current_state_events AS m WHERE m.type = 'm.room.member' AND m.state_key = $1 AND m.membership = 'join'",
+        0};
     struct change *c = arg;
     const char *instance = gg_host_instance(c->server->host);
     int64_t *ids = c->spent + c->n_spent;
@@ -166,7 +174,7 @@ static int change_body(struct gg_txn *txn, void *arg, struct gg_error *err)
             GG_PARAMS(gg_p_str(c->user_id), gg_p_texts(c->devices, c->n), gg_p_i64s(ids, c->n), gg_p_text(instance)),
             err);
     if (!status)
-        status = gg_txn_queue(txn, &add_rooms,
+        status = gg_txn_queue(txn, mx_is_mine(c->server, c->user_id) ? &add_rooms : &add_shared_rooms,
                               GG_PARAMS(gg_p_str(c->user_id), gg_p_texts(c->devices, c->n), gg_p_i64s(ids, c->n),
                                         gg_p_text(instance), gg_p_i64(gg_wall_ms())),
                               err);

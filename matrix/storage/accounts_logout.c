@@ -2,6 +2,7 @@
 #include <ganglion/matrix/cache.h>
 
 #include "storage/accounts.h"
+#include "storage/pushers.h"
 
 enum { TRIES = 5 }; /* as often as gg_db_txn runs a body */
 
@@ -11,6 +12,7 @@ struct state {
     struct mx_forget forget;
     int64_t *spent[TRIES]; /* pushers stream ids of each try: all must be finished */
     size_t n_spent[TRIES], tries;
+    struct gg_fetched *gone; /* what the pushers' ids of the last try stand for */
 };
 
 /* The tables that hold something of a device; each statement takes (user, devices). */
@@ -82,9 +84,11 @@ static int delete_pushers(struct gg_txn *txn, struct state *s, const struct gg_p
     s->spent[s->tries - 1] = ids;
     s->n_spent[s->tries - 1] = n;
     struct gg_str *apps = GG_NEW_ARRAY(l->arena, struct gg_str, n), *keys = GG_NEW_ARRAY(l->arena, struct gg_str, n);
+    s->gone = GG_NEW_ARRAY(l->arena, struct gg_fetched, n);
     for (size_t i = 0; i < n; i++) {
         apps[i] = gg_rows_str(rows, i, 0);
         keys[i] = gg_rows_str(rows, i, 1);
+        s->gone[i] = mx_pusher_row(ids[i], l->user_id, apps[i], keys[i], true, l->arena);
     }
     mx_forget_add(&s->forget, "get_if_user_has_pusher", &l->user_id, 1);
     return gg_txn_queue(txn, &tell,
@@ -103,12 +107,7 @@ static int delete_tokens(struct gg_txn *txn, struct state *s, const struct gg_pa
     int status = gg_txn_exec(txn, &stmt, tokens_of, 4, l->arena, &rows, err);
     if (status)
         return status;
-    size_t n = gg_rows_count(rows);
-    struct gg_str *tokens = GG_NEW_ARRAY(l->arena, struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        tokens[i] = gg_rows_str(rows, i, 0);
-        mx_forget_add(&s->forget, "get_user_by_access_token", &tokens[i], 1);
-    }
+    mx_tokens_forget(&s->forget, rows);
     return gg_txn_queue(txn, &refresh, tokens_of, 3, err);
 }
 
@@ -135,7 +134,8 @@ int mx_logout_write(struct mx_server *server, struct mx_logout *logout, struct g
     int status = gg_db_txn(server->db, "logout", 0, logout_body, &s, err);
     for (size_t i = 0; i < s.tries && i < TRIES; i++)
         if (s.n_spent[i])
-            gg_stream_finish(server->pushers, s.spent[i], s.n_spent[i]);
+            gg_stream_finish_rows(server->pushers, s.spent[i], s.n_spent[i], s.gone,
+                                  status == 0 && i == s.tries - 1 ? s.n_spent[i] : 0);
     mx_forget_end(&s.forget, status == 0);
     return status;
 }

@@ -2,7 +2,7 @@
 #include <ganglion/matrix/id.h>
 
 #include "storage/accounts.h"
-#include "storage/accounts_directory.h"
+#include <ganglion/matrix/user_directory.h>
 
 enum { PROFILE_MAX = 65536 }; /* bytes of a whole profile (client-server API, "Profiles") */
 

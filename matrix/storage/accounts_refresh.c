@@ -70,31 +70,32 @@ struct replacement {
     struct mx_forget forget;
 };
 
-/* The token before the presented one has done its duty; its access tokens go with it. */
+/* The token before the presented one has done its duty, and a successor that was given out for it earlier never arrived:
+ * both go with their access tokens, so that one token never has two lines of successors. */
 static int replace_body(struct gg_txn *txn, void *arg, struct gg_error *err)
 {
     static const struct gg_stmt next = {
-        "UPDATE refresh_tokens SET next_token_id = $2::bigint WHERE id = $1::bigint", 0};
-    static const struct gg_stmt access = {
-        "DELETE FROM access_tokens WHERE refresh_token_id IN (SELECT id FROM refresh_tokens WHERE next_token_id = "
-        "$1::bigint) RETURNING token",
+        "UPDATE refresh_tokens r SET next_token_id = $2::bigint FROM (SELECT id, next_token_id FROM refresh_tokens "
+        "WHERE id = $1::bigint FOR UPDATE) was WHERE r.id = was.id RETURNING was.next_token_id",
         0};
-    static const struct gg_stmt before = {"DELETE FROM refresh_tokens WHERE next_token_id = $1::bigint", 0};
+    static const struct gg_stmt access = {
+        "DELETE FROM access_tokens WHERE refresh_token_id = $2::bigint OR refresh_token_id IN (SELECT id FROM "
+        "refresh_tokens WHERE next_token_id = $1::bigint) RETURNING token",
+        0};
+    static const struct gg_stmt gone = {
+        "DELETE FROM refresh_tokens WHERE next_token_id = $1::bigint OR id = $2::bigint", 0};
     struct replacement *r = arg;
     struct gg_rows *rows;
     mx_forget_again(&r->forget);
-    int status = gg_txn_queue(txn, &next, GG_PARAMS(gg_p_i64(r->old_id), gg_p_i64(r->new_id)), err);
-    if (!status)
-        status = gg_txn_exec(txn, &access, GG_PARAMS(gg_p_i64(r->old_id)), r->arena, &rows, err);
+    int status = gg_txn_exec(txn, &next, GG_PARAMS(gg_p_i64(r->old_id), gg_p_i64(r->new_id)), r->arena, &rows, err);
     if (status)
         return status;
-    size_t n = gg_rows_count(rows);
-    struct gg_str *tokens = GG_NEW_ARRAY(r->arena, struct gg_str, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        tokens[i] = gg_rows_str(rows, i, 0);
-        mx_forget_add(&r->forget, "get_user_by_access_token", &tokens[i], 1);
-    }
-    status = gg_txn_queue(txn, &before, GG_PARAMS(gg_p_i64(r->old_id)), err);
+    int64_t lost = gg_rows_count(rows) ? gg_rows_i64(rows, 0, 0) : 0; /* ids begin with 1 */
+    status = gg_txn_exec(txn, &access, GG_PARAMS(gg_p_i64(r->old_id), gg_p_i64(lost)), r->arena, &rows, err);
+    if (status)
+        return status;
+    mx_tokens_forget(&r->forget, rows);
+    status = gg_txn_queue(txn, &gone, GG_PARAMS(gg_p_i64(r->old_id), gg_p_i64(lost)), err);
     return status ? status : mx_forget_write(&r->forget, txn, err);
 }
 

@@ -1,13 +1,33 @@
 /* accounts_tokens.c: the tables access_tokens and login_tokens. */
 #include "storage/accounts.h"
 
+/* The members of a row from column `at` on: admin, is_guest, ... as both statements below list them. */
+#define STANDING                                                                                                       \
+    "u.admin, u.is_guest, u.deactivated, u.locked, u.suspended, coalesce(u.shadow_banned, false), "                    \
+    "r.user_id IS NOT NULL, r.messages_per_second, r.burst_count "
+
+static void read_standing(const struct gg_rows *rows, int at, struct mx_token_row *out)
+{
+    out->user = (struct mx_user){.id = out->user_id,
+                                 .admin = gg_rows_i64(rows, 0, at) != 0,
+                                 .guest = gg_rows_i64(rows, 0, at + 1) != 0,
+                                 .deactivated = gg_rows_i64(rows, 0, at + 2) != 0,
+                                 .locked = gg_rows_bool(rows, 0, at + 3),
+                                 .suspended = gg_rows_bool(rows, 0, at + 4),
+                                 .shadow_banned = gg_rows_bool(rows, 0, at + 5)};
+    bool override = gg_rows_bool(rows, 0, at + 6);
+    out->per_second = gg_rows_i64(rows, 0, at + 7);
+    out->burst = gg_rows_i64(rows, 0, at + 8);
+    out->unlimited = override && !out->per_second;
+    out->limited = override && out->per_second;
+}
+
 int mx_tokens_find(struct mx_server *server, struct gg_str token, struct gg_arena *arena, struct mx_token_row *out,
                    struct gg_error *err)
 {
     static const struct gg_stmt stmt = {
-        "SELECT t.id, t.valid_until_ms, t.user_id, u.name, t.device_id, coalesce(t.used, false), u.admin, u.is_guest, "
-        "u.deactivated, u.locked, u.suspended, coalesce(u.shadow_banned, false), r.user_id IS NOT NULL, "
-        "r.messages_per_second, r.burst_count FROM access_tokens t "
+        "SELECT t.id, t.valid_until_ms, t.user_id, u.name, t.device_id, coalesce(t.used, false), " STANDING
+        "FROM access_tokens t "
         "JOIN users u ON u.name = coalesce(t.puppets_user_id, t.user_id) "
         "LEFT JOIN ratelimit_override r ON r.user_id = u.name WHERE t.token = $1",
         GG_LANE_POINT};
@@ -22,18 +42,23 @@ int mx_tokens_find(struct mx_server *server, struct gg_str token, struct gg_aren
     out->user_id = gg_rows_str(rows, 0, 3);
     out->device_id = gg_rows_str(rows, 0, 4);
     out->used = gg_rows_bool(rows, 0, 5);
-    out->user = (struct mx_user){.id = out->user_id,
-                                 .admin = gg_rows_i64(rows, 0, 6) != 0,
-                                 .guest = gg_rows_i64(rows, 0, 7) != 0,
-                                 .deactivated = gg_rows_i64(rows, 0, 8) != 0,
-                                 .locked = gg_rows_bool(rows, 0, 9),
-                                 .suspended = gg_rows_bool(rows, 0, 10),
-                                 .shadow_banned = gg_rows_bool(rows, 0, 11)};
-    bool override = gg_rows_bool(rows, 0, 12);
-    out->per_second = gg_rows_i64(rows, 0, 13);
-    out->burst = gg_rows_i64(rows, 0, 14);
-    out->unlimited = override && !out->per_second;
-    out->limited = override && out->per_second;
+    read_standing(rows, 6, out);
+    return 0;
+}
+
+int mx_tokens_standing(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena, struct mx_token_row *out,
+                       struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {"SELECT u.name, " STANDING
+                                        "FROM users u LEFT JOIN ratelimit_override r ON r.user_id = u.name WHERE u.name = $1",
+                                        GG_LANE_POINT};
+    struct gg_rows *rows;
+    *out = (struct mx_token_row){0};
+    int status = gg_db_read(server->db, &stmt, GG_PARAMS(gg_p_str(user_id)), arena, &rows, err);
+    if (status || !gg_rows_count(rows))
+        return status;
+    out->owner = out->user_id = gg_rows_str(rows, 0, 0);
+    read_standing(rows, 1, out);
     return 0;
 }
 
@@ -93,6 +118,16 @@ int mx_tokens_insert(struct mx_server *server, const struct mx_new_token *token,
         status = gg_fail(err, GG_E_CONFLICT, "access token id %lld is taken", (long long)token->id);
     gg_arena_free(arena);
     return status;
+}
+
+void mx_tokens_forget(struct mx_forget *forget, const struct gg_rows *rows)
+{
+    size_t n = gg_rows_count(rows);
+    struct gg_str *tokens = GG_NEW_ARRAY(forget->arena, struct gg_str, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        tokens[i] = gg_rows_str(rows, i, 0);
+        mx_forget_add(forget, "get_user_by_access_token", &tokens[i], 1);
+    }
 }
 
 int mx_login_tokens_use(struct mx_server *server, struct gg_str token, struct gg_arena *arena, struct gg_str *user_out,

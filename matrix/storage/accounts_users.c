@@ -4,7 +4,7 @@
 #include <ganglion/matrix/id.h>
 
 #include "storage/accounts.h"
-#include "storage/accounts_directory.h"
+#include <ganglion/matrix/user_directory.h>
 
 #define USER_COLUMNS                                                                                                   \
     "name, password_hash, admin, is_guest, deactivated, locked, suspended, coalesce(shadow_banned, false), "             \
@@ -137,6 +137,16 @@ static int insert_statistics(struct gg_txn *txn, const struct mx_new_user *user,
     return gg_txn_queue(txn, &stmt, GG_PARAMS(gg_p_str(user->user_id)), err);
 }
 
+static int insert_end(struct gg_txn *txn, struct creation *c, struct gg_error *err)
+{
+    static const struct gg_stmt stmt = {
+        "INSERT INTO account_validity (user_id, expiration_ts_ms, email_sent) VALUES ($1, $2::bigint, false) "
+        "ON CONFLICT (user_id) DO UPDATE SET expiration_ts_ms = excluded.expiration_ts_ms, email_sent = false",
+        0};
+    int64_t end = gg_wall_ms() + gg_config_int(c->server->config, "account_validity.period");
+    return gg_txn_queue(txn, &stmt, GG_PARAMS(gg_p_str(c->user->user_id), gg_p_i64(end)), err);
+}
+
 static int create_body(struct gg_txn *txn, void *arg, struct gg_error *err)
 {
     struct creation *c = arg;
@@ -146,6 +156,8 @@ static int create_body(struct gg_txn *txn, void *arg, struct gg_error *err)
         status = insert_profile(txn, c->user, err);
     if (!status && gg_config_bool(c->server->config, "stats.enabled"))
         status = insert_statistics(txn, c->user, err);
+    if (!status && gg_config_bool(c->server->config, "account_validity.enabled"))
+        status = insert_end(txn, c, err);
     if (status)
         return status;
     mx_forget_add(&c->forget, "get_user_by_id", &c->user->user_id, 1);
@@ -159,7 +171,7 @@ int mx_users_create(struct mx_server *server, const struct mx_new_user *user, st
     int status = gg_db_txn(server->db, "register_user", 0, create_body, &c, err);
     mx_forget_end(&c.forget, status == 0);
     gg_arena_free(c.arena);
-    if (!status && !user->app_service.s && !user->guest)
+    if (!status && !user->app_service.s && !user->guest && !user->unlisted)
         status = mx_directory_renew(server, user->user_id, err);
     return status;
 }

@@ -1,7 +1,7 @@
 /* matrix/storage/directory.c: rows about rooms that the creating process writes itself, and aliases. */
 #include "storage/directory.h"
 
-#include "persist/writer.h"
+#include "json/text.h"
 
 #include <ganglion/matrix/cache.h>
 

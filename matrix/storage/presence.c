@@ -148,6 +148,18 @@ int mx_presence_share(struct mx_server *server, const struct gg_str *users, size
     return take_names(rc, rows, arena, out, n_out);
 }
 
+static const struct gg_stmt select_in_rooms = {
+    "SELECT u FROM unnest($1::text[]) AS u WHERE EXISTS (SELECT FROM current_state_events WHERE type = 'm.room.member'"
+    " AND membership = 'join' AND state_key = u)", GG_LANE_POINT};
+
+int mx_presence_in_rooms(struct mx_server *server, const struct gg_str *users, size_t n, struct gg_arena *arena,
+                         struct gg_str **out, size_t *n_out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, &select_in_rooms, GG_PARAMS(gg_p_texts(users, n)), arena, &rows, err);
+    return take_names(rc, rows, arena, out, n_out);
+}
+
 static const struct gg_stmt select_rooms = {
     "SELECT room_id FROM current_state_events WHERE type = 'm.room.member' AND membership = 'join' AND state_key = $1",
     GG_LANE_POINT};

@@ -27,6 +27,9 @@ GG_YIELDS GG_CHECKED int mx_presence_load_sharing(struct mx_server *server, stru
 GG_YIELDS GG_CHECKED int mx_presence_share(struct mx_server *server, const struct gg_str *users, size_t n_users,
                                            const struct gg_str *rooms, size_t n_rooms, struct gg_arena *arena,
                                            struct gg_str **out, size_t *n_out, struct gg_error *err);
+/* Which of the users are joined to any room whose state we hold. */
+GG_YIELDS GG_CHECKED int mx_presence_in_rooms(struct mx_server *server, const struct gg_str *users, size_t n,
+                                              struct gg_arena *arena, struct gg_str **out, size_t *n_out, struct gg_error *err);
 /* The rooms that a user of another server is joined to, as far as we know. */
 GG_YIELDS GG_CHECKED int mx_presence_rooms_of(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
                                               struct gg_str **out, size_t *n_out, struct gg_error *err);

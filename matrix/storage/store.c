@@ -82,7 +82,9 @@ static int make(struct mx_server *server, struct gg_error *err)
     store->event_flights = gg_map_new(NULL);
     store->group_flights = gg_map_new(NULL);
     store->names = gg_map_new(free);
-    server->parts[MX_PART_STORE] = store;
+    store->resolving = gg_map_new(NULL);
+    gg_cond_init(&store->resolved);
+    server->store = store;
     make_caches(server, store);
     mx_caches_on(server, "_get_event_cache", forget_event, store);
     mx_caches_on(server, "ph_cache_fake", forget_room, store);
@@ -99,8 +101,9 @@ static void free_part(struct mx_server *server)
     gg_map_free(store->event_flights);
     gg_map_free(store->group_flights);
     gg_map_free(store->names);
+    gg_map_free(store->resolving);
     free(store);
-    server->parts[MX_PART_STORE] = NULL;
+    server->store = NULL;
 }
 
 const struct mx_part mx_part_store = {"store", make, NULL, NULL, free_part};

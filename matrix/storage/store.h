@@ -27,6 +27,8 @@ struct mx_store {
     struct mx_cache *versions;     /* room id -> struct mx_held_version */
     struct mx_chain_ids chain_ids;
     struct mx_group_ids group_ids;
+    struct gg_map *resolving;  /* rooms whose state is being resolved on a thread (state_groups/resolve.c) */
+    struct gg_cond resolved;
     struct gg_map *names; /* instance names and rejection reasons, interned */
 };
 
@@ -48,8 +50,13 @@ struct mx_held_version {
 
 static inline struct mx_store *mx_store_of(const struct mx_server *server)
 {
-    return server->parts[MX_PART_STORE];
+    return server->store;
 }
+
+/* What rooms.room_version says of a room (s NULL: no such room) is kept for mx_store_room_version, whose errors are these.
+ * tick: of the cache, before it was read. */
+GG_CHECKED int mx_versions_take(struct mx_store *store, struct gg_str room_id, struct gg_str id, uint64_t tick,
+                                const struct mx_room_version **out, struct gg_error *err);
 
 /* Few distinct texts that live as long as the process (worker names, reasons). */
 struct gg_str mx_store_intern(struct mx_store *store, struct gg_str text);
@@ -63,6 +70,8 @@ void mx_events_follow(struct mx_server *server);
 
 /* ---- state groups ---- */
 void mx_groups_keep(struct mx_store *store, int64_t group, const struct mx_state *state, int64_t chain);
+/* What the cache has of a group, held by the arena; NULL: nothing. */
+const struct mx_state *mx_groups_held(struct mx_store *store, int64_t group, struct gg_arena *arena);
 void mx_groups_drop(struct mx_store *store, int64_t group);
 void mx_event_group_keep(struct mx_store *store, struct gg_str event_id, int64_t group);
 

@@ -8,6 +8,8 @@
 #include "../parts.h"
 #include "e2ee/streams.h"
 #include "presence/presence.h"
+#include "storage/media/quarantine.h"
+#include "storage/pushers.h"
 #include "userdata/streams.h"
 
 #define NO_TABLES {{NULL, NULL, NULL}}
@@ -36,7 +38,7 @@ static const struct entry streams[] = {
       .writers_key = "presence", .fetch = mx_presence_fetch},
      MEMBER(presence),
      {{"presence_stream", "stream_id", "instance_name"}}},
-    {{.name = "presence_federation", .writers_key = "presence", .may_go_back = true},
+    {{.name = "presence_federation", .writers_key = "presence", .may_go_back = true, .fetch = mx_presence_servers_fetch},
      MEMBER(presence_federation), NO_TABLES},
     {{.name = "typing",
       .writers_key = "typing", .may_go_back = true, .fetch = mx_typing_fetch}, MEMBER(typing_stream), NO_TABLES},
@@ -48,7 +50,7 @@ static const struct entry streams[] = {
       .writers_key = "push_rules", .fetch = mx_push_rules_fetch},
      MEMBER(push_rules),
      {{"push_rules_stream", "stream_id", "instance_name"}}},
-    {{.name = "pushers", .position_name = "pushers", .sequence = "pushers_sequence"},
+    {{.name = "pushers", .position_name = "pushers", .sequence = "pushers_sequence", .fetch = mx_pushers_fetch},
      MEMBER(pushers),
      {{"pushers", "id", "instance_name"}, {"deleted_pushers", "stream_id", "instance_name"}}},
     {{.name = "caches", .sequence = "cache_invalidation_stream_seq", .writers_key = "*", .fetch = mx_fetch_caches},
@@ -96,7 +98,7 @@ static const struct entry streams[] = {
      MEMBER(sticky_events),
      {{"sticky_events", "stream_id", "instance_name"}}},
     {{.name = "quarantined_media", .position_name = "quarantined_media", .sequence = "quarantined_media_id_seq",
-      .writers_key = "quarantined_media_changes"},
+      .writers_key = "quarantined_media_changes", .fetch = mx_quarantine_fetch},
      MEMBER(quarantined_media),
      {{"quarantined_media_changes", "stream_id", "instance_name"}}},
 };

@@ -50,6 +50,7 @@ struct mx_notifier {
     struct gg_list idle;    /* the one left longest ago first */
     size_t idle_hooks;
     struct gg_list all;
+    bool ending;            /* nobody is made to wait any more */
 };
 
 struct mx_notifier *mx_notifier_new(void)
@@ -255,11 +256,19 @@ int mx_wait_begin_everywhere(struct mx_server *server, struct gg_str user_id, st
 
 /* ---- waiting ---- */
 
+void mx_notifier_end(void *self)
+{
+    struct mx_server *server = self;
+    server->notifier->ending = true;
+    GG_LIST_EACH(link, &server->notifier->all)
+        gg_cond_signal(&GG_CONTAINER(link, struct mx_waiter, link)->cond);
+}
+
 int mx_wait(struct mx_waiter *waiter, int64_t deadline)
 {
     int rc = 0;
     while (rc == 0 && !waiter->notified)
-        rc = gg_cond_wait(&waiter->cond, deadline);
+        rc = waiter->watch->notifier->ending ? GG_E_TIMEOUT : gg_cond_wait(&waiter->cond, deadline);
     waiter->notified = false;
     return rc;
 }

@@ -10,6 +10,7 @@
 #include "userdata/ignored.h"
 #include "userdata/streams.h"
 #include "userdata/typing.h"
+#include "userdata/write.h"
 
 #include <ganglion/matrix/api.h>
 
@@ -21,12 +22,15 @@ static int make(struct mx_server *server, struct gg_error *err)
     server->room_changes = mx_changes_new(MAX_CHANGES);
     server->receipt_changes = mx_changes_new(MAX_CHANGES);
     server->account_data_changes = mx_changes_new(MAX_CHANGES);
+    server->data_writes = gg_gather_new(NULL, &mx_data_gather, server);
+    server->receipt_writes = gg_gather_new(NULL, &mx_receipt_gather, server);
     server->lazy_members = mx_lazy_new();
     server->shared_syncs = mx_shared_new();
     server->rooms = mx_rooms_new();
     mx_ignored_make(server);
     mx_related_make(server);
     server->typing = mx_typing_new(server);
+    gg_host_on_drain(server->host, mx_notifier_end, server);
     mx_sync_follow(server);
     mx_userdata_follow(server);
     gg_repl_serve(server->host, mx_methods_userdata, server);
@@ -46,6 +50,8 @@ static void free_all(struct mx_server *server)
     mx_rooms_free(server->rooms);
     mx_shared_free(server->shared_syncs);
     mx_lazy_free(server->lazy_members);
+    gg_gather_free(server->receipt_writes);
+    gg_gather_free(server->data_writes);
     mx_changes_free(server->account_data_changes);
     mx_changes_free(server->receipt_changes);
     mx_changes_free(server->room_changes);

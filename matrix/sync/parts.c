@@ -2,6 +2,7 @@
 #include "sync/parts.h"
 
 #include "e2ee/sync_parts.h"
+#include "groups/in_sync.h"
 #include "presence/in_sync.h"
 
 /* One line for each: global account data (answer.c), and what other folders add. */
@@ -11,6 +12,7 @@ const struct mx_sync_part *const mx_sync_parts[] = {
     &mx_sync_part_device_lists,
     &mx_sync_part_key_counts,
     &mx_sync_part_presence,
+    &mx_sync_part_groups,
     NULL,
 };
 

@@ -96,6 +96,8 @@ int mx_sync_read_query(struct gg_request *rq, struct mx_sync_query *out, struct 
     memset(out, 0, sizeof(*out));
     out->requester = mx_requester_of(rq);
     int rc = gg_request_query_i64(rq, "timeout", 0, &out->timeout_ms, err);
+    if (rc == 0 && out->timeout_ms < 0)
+        rc = gg_refuse(err, 400, "M_INVALID_PARAM", "Query parameter timeout must be a positive integer.");
     if (rc == 0)
         rc = read_state_after(rq, &out->state_after, err);
     if (rc == 0)

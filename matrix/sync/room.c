@@ -181,7 +181,7 @@ static int make_timeline(struct mx_sync *sync, struct mx_sync_room *r, struct gg
         show_alone(sync, r, access.out_of_band);
         return 0;
     }
-    if (rc == 0 && !access.ever_joined) { /* an invite that was turned down: nothing but the leave itself */
+    if (rc == 0 && (!access.ever_joined || r->stays_out)) { /* an invite that was turned down, say: nothing but the leave */
         for (size_t i = 0; i < r->n_all; i++)
             visible[i] = candidates[i] != NULL && gg_str_eq(candidates[i]->event_id, r->room->event_id);
         r->full = r->limited = r->newly_joined = false;

@@ -4,6 +4,7 @@
 
 #include "sync/lazy.h"
 
+#include <ganglion/map.h>
 #include <ganglion/matrix/store.h>
 
 static bool in_timeline(const struct mx_sync_room *r, struct gg_str event_id)
@@ -93,25 +94,40 @@ static void add_id(struct mx_sync *sync, struct id_list *list, struct gg_str id)
     list->v[list->n++] = gg_arena_str(sync->arena, id);
 }
 
-static bool sent_something(const struct mx_sync_room *r, struct gg_str user_id)
+static void add_entry(struct mx_sync *sync, const struct mx_sync_room *r, const struct mx_state_entry *entry, struct id_list *ids)
 {
-    for (size_t i = 0; i < r->n_timeline; i++)
-        if (gg_str_eq(r->timeline[i]->sender, user_id))
-            return true;
-    return false;
+    if (mx_filter_type(&sync->query->state, entry->type) && !told_by_timeline(sync, r, entry))
+        add_id(sync, ids, entry->event_id);
 }
 
+/* Whose member event a client with lazy members is told: its own, and those of who sent what the timeline shows; each once. */
+static void add_lazy_members(struct mx_sync *sync, const struct mx_sync_room *r, const struct mx_state *state, struct id_list *ids)
+{
+    struct mx_state_entry entry = {.type = GG_STR("m.room.member")};
+    struct gg_map *seen = gg_map_new(NULL);
+    for (size_t i = 0; i <= r->n_timeline; i++) {
+        entry.state_key = i < r->n_timeline ? r->timeline[i]->sender : gg_str(sync->query->requester->user_id);
+        entry.event_id = mx_state_get(state, entry.type, entry.state_key);
+        if (entry.event_id.s == NULL || gg_map_has(seen, entry.state_key))
+            continue;
+        gg_map_put(seen, entry.state_key, NULL);
+        add_entry(sync, r, &entry, ids);
+    }
+    gg_map_free(seen);
+}
+
+/* Of members who are not told none is looked at: a room may have very many. */
 static void add_full_state(struct mx_sync *sync, struct mx_sync_room *r, const struct mx_state *state, struct id_list *ids)
 {
-    const struct mx_filter *f = &sync->query->state;
+    bool lazy = sync->query->state.lazy_members;
     struct mx_state_entry entry;
     for (size_t i = 0; mx_state_next(state, &i, &entry);) {
-        if (!mx_filter_type(f, entry.type) || told_by_timeline(sync, r, &entry))
+        if (!lazy || !gg_str_is(entry.type, "m.room.member")) {
+            add_entry(sync, r, &entry, ids);
             continue;
-        if (f->lazy_members && gg_str_is(entry.type, "m.room.member") && !sent_something(r, entry.state_key) &&
-            !gg_str_is(entry.state_key, sync->query->requester->user_id))
-            continue;
-        add_id(sync, ids, entry.event_id);
+        }
+        add_lazy_members(sync, r, state, ids);
+        i = mx_state_after(state, entry.type);
     }
 }
 

@@ -1,5 +1,6 @@
 /* matrix/sync/summary.c: a room's summary in /sync (client-server API, "Calculating the display name for a room"): how
  * many members, and, for a room without a name, the heroes whom a client names it after. */
+#include "heads/heads.h"
 #include "sync/sync.h"
 
 #include <ganglion/matrix/store.h>
@@ -41,48 +42,38 @@ static int by_text(const void *a, const void *b)
     return order != 0 ? order : (x->n > y->n) - (x->n < y->n);
 }
 
-/* All members but oneself, by what they are now: present ones (joined, invited), or those who are gone. */
-static int list_members(struct mx_sync *sync, const struct mx_sync_room *r, struct gg_str *present, size_t *n_present,
-                        struct gg_str *gone, size_t *n_gone, struct gg_error *err)
+/* The first members but oneself, of one kind; they are kept in the order of their ids: however many there are, no more is
+ * looked at. */
+static size_t first_members(const struct mx_sync *sync, const struct mx_sync_room *r, const char *membership, struct gg_str *out)
 {
+    const struct mx_state *members = mx_held_head(r->head)->members;
     struct mx_state_entry entry;
-    size_t n = 0, m = 0;
-    struct gg_str *ids = GG_NEW_ARRAY(sync->arena, struct gg_str, mx_state_count(r->head->state) + 1);
-    for (size_t i = 0; mx_state_next_of(r->head->state, GG_STR("m.room.member"), &i, &entry);)
+    size_t n = 0;
+    for (size_t i = 0; n < MAX_HEROES && mx_state_next_of(members, gg_str(membership), &i, &entry);)
         if (!gg_str_is(entry.state_key, sync->query->requester->user_id))
-            ids[n++] = entry.event_id;
-    const struct mx_event **events = GG_NEW_ARRAY(sync->arena, const struct mx_event *, n + 1);
-    int rc = mx_store_events(sync->server, ids, n, false, sync->arena, events, err);
-    *n_present = *n_gone = 0;
-    for (; rc == 0 && m < n; m++) {
-        if (events[m] == NULL)
-            continue;
-        if (gg_str_is(events[m]->membership, "join") || gg_str_is(events[m]->membership, "invite"))
-            present[(*n_present)++] = events[m]->state_key;
-        else if (gg_str_is(events[m]->membership, "leave") || gg_str_is(events[m]->membership, "ban"))
-            gone[(*n_gone)++] = events[m]->state_key;
-    }
-    return rc;
+            out[n++] = entry.state_key;
+    return n;
 }
 
+/* Of those who are there (joined, invited); of those who are gone only when nobody is. */
 static int find_heroes(struct mx_sync *sync, struct mx_sync_room *r, struct gg_error *err)
 {
     bool named = false;
-    size_t n = mx_state_count(r->head->state) + 1, n_present, n_gone;
     int rc = names_room(sync, r, "m.room.name", "name", &named, err);
     if (rc == 0 && !named)
         rc = names_room(sync, r, "m.room.canonical_alias", "alias", &named, err);
     if (rc != 0 || named)
         return rc;
-    struct gg_str *present = GG_NEW_ARRAY(sync->arena, struct gg_str, n), *gone = GG_NEW_ARRAY(sync->arena, struct gg_str, n);
-    rc = list_members(sync, r, present, &n_present, gone, &n_gone, err);
-    if (rc != 0)
-        return rc;
-    struct gg_str *heroes = n_present > 0 ? present : gone;
-    size_t n_heroes = n_present > 0 ? n_present : n_gone;
-    qsort(heroes, n_heroes, sizeof(*heroes), by_text);
+    struct gg_str *heroes = GG_NEW_ARRAY(sync->arena, struct gg_str, 2 * MAX_HEROES);
+    size_t n = first_members(sync, r, "join", heroes);
+    n += first_members(sync, r, "invite", heroes + n);
+    if (n == 0) {
+        n = first_members(sync, r, "leave", heroes);
+        n += first_members(sync, r, "ban", heroes + n);
+    }
+    qsort(heroes, n, sizeof(*heroes), by_text);
     r->heroes = heroes;
-    r->n_heroes = n_heroes < MAX_HEROES ? n_heroes : MAX_HEROES;
+    r->n_heroes = n < MAX_HEROES ? n : MAX_HEROES;
     return 0;
 }
 

@@ -140,7 +140,9 @@ static int choose_rooms(struct mx_sync *sync, struct gg_error *err)
 
 static const struct gg_stmt membership_before = {
     "SELECT r.i, m.membership = 'join', EXISTS (SELECT 1 FROM room_memberships AS l WHERE l.user_id = $1 AND l.room_id = r.room_id"
-    " AND l.event_stream_ordering > $3 AND l.event_stream_ordering <= $4 AND l.membership <> 'join')"
+    " AND l.event_stream_ordering > $3 AND l.event_stream_ordering <= $4 AND l.membership <> 'join'),"
+    " EXISTS (SELECT 1 FROM room_memberships AS l WHERE l.user_id = $1 AND l.room_id = r.room_id"
+    " AND l.event_stream_ordering > $3 AND l.event_stream_ordering <= $4 AND l.membership = 'join')"
     " FROM unnest($2::text[]) WITH ORDINALITY AS r (room_id, i) CROSS JOIN LATERAL ("
     " SELECT membership FROM room_memberships WHERE user_id = $1 AND room_id = r.room_id AND event_stream_ordering <= $3"
     " ORDER BY event_stream_ordering DESC LIMIT 1) m", GG_LANE_POINT};
@@ -170,15 +172,18 @@ static int find_newly_joined(struct mx_sync *sync, struct gg_error *err)
                         sync->arena, &rows, err);
     if (rc != 0)
         return rc;
-    bool *was_in = GG_NEW_ARRAY(sync->arena, bool, n + 1);
+    bool *known = GG_NEW_ARRAY(sync->arena, bool, n + 1);
     for (size_t i = 0; i < gg_rows_count(rows); i++) {
         size_t k = (size_t)gg_rows_i64(rows, i, 0) - 1;
+        bool was_in = gg_rows_bool(rows, i, 1), was_out = gg_rows_bool(rows, i, 2), came = gg_rows_bool(rows, i, 3);
+        bool leave = new[k]->kind == MX_SYNC_LEAVE;
+        new[k]->newly_left = leave && was_in;
+        new[k]->stays_out = leave && !was_in && !came;
         /* Who left and came back begins anew: what happened meanwhile was not for them. */
-        was_in[k] = gg_rows_bool(rows, i, 1) && !(new[k]->kind == MX_SYNC_JOIN && gg_rows_bool(rows, i, 2));
+        known[k] = leave ? was_in || !came : was_in && !was_out;
     }
     for (size_t i = 0; i < n; i++) {
-        new[i]->newly_left = was_in[i] && new[i]->kind == MX_SYNC_LEAVE;
-        if (was_in[i])
+        if (known[i])
             continue;
         new[i]->full = new[i]->changed = new[i]->newly_joined = true;
         new[i]->after = INT64_MIN;

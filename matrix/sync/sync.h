@@ -13,6 +13,8 @@
 
 struct mx_notifier *mx_notifier_new(void);
 void mx_notifier_free(struct mx_notifier *notifier);
+/* The process (a struct mx_server *) ends: whoever waits is told that time is up, and so is whoever comes. */
+void mx_notifier_end(void *self);
 
 /* Which rooms changed since a position; fed by follow.c. */
 struct mx_changes *mx_sync_room_changes(struct mx_server *server);
@@ -46,6 +48,7 @@ struct mx_sync_room {
     bool changed;                           /* there may be events after since */
     bool newly_joined;                      /* since the client's token; its timeline is called limited, as Synapse does */
     bool newly_left;                        /* joined at the client's token, not now */
+    bool stays_out;                         /* neither joined then nor since (a ban after a kick): only that is told */
     bool limited;
     bool alone;                             /* a leave outside the room's history, and nothing else */
     bool more;                              /* the range holds more events than were read */

@@ -1,4 +1,6 @@
 /* matrix/sync/token.c: positions as clients are given them (facts database, section 7). */
+#include "groups/in_sync.h"
+
 #include <ganglion/matrix/token.h>
 #include <stdlib.h>
 
@@ -210,6 +212,7 @@ int mx_token_now(struct mx_server *server, struct mx_token *out, struct gg_error
     out->un_partial_rooms = gg_stream_upto(server->un_partial_rooms);
     out->thread_subscriptions = gg_stream_upto(server->thread_subscriptions);
     out->profile_updates = gg_stream_upto(server->profile_updates);
+    out->groups = mx_groups_position(server);
     int rc = position_now(server, server->events, &out->room.at, err);
     if (rc == 0)
         rc = position_now(server, server->receipts, &out->receipts, err);

@@ -2,8 +2,10 @@
  * (facts database 3.7, 4.10; replication 5.12). */
 #include "userdata/account_data.h"
 
-#include "userdata/streams.h"
+#include "json/text.h"
 #include "sync/changes.h"
+#include "userdata/streams.h"
+#include "userdata/write.h"
 
 #include <ganglion/matrix/cache.h>
 #include <ganglion/matrix/json.h>
@@ -71,12 +73,8 @@ bool mx_account_data_changed(struct mx_server *server, struct gg_str user_id, in
 /* ---- writing (on the account_data writer) ---- */
 
 struct set_data {
-    struct mx_server *server;
-    struct gg_arena *arena;
+    struct mx_data_write write;
     struct gg_str user_id, room_id, type, content; /* room_id s NULL: global */
-    int64_t id;
-    bool has_id;
-    struct mx_forget forget;
 };
 
 static const struct gg_stmt upsert_global = {
@@ -95,38 +93,38 @@ static const struct gg_stmt insert_ignored = {
 
 static int replace_ignored(struct set_data *d, struct gg_txn *txn, struct gg_error *err)
 {
+    struct mx_data_write *w = &d->write;
     struct gg_str list = mx_json_get(d->content, "ignored_users");
-    struct gg_str *users = GG_NEW_ARRAY(d->arena, struct gg_str, mx_json_length(list) + 1);
+    struct gg_str *users = GG_NEW_ARRAY(w->arena, struct gg_str, mx_json_length(list) + 1);
     size_t n = 0;
     struct mx_json_iter it = mx_json_iter(list);
     while (mx_json_is_object(list) && mx_json_next(&it)) {
         struct gg_str quoted = gg_strn(it.key.s - 1, it.key.n + 2); /* the key with its quotes is a JSON string */
-        struct gg_str user = mx_json_string(quoted, d->arena);
-        if (user.s != NULL && memchr(user.s, '\0', user.n) == NULL)
+        struct gg_str user = mx_storable(mx_json_string(quoted, w->arena));
+        if (user.s != NULL)
             users[n++] = user;
     }
     const struct gg_stmt *const both[] = {&delete_ignored, &insert_ignored};
     for (size_t k = 0; k < GG_COUNT(both); k++) {
         struct gg_rows *rows;
-        int rc = gg_txn_exec(txn, both[k], GG_PARAMS(gg_p_str(d->user_id), gg_p_texts(users, n)), d->arena, &rows, err);
+        int rc = gg_txn_exec(txn, both[k], GG_PARAMS(gg_p_str(d->user_id), gg_p_texts(users, n)), w->arena, &rows, err);
         if (rc != 0)
             return rc;
         for (size_t i = 0; i < gg_rows_count(rows); i++) {
-            struct gg_str *key = GG_NEW(d->arena, struct gg_str);
+            struct gg_str *key = GG_NEW(w->arena, struct gg_str);
             *key = gg_rows_str(rows, i, 0);
-            mx_forget_add(&d->forget, "ignored_by", key, 1);
+            mx_forget_add(&w->forget, "ignored_by", key, 1);
         }
     }
-    mx_forget_add(&d->forget, "ignored_users", &d->user_id, 1);
-    return mx_forget_write(&d->forget, txn, err);
+    mx_forget_add(&w->forget, "ignored_users", &d->user_id, 1);
+    return mx_forget_write(&w->forget, txn, err);
 }
 
-static int set_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
+static int set_body(struct gg_txn *txn, struct mx_data_write *write, struct gg_error *err)
 {
-    struct set_data *d = arg;
-    mx_forget_again(&d->forget);
+    struct set_data *d = GG_CONTAINER(write, struct set_data, write);
     int rc = gg_txn_queue(txn, d->room_id.s != NULL ? &upsert_room : &upsert_global,
-                          (const struct gg_param[]){gg_p_str(d->user_id), gg_p_str(d->type), gg_p_i64(d->id), gg_p_str(d->content),
+                          (const struct gg_param[]){gg_p_str(d->user_id), gg_p_str(d->type), gg_p_i64(write->id), gg_p_str(d->content),
                                                     gg_p_str(d->room_id)},
                           d->room_id.s != NULL ? 5 : 4, err);
     if (rc == 0 && d->room_id.s == NULL && gg_str_is(d->type, "m.ignored_user_list"))
@@ -134,40 +132,33 @@ static int set_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
     return rc;
 }
 
-static void write_row(const struct set_data *d, struct gg_buf *out)
+static struct gg_str stream_row(const struct set_data *d)
 {
-    gg_buf_char(out, '[');
-    gg_buf_json_string(out, d->user_id);
-    gg_buf_char(out, ',');
+    struct gg_buf out = GG_BUF_INIT;
+    gg_buf_char(&out, '[');
+    gg_buf_json_string(&out, d->user_id);
+    gg_buf_char(&out, ',');
     if (d->room_id.s != NULL)
-        gg_buf_json_string(out, d->room_id);
+        gg_buf_json_string(&out, d->room_id);
     else
-        gg_buf_lit(out, "null");
-    gg_buf_char(out, ',');
-    gg_buf_json_string(out, d->type);
-    gg_buf_char(out, ']');
+        gg_buf_lit(&out, "null");
+    gg_buf_char(&out, ',');
+    gg_buf_json_string(&out, d->type);
+    gg_buf_char(&out, ']');
+    struct gg_str row = gg_arena_str(d->write.arena, gg_buf_view(&out));
+    gg_buf_done(&out);
+    return row;
 }
 
 int mx_account_data_set(struct mx_server *server, struct gg_str user_id, struct gg_str room_id, struct gg_str type,
                         struct gg_str content, int64_t *stream_id, struct gg_error *err)
 {
-    struct gg_arena *arena = gg_arena_new();
-    struct set_data d = {.server = server, .arena = arena, .user_id = user_id, .room_id = room_id, .type = type, .content = content};
-    mx_forget_begin(&d.forget, server, arena);
-    int rc = gg_stream_allocate(server->account_data, NULL, 1, &d.id, err);
-    if (rc == 0) {
-        rc = gg_db_txn(server->db, "set_account_data", 0, set_txn, &d, err);
-        mx_forget_end(&d.forget, rc == 0);
-        struct gg_buf row = GG_BUF_INIT;
-        write_row(&d, &row);
-        if (rc == 0)
-            gg_stream_finish_rows(server->account_data, &d.id, 1, &(struct gg_fetched){d.id, gg_buf_view(&row)}, 1);
-        else
-            gg_stream_finish(server->account_data, &d.id, 1);
-        gg_buf_done(&row);
-        *stream_id = d.id;
-    }
-    gg_arena_free(arena);
+    struct set_data d = {.write = {.body = set_body, .arena = gg_arena_new(), .bytes = content.n},
+                         .user_id = user_id, .room_id = room_id, .type = type, .content = content};
+    d.write.row = stream_row(&d);
+    int rc = mx_data_write(server, &d.write, err);
+    *stream_id = d.write.id;
+    gg_arena_free(d.write.arena);
     return rc;
 }
 
@@ -200,12 +191,7 @@ static const struct gg_stmt fetch_rows = {
 int mx_account_data_fetch(void *self, struct gg_stream *stream, const char *instance, int64_t from, int64_t to, size_t limit,
                           struct gg_arena *arena, struct gg_fetched **out, size_t *n_out, int64_t *reached, struct gg_error *err)
 {
-    struct mx_server *server = self;
-    struct gg_rows *rows;
-    int rc = gg_db_read(server->db, &fetch_rows, GG_PARAMS(gg_p_i64(from), gg_p_i64(to), gg_p_i64((int64_t)limit)), arena, &rows, err);
-    if (rc != 0)
-        return rc;
-    return mx_rows_to_fetched(rows, "ttt", limit, to, arena, out, n_out, reached);
+    return mx_fetch_rows(self, &fetch_rows, "ttt", from, to, limit, arena, out, n_out, reached, err);
 }
 
 void mx_account_data_apply(void *self, struct gg_stream *stream, const char *instance, int64_t token,

@@ -3,6 +3,7 @@
 
 #include "sync/changes.h"
 #include "userdata/streams.h"
+#include "userdata/write.h"
 
 #include <ganglion/map.h>
 #include <ganglion/matrix/json.h>
@@ -144,70 +145,142 @@ static const struct gg_stmt upsert_threaded = {UPSERT("(room_id, receipt_type, u
 static const struct gg_stmt graph_unthreaded = {GRAPH("(room_id, receipt_type, user_id) WHERE thread_id IS NULL"), 0};
 static const struct gg_stmt graph_threaded = {GRAPH("(room_id, receipt_type, user_id, thread_id)"), 0};
 
-struct set_receipt {
+enum { RUN_RECEIPTS = 512 }; /* of one transaction, unless one call brings more */
+
+struct set_receipts {
     struct mx_server *server;
     struct gg_arena *arena;
-    const struct mx_receipt *r;
-    struct gg_str data, event_ids;
-    int64_t id;
-    bool moved;
+    const struct mx_receipt *v;
+    size_t n;
+    struct gg_str *data;
+    int64_t *ids;
+    struct gg_rows **moved; /* a row, if the receipt moved */
 };
+
+static int queue_graph(const struct set_receipts *s, size_t i, struct gg_txn *txn, struct gg_error *err)
+{
+    const struct mx_receipt *r = &s->v[i];
+    struct gg_buf ids = GG_BUF_INIT;
+    gg_buf_char(&ids, '[');
+    gg_buf_json_string(&ids, r->event_id);
+    gg_buf_char(&ids, ']');
+    int rc = gg_txn_queue(txn, r->thread_id.s != NULL ? &graph_threaded : &graph_unthreaded,
+                          GG_PARAMS(gg_p_str(r->room_id), gg_p_str(r->type), gg_p_str(r->user_id), gg_p_str(gg_buf_view(&ids)),
+                                    gg_p_str(s->data[i]), gg_p_str(r->thread_id)), err);
+    gg_buf_done(&ids);
+    return rc;
+}
 
 static int set_txn(struct gg_txn *txn, void *arg, struct gg_error *err)
 {
-    struct set_receipt *s = arg;
-    const struct mx_receipt *r = s->r;
-    bool threaded = r->thread_id.s != NULL;
-    struct gg_rows *rows;
-    int rc = gg_txn_exec(txn, threaded ? &upsert_threaded : &upsert_unthreaded,
-                         GG_PARAMS(gg_p_i64(s->id), gg_p_str(r->room_id), gg_p_str(r->type), gg_p_str(r->user_id),
-                                   gg_p_str(r->event_id), gg_p_str(s->data), gg_p_text(gg_host_instance(s->server->host)),
-                                   gg_p_str(r->thread_id)), s->arena, &rows, err);
-    s->moved = rc == 0 && gg_rows_count(rows) > 0;
-    if (!s->moved)
-        return rc;
-    return gg_txn_queue(txn, threaded ? &graph_threaded : &graph_unthreaded,
-                        GG_PARAMS(gg_p_str(r->room_id), gg_p_str(r->type), gg_p_str(r->user_id), gg_p_str(s->event_ids),
-                                  gg_p_str(s->data), gg_p_str(r->thread_id)), err);
+    struct set_receipts *s = arg;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < s->n; i++) {
+        const struct mx_receipt *r = &s->v[i];
+        rc = gg_txn_queue_rows(txn, r->thread_id.s != NULL ? &upsert_threaded : &upsert_unthreaded,
+                               GG_PARAMS(gg_p_i64(s->ids[i]), gg_p_str(r->room_id), gg_p_str(r->type), gg_p_str(r->user_id),
+                                         gg_p_str(r->event_id), gg_p_str(s->data[i]),
+                                         gg_p_text(gg_host_instance(s->server->host)), gg_p_str(r->thread_id)),
+                               s->arena, &s->moved[i], err);
+    }
+    if (rc == 0)
+        rc = gg_txn_flush(txn, err);
+    for (size_t i = 0; rc == 0 && i < s->n; i++)
+        if (gg_rows_count(s->moved[i]) > 0)
+            rc = queue_graph(s, i, txn, err);
+    return rc;
 }
 
-static void write_stream_row(const struct set_receipt *s, struct gg_buf *out)
+static struct gg_str stream_row(const struct set_receipts *s, size_t i)
 {
-    const struct gg_str parts[] = {s->r->room_id, s->r->type, s->r->user_id, s->r->event_id, s->r->thread_id};
-    gg_buf_char(out, '[');
-    for (size_t i = 0; i < GG_COUNT(parts); i++) {
-        if (parts[i].s != NULL)
-            gg_buf_json_string(out, parts[i]);
+    const struct mx_receipt *r = &s->v[i];
+    const struct gg_str parts[] = {r->room_id, r->type, r->user_id, r->event_id, r->thread_id};
+    struct gg_buf out = GG_BUF_INIT;
+    gg_buf_char(&out, '[');
+    for (size_t k = 0; k < GG_COUNT(parts); k++) {
+        if (parts[k].s != NULL)
+            gg_buf_json_string(&out, parts[k]);
         else
-            gg_buf_lit(out, "null");
-        gg_buf_char(out, ',');
+            gg_buf_lit(&out, "null");
+        gg_buf_char(&out, ',');
     }
-    gg_buf_str(out, s->data);
-    gg_buf_char(out, ']');
+    gg_buf_str(&out, s->data[i]);
+    gg_buf_char(&out, ']');
+    struct gg_str text = gg_arena_str(s->arena, gg_buf_view(&out));
+    gg_buf_done(&out);
+    return text;
+}
+
+static void announce(const struct set_receipts *s)
+{
+    struct gg_fetched *rows = GG_NEW_ARRAY(s->arena, struct gg_fetched, s->n);
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (gg_rows_count(s->moved[i]) > 0)
+            rows[n++] = (struct gg_fetched){s->ids[i], stream_row(s, i)};
+    gg_stream_finish_rows(s->server->receipts, s->ids, s->n, rows, n);
+}
+
+/* Receipts that one request, or one transaction of another server, brings. */
+struct wanted {
+    struct gg_gather_call call;
+    const struct mx_receipt *v;
+    size_t n;
+};
+
+static struct wanted *wanted_of(struct gg_gather_call *call)
+{
+    return GG_CONTAINER(call, struct wanted, call);
+}
+
+/* All of them in the order in which they came. */
+static struct set_receipts collect(struct mx_server *server, struct gg_gather_call *const *calls, size_t n_calls,
+                                   struct gg_arena *arena)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < n_calls; k++)
+        n += wanted_of(calls[k])->n;
+    struct mx_receipt *all = GG_NEW_ARRAY(arena, struct mx_receipt, n + 1);
+    struct set_receipts s = {.server = server, .arena = arena, .v = all, .data = GG_NEW_ARRAY(arena, struct gg_str, n + 1),
+                             .ids = GG_NEW_ARRAY(arena, int64_t, n + 1), .moved = GG_NEW_ARRAY(arena, struct gg_rows *, n + 1)};
+    for (size_t k = 0; k < n_calls; k++)
+        for (size_t i = 0; i < wanted_of(calls[k])->n; i++) {
+            all[s.n] = wanted_of(calls[k])->v[i];
+            s.data[s.n] = gg_str(gg_arena_printf(arena, "{\"ts\":%lld}", (long long)all[s.n].ts));
+            s.n++;
+        }
+    return s;
+}
+
+static int set_together(void *self, struct gg_gather_call *const *calls, size_t n, struct gg_error *err)
+{
+    struct mx_server *server = self;
+    struct gg_arena *arena = gg_arena_new();
+    struct set_receipts s = collect(server, calls, n, arena);
+    int rc = gg_stream_allocate(server->receipts, NULL, s.n, s.ids, err);
+    if (rc == 0) {
+        rc = gg_db_txn(server->db, "insert_receipt", 0, set_txn, &s, err);
+        if (rc == 0)
+            announce(&s);
+        else
+            gg_stream_finish_rows(server->receipts, s.ids, s.n, NULL, 0);
+    }
+    gg_arena_free(arena);
+    return rc;
+}
+
+const struct gg_gather_def mx_receipt_gather = {
+    .name = "insert_receipt", .run = set_together, .max_weight = RUN_RECEIPTS, .at_once = 1, .linger = true};
+
+int mx_receipts_set(struct mx_server *server, const struct mx_receipt *v, size_t n, struct gg_error *err)
+{
+    struct wanted wanted = {.call.weight = n, .v = v, .n = n};
+    return n > 0 ? gg_gather(server->receipt_writes, &wanted.call, err) : 0;
 }
 
 int mx_receipt_set(struct mx_server *server, const struct mx_receipt *receipt, struct gg_error *err)
 {
-    struct set_receipt s = {.server = server, .arena = gg_arena_new(), .r = receipt};
-    struct gg_buf buf = GG_BUF_INIT;
-    s.data = gg_str(gg_arena_printf(s.arena, "{\"ts\":%lld}", (long long)receipt->ts));
-    gg_buf_char(&buf, '[');
-    gg_buf_json_string(&buf, receipt->event_id);
-    gg_buf_char(&buf, ']');
-    s.event_ids = gg_arena_str(s.arena, gg_buf_view(&buf));
-    int rc = gg_stream_allocate(server->receipts, NULL, 1, &s.id, err);
-    if (rc == 0) {
-        rc = gg_db_txn(server->db, "insert_receipt", 0, set_txn, &s, err);
-        gg_buf_clear(&buf);
-        write_stream_row(&s, &buf);
-        if (rc == 0 && s.moved)
-            gg_stream_finish_rows(server->receipts, &s.id, 1, &(struct gg_fetched){s.id, gg_buf_view(&buf)}, 1);
-        else
-            gg_stream_finish(server->receipts, &s.id, 1);
-    }
-    gg_buf_done(&buf);
-    gg_arena_free(s.arena);
-    return rc;
+    return mx_receipts_set(server, receipt, 1, err);
 }
 
 /* ---- the stream ---- */

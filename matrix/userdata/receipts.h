@@ -31,5 +31,8 @@ struct mx_receipt {
 };
 /* On a receipts writer. A receipt that would go backwards changes nothing. */
 GG_YIELDS GG_CHECKED int mx_receipt_set(struct mx_server *server, const struct mx_receipt *receipt, struct gg_error *err);
+/* The same of several, in their order, in one transaction. */
+GG_YIELDS GG_CHECKED int mx_receipts_set(struct mx_server *server, const struct mx_receipt *receipts, size_t n,
+                                         struct gg_error *err);
 
 #endif

@@ -56,6 +56,15 @@ int mx_rows_to_fetched(const struct gg_rows *rows, const char *kinds, size_t lim
     return 0;
 }
 
+int mx_fetch_rows(const struct mx_server *server, const struct gg_stmt *stmt, const char *kinds, int64_t from, int64_t to,
+                  size_t limit, struct gg_arena *arena, struct gg_fetched **out, size_t *n_out, int64_t *reached,
+                  struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int rc = gg_db_read(server->db, stmt, GG_PARAMS(gg_p_i64(from), gg_p_i64(to), gg_p_i64((int64_t)limit)), arena, &rows, err);
+    return rc == 0 ? mx_rows_to_fetched(rows, kinds, limit, to, arena, out, n_out, reached) : rc;
+}
+
 void mx_userdata_follow(struct mx_server *server)
 {
     gg_stream_follow(server->account_data, mx_account_data_apply, server);

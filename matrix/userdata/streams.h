@@ -16,6 +16,11 @@ struct gg_str mx_row_text(struct gg_str row, size_t i);
 int mx_rows_to_fetched(const struct gg_rows *rows, const char *kinds, size_t limit, int64_t to, struct gg_arena *arena,
                        struct gg_fetched **out, size_t *n_out, int64_t *reached);
 
+/* The fetch of a stream by one statement of $1 (after it), $2 (to it) and $3 (how many), whose rows are as above. */
+GG_YIELDS GG_CHECKED int mx_fetch_rows(const struct mx_server *server, const struct gg_stmt *stmt, const char *kinds, int64_t from,
+                                       int64_t to, size_t limit, struct gg_arena *arena, struct gg_fetched **out,
+                                       size_t *n_out, int64_t *reached, struct gg_error *err);
+
 /* At load: followers; once positions are known: from where changes are remembered. */
 void mx_userdata_follow(struct mx_server *server);
 void mx_userdata_start(struct mx_server *server);

@@ -2,10 +2,7 @@
  * not given to other processes, and what only one process may serve. */
 #include "tables.h"
 
-#include <ganglion/matrix/config.h>
-#include <ganglion/matrix/server.h>
-
-static const char *const worker_apps[] = {"synapse.app.homeserver", NULL};
+#include <ganglion/matrix/role.h>
 
 static const struct gg_include includes[] = {
     {.role = "generic_worker"},
@@ -17,11 +14,5 @@ static const struct gg_include includes[] = {
     {0},
 };
 
-static int check(const struct gg_host *host, struct gg_error *err)
-{
-    return mx_config_check(gg_host_config(host), err);
-}
-
-GG_PLUGIN("homeserver", .version = GANGLION_VERSION, .summary = "the main process", .license = "Apache-2.0",
-          .worker_apps = worker_apps, .includes = includes, .key_groups = homeserver_keys,
-          .route_groups = homeserver_routes, .method_groups = homeserver_methods, .check = check, .load = mx_role_load);
+MX_ROLE("homeserver", "the main process", .includes = includes, .key_groups = homeserver_keys,
+        .route_groups = homeserver_routes, .method_groups = homeserver_methods, .load = mx_role_load);

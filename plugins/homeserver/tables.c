@@ -7,6 +7,7 @@
 const struct gg_route *const homeserver_routes[] = {
     mx_routes_accounts_main,
     mx_routes_admin,
+    mx_routes_welcome,
     NULL,
 };
 const struct gg_method *const homeserver_methods[] = {

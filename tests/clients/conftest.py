@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from deployment.deployment import Deployment
+from lib import appservice
 from lib.server import Server
 
 from .sdk_client import SdkClient
@@ -14,8 +15,16 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 @pytest.fixture(scope="session")
-def server(build, folder, postgres):
-    deployment = Deployment(os.path.join(folder, "clients"), build, postgres, database="clients", front_port=None, bcrypt_rounds=4)
+def bridged(folder):
+    """The registration of the bridge that test_mautrix.py plays, and its file."""
+    registered, files = appservice.standard(os.path.join(folder, "clients-services"))
+    return registered, files
+
+
+@pytest.fixture(scope="session")
+def server(build, folder, postgres, bridged):
+    deployment = Deployment(os.path.join(folder, "clients"), build, postgres, database="clients", front_port=None, bcrypt_rounds=4,
+                            extra_config={"app_service_config_files": bridged[1]})
     try:
         deployment.start()
         yield Server(deployment)

@@ -6,6 +6,7 @@ import pytest
 
 from lib.admin import V1, V2, administrator, path
 from lib.server import quote, request
+from lib.wait import until
 
 CLIENT = "/_matrix/client/v3"
 
@@ -18,13 +19,6 @@ def boss(server):
 def refused(answer, status, errcode):
     assert (answer.status, answer.json["errcode"]) == (status, errcode), answer
     return answer.json
-
-
-def within(seconds, condition):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not within the time"
-        time.sleep(0.05)
 
 
 def processes(server):
@@ -41,15 +35,15 @@ def test_a_locked_account(server, boss):
         user.ok("GET", CLIENT + "/account/whoami", base=base)
     boss.ok("PUT", path(V2, "users", user.user_id), {"locked": True})
     for base in processes(server):
-        within(5, lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
+        until(lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
         assert refused(user.call("GET", CLIENT + "/sync", base=base), 401, "M_USER_LOCKED")["soft_logout"] is True
         assert refused(request("POST", base + CLIENT + "/login", by_password(user)), 401, "M_USER_LOCKED")["soft_logout"] is True
     boss.ok("PUT", path(V2, "users", user.user_id), {"locked": False})
-    within(5, lambda: user.call("GET", CLIENT + "/account/whoami").status == 200)
+    until(lambda: user.call("GET", CLIENT + "/account/whoami").status == 200)
     boss.ok("PUT", path(V2, "users", user.user_id), {"locked": True})
-    within(5, lambda: user.call("GET", CLIENT + "/account/whoami").status == 401)
+    until(lambda: user.call("GET", CLIENT + "/account/whoami").status == 401)
     user.ok("POST", CLIENT + "/logout", {})  # leaving is always possible
-    refused(user.call("GET", CLIENT + "/account/whoami"), 401, "M_UNKNOWN_TOKEN")
+    until(lambda: user.call("GET", CLIENT + "/account/whoami").json["errcode"] == "M_UNKNOWN_TOKEN")
 
 
 def test_a_suspended_account(server, boss):
@@ -61,7 +55,7 @@ def test_a_suspended_account(server, boss):
     boss.ok("PUT", path(V1, "suspend", user.user_id), {"suspend": True})
     name = f"{CLIENT}/profile/{quote(user.user_id)}/displayname"
     for base in processes(server):
-        within(5, lambda: user.call("PUT", name, {"displayname": "x"}, base=base).status == 403)
+        until(lambda: user.call("PUT", name, {"displayname": "x"}, base=base).status == 403)
         refused(user.call("PUT", name, {"displayname": "x"}, base=base), 403, "M_USER_SUSPENDED")
         user.ok("GET", CLIENT + "/account/whoami", base=base)
     there = f"{CLIENT}/rooms/{quote(room)}"
@@ -76,7 +70,7 @@ def test_a_suspended_account(server, boss):
     user.ok("POST", f"{CLIENT}/rooms/{quote(asked)}/leave", {})
     user.ok("POST", there + "/leave", {})
     boss.ok("PUT", path(V1, "suspend", user.user_id), {"suspend": False})
-    within(5, lambda: user.call("PUT", name, {"displayname": "x"}).status == 200)
+    until(lambda: user.call("PUT", name, {"displayname": "x"}).status == 200)
 
 
 def test_a_shadow_banned_account(server, boss):
@@ -92,7 +86,7 @@ def test_a_shadow_banned_account(server, boss):
         assert sent.startswith("$")
         return other.call("GET", f"{CLIENT}/rooms/{quote(room)}/event/{quote(sent)}").status == 404
 
-    within(20, unheard)  # from when the process has heard of it
+    until(unheard)  # from when the process has heard of it
     heard = sum(e["content"].get("body") == "unheard" for e in other.messages(room)["chunk"])
     user.send(room, "unheard", base=base)
     user.ok("POST", f"{CLIENT}/rooms/{quote(room)}/invite", {"user_id": third.user_id}, base=base)
@@ -109,8 +103,8 @@ def test_an_account_that_an_administrator_ends(server, boss):
     friend.join(room)
     boss.ok("PUT", path(V2, "users", user.user_id), {"deactivated": True})
     for base in processes(server):
-        within(5, lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
-    within(10, lambda: friend.state(room, "m.room.member", user.user_id)["membership"] == "leave")
+        until(lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
+    until(lambda: friend.state(room, "m.room.member", user.user_id)["membership"] == "leave")
     assert boss.ok("GET", path(V2, "users", user.user_id))["deactivated"] is True
     refused(request("POST", server.base_url + CLIENT + "/login", by_password(user)), 403, "M_FORBIDDEN")
 
@@ -125,8 +119,8 @@ def test_a_rate_of_ones_own(server, boss):
     def send(i):
         return user.call("PUT", f"{CLIENT}/rooms/{quote(room)}/send/m.room.message/r{i}", {"msgtype": "m.text", "body": "x"}, base=base)
 
-    within(10, lambda: any(send(f"{time.time_ns()}-{i}").status == 429 for i in range(6)))
+    until(lambda: any(send(f"{time.time_ns()}-{i}").status == 429 for i in range(6)))
     assert refused(send("one"), 429, "M_LIMIT_EXCEEDED")["retry_after_ms"] > 0
     boss.ok("POST", path(V1, "users", user.user_id, "override_ratelimit"), {"messages_per_second": 0, "burst_count": 0})
-    within(5, lambda: send(f"{time.time_ns()}").status == 200)
+    until(lambda: send(f"{time.time_ns()}").status == 200)
     assert [send(f"free{i}").status for i in range(20)] == [200] * 20

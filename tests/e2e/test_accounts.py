@@ -5,6 +5,7 @@ import hmac
 import time
 
 from lib.server import User, quote, request
+from lib.wait import until
 
 CLIENT = "/_matrix/client/v3"
 
@@ -16,13 +17,6 @@ def anonymous(server, method, path, body=None, **kwargs):
 def refused(answer, status, errcode):
     assert (answer.status, answer.json["errcode"]) == (status, errcode), answer
     return answer.json
-
-
-def within(seconds, condition):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not within the time"
-        time.sleep(0.05)
 
 
 # ---- registering ----
@@ -131,7 +125,7 @@ def test_logging_out_is_known_everywhere(server):
         other.ok("GET", CLIENT + "/account/whoami", base=base)
     user.ok("POST", CLIENT + "/logout", {})
     for base in processes:
-        within(5, lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
+        until(lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
         other.ok("GET", CLIENT + "/account/whoami", base=base)
     gone = refused(user.call("GET", CLIENT + "/account/whoami"), 401, "M_UNKNOWN_TOKEN")
     assert gone["soft_logout"] is False
@@ -139,7 +133,7 @@ def test_logging_out_is_known_everywhere(server):
     third = server.login("leaves")
     other.ok("POST", CLIENT + "/logout/all", {})
     for base in processes:
-        within(5, lambda: third.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
+        until(lambda: third.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
 
 
 def test_tokens_and_their_absence(server):
@@ -156,7 +150,7 @@ def test_tokens_and_their_absence(server):
 def test_the_last_sighting_reaches_the_database(server):
     user = server.register(initial_device_display_name="seen")
     user.ok("GET", CLIENT + "/account/whoami", base=server.worker_url("generic_worker1"))
-    within(15, lambda: user.ok("GET", f"{CLIENT}/devices/{user.device_id}")["last_seen_ts"])
+    until(lambda: user.ok("GET", f"{CLIENT}/devices/{user.device_id}")["last_seen_ts"])
     device = user.ok("GET", f"{CLIENT}/devices/{user.device_id}")
     assert device["last_seen_ip"] and abs(device["last_seen_ts"] - time.time() * 1000) < 60000
 
@@ -196,7 +190,7 @@ def test_rooms_are_told_of_a_new_name(server):
     rooms = [user.create_room() for _ in range(3)]
     user.ok("PUT", f"{CLIENT}/profile/{quote(user.user_id)}/displayname", {"displayname": "New Name"})
     for room in rooms:
-        within(10, lambda: user.state(room, "m.room.member", user.user_id)["displayname"] == "New Name")
+        until(lambda: user.state(room, "m.room.member", user.user_id)["displayname"] == "New Name")
 
 
 # ---- filters ----
@@ -240,7 +234,21 @@ def test_deleting_a_device_asks_for_the_password(server):
     other.ok("GET", CLIENT + "/account/whoami")
     user.ok("DELETE", path, {"auth": {**password(user, "a good password"), "session": session}})
     refused(user.call("GET", path), 404, "M_NOT_FOUND")
-    within(5, lambda: other.call("GET", CLIENT + "/account/whoami").status == 401)
+    until(lambda: other.call("GET", CLIENT + "/account/whoami").status == 401)
     server.login("deletes", device_id="A"), server.login("deletes", device_id="B")
     user.ok("POST", CLIENT + "/delete_devices", {"devices": ["A", "B"], "auth": password(user, "a good password")})
     assert [d["device_id"] for d in user.ok("GET", CLIENT + "/devices")["devices"]] == [user.device_id]
+
+
+def test_wishes_that_clients_send_empty(server):
+    body = {"username": "emptywishes", "password": "", "device_id": "", "auth": {"type": "m.login.dummy"}}
+    refused(anonymous(server, "POST", CLIENT + "/register", body), 400, "M_MISSING_PARAM")
+    made = anonymous(server, "POST", CLIENT + "/register", {**body, "password": "\u00e9" * 512})
+    assert made.status == 200 and made.json["device_id"], made
+    refused(anonymous(server, "POST", CLIENT + "/register", {**body, "username": "emptywishes2", "password": "x" * 513}), 400, "M_INVALID_PARAM")
+    again = server.login("emptywishes", "\u00e9" * 512, device_id="")
+    assert again.device_id not in ("", made.json["device_id"])
+    for raw in (b"{", b"[]", b"\xff"):  # whatever a client sends along, it is logged out
+        user = server.login("emptywishes", "\u00e9" * 512)
+        assert request("POST", server.base_url + CLIENT + "/logout", raw=raw, headers={"Authorization": f"Bearer {user.token}"}).status == 200
+        until(lambda user=user: user.call("GET", CLIENT + "/account/whoami").status == 401)

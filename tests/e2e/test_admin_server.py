@@ -100,15 +100,15 @@ def test_the_end_of_an_account(server, boss):
 
 
 def test_what_synapse_left_to_do(server, boss):
-    """Indexes are made; what needs more than an index stays for Synapse."""
+    """In its order; what is not known stays for Synapse, and what depends on it."""
     assert boss.ok("GET", f"{V1}/background_updates/status") == {"enabled": True, "current_updates": {}}
     server.sql("DROP INDEX received_ts_idx")
     server.sql("INSERT INTO background_updates (update_name, progress_json, depends_on, ordering) VALUES"
-               " ('events_received_ts_index', '{}', NULL, 9), ('threads_backfill', '{}', NULL, 1),"
-               " ('add_otk_ts_added_index', '{}', 'threads_backfill', 2), ('local_media_repository_sha256_idx', '{}', NULL, 3)")
+               " ('events_received_ts_index', '{}', NULL, 9), ('of_a_later_version', '{}', NULL, 1),"
+               " ('add_otk_ts_added_index', '{}', 'of_a_later_version', 2), ('local_media_repository_sha256_idx', '{}', NULL, 3)")
     kill_background(server)
     left = lambda: sorted(r[0] for r in server.sql("SELECT update_name FROM background_updates"))  # noqa: E731
-    wait_until("indexes", lambda: left() == ["add_otk_ts_added_index", "threads_backfill"])
+    wait_until("indexes", lambda: left() == ["add_otk_ts_added_index", "of_a_later_version"])
     assert server.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'received_ts_idx'::regclass") == [["t"]]
     server.sql("DELETE FROM background_updates")
     assert boss.ok("POST", f"{V1}/background_updates/enabled", {"enabled": False}) == {"enabled": False}

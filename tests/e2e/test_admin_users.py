@@ -214,7 +214,8 @@ def test_rooms_and_data_of_a_user(server, boss):
     data = boss.ok("GET", user_path(bob, "accountdata"))["account_data"]
     assert data["global"]["x.y"] == {"a": 1} and data["rooms"][room]["x.z"] == {"b": 2}
     assert boss.ok("GET", user_path(bob, "pushers")) == {"pushers": [], "total": 0}
-    assert boss.ok("GET", f"{V1}/statistics/users/media")["total"] == 0
+    found = boss.ok("GET", f"{V1}/statistics/users/media", search_term=bob.user_id[1:].split(":")[0], limit=1000)["users"]
+    assert bob.user_id not in [user["user_id"] for user in found]
 
 
 def test_names_and_features(server, boss):
@@ -245,3 +246,31 @@ def test_registration_tokens(server, boss):
     for bad in ({"token": 1}, {"token": ""}, {"token": "x" * 65}, {"token": "a b"}, {"length": 0}, {"length": 65}, {"length": "x"},
                 {"uses_allowed": -1}, {"uses_allowed": 1.5}, {"expiry_time": 1}, {"expiry_time": "x"}):
         refused(boss.call("POST", f"{where}/new", bad), 400, "M_INVALID_PARAM")
+
+
+def test_who_is_not_there(server, boss):
+    nobody = f"@nobody{next(_names)}:{server.name}"
+    refused(boss.call("POST", user_path(nobody, "login"), {}), 404, "M_NOT_FOUND")
+    refused(boss.call("POST", user_path(nobody, "shadow_ban"), {}), 404, "M_NOT_FOUND")
+    refused(boss.call("DELETE", user_path(nobody, "shadow_ban")), 404, "M_NOT_FOUND")
+
+
+def test_addresses_are_kept_as_they_are_looked_for(server, boss):
+    name = f"mailed{next(_names)}"
+    where = user_path(f"@{name}:{server.name}", version=V2)
+    made = boss.call("PUT", where, {"password": "a good password", "threepids": [{"medium": "email", "address": f"{name.upper()}@Example.ORG"}]})
+    assert [t["address"] for t in made.json["threepids"]] == [f"{name}@example.org"]
+    for identifier in ({"address": f"{name}@EXAMPLE.org"}, {"address": f"{name}@example.org"}):
+        assert request("POST", f"{server.base_url}{CLIENT}/login", {"type": "m.login.password", "password": "a good password", "identifier": {
+            "type": "m.id.thirdparty", "medium": "email", **identifier}}).status == 200
+    for wrong in ({"medium": "email", "address": "nonsense"}, {"medium": "pigeon", "address": "x"}, {"medium": "", "address": "x"}):
+        refused(boss.call("PUT", where, {"threepids": [wrong]}), 400, "M_INVALID_PARAM")
+
+
+@pytest.mark.parametrize("where", ("users?name=", "users?user_id=", "rooms?search_term=", "event_reports?room_id=", "user_reports?target_user_id=",
+                                   "scheduled_tasks?action_name=", "statistics/users/media?search_term=", "federation/destinations?destination="))
+def test_queries_that_are_no_text(boss, where):
+    base = V2 if where.startswith("users") else V1
+    for value in ("%FF", "a%00b", "%C3%28"):
+        refused(boss.call("GET", f"{base}/{where}{value}"), 400, "M_INVALID_PARAM")
+    boss.ok("GET", f"{base}/{where}%C3%A9")

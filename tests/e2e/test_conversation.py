@@ -3,6 +3,7 @@
 import threading
 
 from lib.server import quote, request
+from lib.sliding import settle
 
 
 def timeline(answer, room):
@@ -84,8 +85,10 @@ def test_a_gap_in_sync_is_said_and_can_be_filled(server):
 def test_same_since_answers_the_same(server):
     alice = server.register()
     room = alice.create_room()
+    settle(alice)
     since = alice.sync()["next_batch"]
     alice.send(room, "again")
+    settle(alice)
     first, second = alice.sync(since), alice.sync(since)
     for answer in (first, second):
         for event in timeline(answer, room):
@@ -107,9 +110,12 @@ def test_leaving_is_told(server):
 
 
 def test_versions_and_capabilities(server):
-    versions = request("GET", server.base_url + "/_matrix/client/versions").json
-    assert "v1.11" in versions["versions"]
+    told = request("GET", server.base_url + "/_matrix/client/versions")
+    assert "v1.11" in told.json["versions"] and told.headers["Cache-Control"].startswith("public")
+    for built in ("org.matrix.msc3981", "fi.mau.msc2659.stable", "org.matrix.msc4380.stable", "uk.half-shot.msc2666.query_mutual_rooms.stable"):
+        assert told.json["unstable_features"][built] is True
     alice = server.register()
+    assert alice.call("GET", "/_matrix/client/versions").headers["Cache-Control"].startswith("no-cache")
     rooms = alice.ok("GET", "/_matrix/client/v3/capabilities")["capabilities"]["m.room_versions"]
     assert rooms["default"] == "12" and rooms["available"]["11"] == "stable"
 

@@ -1,28 +1,20 @@
 """Dehydrated devices (MSC3814): a device that receives while nobody is there, and is brought back later."""
 
-import os
-
 import pytest
 
-from deployment.deployment import Deployment
 from lib.keys import KEYS, Device, claim, query
 from lib.rooms import CLIENT, refused
-from lib.server import Server, User, quote
+from lib.server import User, quote
+from lib.sliding import settle
 
 PATH = "/_matrix/client/unstable/org.matrix.msc3814.v1/dehydrated_device"
 
 
 @pytest.fixture(scope="module", params=["monolith", "split"])
-def on(request, build, folder, postgres):
-    name = f"e2e_dehydrated_{request.param}"
-    postgres.sql(f"DROP DATABASE IF EXISTS {name}")
-    deployment = Deployment(os.path.join(folder, name), build, postgres, database=name, monolith=request.param == "monolith",
-                            bcrypt_rounds=4, extra_config={"experimental_features": {"msc3814_enabled": True}})
-    try:
-        yield Server(deployment.start())
-    finally:
-        clean = deployment.stop()
-    assert clean, "a process had to be killed at the end"
+def on(request, own):
+    with own.running("dehydrated", monolith=request.param == "monolith",
+                     extra_config={"experimental_features": {"msc3814_enabled": True}}) as server:
+        yield server
 
 
 def sleeper(user, device_id):
@@ -54,6 +46,7 @@ def test_it_receives_and_is_read(on):
     assert list(claim(bob, User(on, alice.user_id, None, "SLEEP"))) == ["signed_curve25519:A"]
     for n in range(103):
         bob.ok("PUT", f"{CLIENT}/sendToDevice/m.x/{n}", {"messages": {alice.user_id: {"SLEEP": {"n": n}}}})
+    settle(alice)
     first = alice.ok("POST", f"{PATH}/SLEEP/events", {}, base=one)
     second = alice.ok("POST", f"{PATH}/SLEEP/events", {"next_batch": first["next_batch"]}, base=two)
     assert [e["content"]["n"] for e in first["events"] + second["events"]] == list(range(103))

@@ -52,6 +52,20 @@ def test_what_is_told_of_a_room(server):
     until(lambda: "name" not in search(bob, name)["chunk"][0])
 
 
+def test_who_publishes_a_room_finds_it_listed(server):
+    """At once: nothing here waits. A room that is made, and one that is published later."""
+    alice = server.register()
+    for i in range(5):
+        name = word()
+        room = alice.create_room(preset="public_chat", visibility="public", name=name)
+        assert [(r["room_id"], r["num_joined_members"]) for r in search(alice, name)["chunk"]] == [(room, 1)]
+    late = word()
+    room = alice.create_room(preset="public_chat", name=late)
+    alice.put_state(room, "m.room.topic", {"topic": "a late one"})
+    alice.ok("PUT", listed(room), {"visibility": "public"})
+    assert [(r["room_id"], r["topic"]) for r in search(alice, late)["chunk"]] == [(room, "a late one")]
+
+
 def test_pages_by_size(server):
     alice, others = server.register(), [server.register() for _ in range(3)]
     name = word()
@@ -110,6 +124,9 @@ def test_publishing_and_taking_off(server):
     assert len(search(bob, name)["chunk"]) == 1
     for bad in ("secret", 5, None):
         refused(alice.call("PUT", listed(room), {"visibility": bad}), 400, "M_BAD_JSON")
+    refused(alice.call("PUT", listed(room)), 400, "M_NOT_JSON")
+    for bad in ("x", [1], {}):
+        refused(alice.call("PUT", f"{CLIENT}/directory/room/{quote(f'#{name}:{server.name}')}", {"room_id": room, "servers": bad}), 400, "M_BAD_JSON")
     refused(alice.call("PUT", listed("!none:" + server.name), {}), 400)
     refused(request("GET", server.base_url + listed("!none:" + server.name)), 404, "M_NOT_FOUND")
     network = f"{CLIENT}/directory/list/appservice/net/{quote(room)}"

@@ -139,6 +139,20 @@ def test_an_invite_that_was_turned_down_shows_nothing(server):
         assert bob.call("GET", room_path(room, path), dir="b").status == 403
 
 
+def test_members_of_a_page_are_told_as_they_were(server):
+    alice, lazy = server.register(), json.dumps({"lazy_load_members": True})
+    room = alice.create_room()
+    member = room_path(room, "state", "m.room.member", alice.user_id)
+    alice.ok("PUT", member, {"membership": "join", "displayname": "Old"})
+    alice.send(room, "before")
+    alice.ok("PUT", member, {"membership": "join", "displayname": "New"})
+    alice.send(room, "after")
+    newest = alice.messages(room, limit=1, filter=lazy)
+    assert [e["content"]["displayname"] for e in newest["state"]] == ["New"]
+    older = alice.messages(room, limit=1, filter=json.dumps({"lazy_load_members": True, "types": ["m.room.message"]}), **{"from": newest["end"]})
+    assert bodies(older["chunk"]) == ["before"] and [e["content"]["displayname"] for e in older["state"]] == ["Old"]
+
+
 def test_whom_one_ignores(server):
     alice, bob, carol = server.register(), server.register(), server.register()
     room = alice.create_room(preset="public_chat")

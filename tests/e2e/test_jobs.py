@@ -1,16 +1,13 @@
 """What runs in the background: rows that are old enough go, on the one process that is to do it; the others stay."""
 
 import itertools
-import os
 import time
 
 import pytest
 
-from deployment.deployment import Deployment
 from deployment.process import wait_until
 from lib.admin import kill_background
 from lib.rooms import CLIENT, act, refused, room_path
-from lib.server import Server
 
 _names = itertools.count(1)
 DAY = 24 * 3600 * 1000
@@ -57,6 +54,9 @@ def test_old_rows_go(server):
     server.sql(f"UPDATE event_txn_id_device_id SET inserted_ts = 1 WHERE event_id = '{event}'")
     server.sql("INSERT INTO device_lists_outbound_pokes (destination, stream_id, user_id, device_id, sent, ts) VALUES"
                f" ('d{tag}', 1, '@x:y', 'D', true, 1), ('d{tag}', 2, '@x:y', 'D', false, 1)")
+    server.sql(f"INSERT INTO device_lists_outbound_last_success (destination, user_id, stream_id) VALUES ('d{tag}', '@x:y', 0), ('d{tag}', '@z:y', 0)")
+    server.sql("INSERT INTO device_lists_changes_in_room (user_id, device_id, room_id, stream_id, converted_to_destinations, inserted_ts)"
+               f" VALUES ('@x:y', 'D', '!{tag}', 1, true, 1)")
     server.sql("INSERT INTO stream_ordering_to_exterm (stream_ordering, room_id, event_id) VALUES (-1, '!r', 'purged')")
     kill_background(server)
     for table, _, _, key, _ in AGED:
@@ -65,6 +65,8 @@ def test_old_rows_go(server):
     wait_until("transaction id", lambda: count(server, "event_txn_id_device_id", f"event_id = '{event}'") == 0)
     assert count(server, "event_txn_id_device_id", f"event_id = '{later}'") == 1
     wait_until("pokes", lambda: server.sql(f"SELECT stream_id FROM device_lists_outbound_pokes WHERE destination = 'd{tag}'") == [["2"]])
+    assert server.sql(f"SELECT user_id FROM device_lists_outbound_last_success WHERE destination = 'd{tag}'") == [["@z:y"]]
+    assert int(server.sql("SELECT stream_id FROM device_lists_changes_in_room_max_pruned_stream_id")[0][0]) >= 1
     wait_until("extremities of old", lambda: count(server, "stream_ordering_to_exterm", "event_id = 'purged'") == 0)
     assert count(server, "stream_ordering_to_exterm", f"room_id = '{room}'") > 0
 
@@ -122,17 +124,11 @@ def test_tasks_of_synapse_about_devices(server):
 # ---- what the configuration asks for ----
 
 @pytest.fixture(scope="module")
-def tuned(build, folder, postgres):
-    postgres.sql("DROP DATABASE IF EXISTS e2e_tuned")
+def tuned(own):
     extra = {"delete_stale_devices_after": "30d", "forgotten_room_retention_period": "1s",
              "retention": {"enabled": True, "default_policy": {"min_lifetime": "1d", "max_lifetime": "10d"}, "allowed_lifetime_min": "2d"}}
-    deployment = Deployment(os.path.join(folder, "tuned"), build, postgres, database="e2e_tuned", monolith=True, front_port=None, bcrypt_rounds=4,
-                            extra_config=extra)
-    try:
-        deployment.start()
-        yield Server(deployment)
-    finally:
-        assert deployment.stop(), "a process had to be killed at the end"
+    with own.running("tuned", monolith=True, extra_config=extra) as server:
+        yield server
 
 
 def test_stale_devices_are_logged_out(tuned):
@@ -181,3 +177,28 @@ def kill_when_due(server, room):
     if count(server, "scheduled_tasks", f"resource_id = '{room}' AND status = 'scheduled' AND timestamp < {now()}"):
         kill_background(server)
     return False
+
+
+def ends(server, room):
+    return int(server.sql(f"SELECT count(*) FROM event_forward_extremities WHERE room_id = '{room}'")[0][0])
+
+
+def test_many_ends_are_joined(tuned):
+    """A room whose graph has many ends gets events that join them; clients see none of those."""
+    server = tuned
+    user = server.register()
+    room = user.create_room()
+    events = [user.send(room, f"message {i}") for i in range(30)]
+    since = user.sync()["next_batch"]
+    server.sql("INSERT INTO event_forward_extremities (event_id, room_id) VALUES "
+               + ", ".join(f"('{event}', '{room}')" for event in events[:25]))
+    assert ends(server, room) == 26
+    kill_background(server)
+    wait_until("joined ends", lambda: ends(server, room) <= 10)
+    rows = server.sql("SELECT e.sender, j.json::json ->> 'content', j.internal_metadata::json ->> 'proactively_send', "
+                      "json_array_length(j.json::json -> 'prev_events') FROM events e JOIN event_json j USING (event_id) "
+                      f"WHERE e.room_id = '{room}' AND e.type = 'org.matrix.dummy_event' ORDER BY e.stream_ordering")
+    assert rows == [[user.user_id, "{}", "false", "10"]] * 2
+    after = user.send(room, "after")
+    answer = user.sync(since)["rooms"]["join"][room]["timeline"]["events"]
+    assert [event["event_id"] for event in answer] == [after]

@@ -4,6 +4,7 @@ import pytest
 
 from lib.rooms import CLIENT, act, done, membership, refused, room_path
 from lib.server import quote
+from lib.sliding import settle
 
 
 def test_who_may_do_what(server):
@@ -117,11 +118,26 @@ def test_lists_of_members(server):
     assert members() == {alice.user_id: "join", bob.user_id: "join", carol.user_id: "invite"}
     assert members(membership="invite") == {carol.user_id: "invite"}
     assert members(not_membership="join") == {carol.user_id: "invite"}
+    assert members(membership="", not_membership="") == members()
     assert members(at=before) == {alice.user_id: "join", carol.user_id: "invite"}
     refused(alice.call("GET", room_path(room, "members"), at="junk"), 400)
     for path in ("members", "joined_members"):
         refused(eve.call("GET", room_path(room, path)), 403, "M_FORBIDDEN")
         refused(carol.call("GET", room_path(room, path)), 403, "M_FORBIDDEN")
+
+
+def test_who_blocks_invites(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room()
+    mine = f"{CLIENT}/user/{quote(bob.user_id)}/account_data/m.invite_permission_config"
+    bob.ok("PUT", mine, {"default_action": "block"})
+    refused(act(alice, room, "invite", bob), 403, "M_INVITE_BLOCKED")
+    refused(alice.call("PUT", room_path(room, "state", "m.room.member", bob.user_id), {"membership": "invite"}), 403, "M_INVITE_BLOCKED")
+    refused(alice.call("POST", f"{CLIENT}/createRoom", {"invite": [bob.user_id]}), 403, "M_INVITE_BLOCKED")
+    for allowed in ({"default_action": "allow"}, {"default_action": 5}, {}):
+        bob.ok("PUT", mine, allowed)
+        done(alice, room, "invite", bob)
+        bob.leave(room)
 
 
 def test_forgetting(server):
@@ -147,6 +163,16 @@ def test_the_last_one_leaves(server):
     assert alice.messages(room)["chunk"][0]["content"]["membership"] == "leave"
     assert alice.sync(since)["rooms"]["leave"][room]["timeline"]["events"][-1]["content"]["membership"] == "leave"
     refused(act(bob, room, "join"), 404)
+    done(alice, room, "leave")  # again: it stands
+    refused(act(bob, room, "leave"), 404)
+
+
+def test_who_is_banned_does_not_leave_an_empty_room(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room()
+    done(alice, room, "ban", bob)
+    alice.leave(room)
+    refused(act(bob, room, "leave"), 403, "M_FORBIDDEN")
 
 
 @pytest.mark.parametrize("version", ["8", "10", "12"])
@@ -159,12 +185,14 @@ def test_restricted_rooms(server, version):
     forged = {"membership": "join", "join_authorised_via_users_server": alice.user_id}
     refused(bob.call("PUT", room_path(room, "state", "m.room.member", bob.user_id), forged), 403, "M_FORBIDDEN")
     bob.join(space)
+    settle(bob)  # the process that has the room may be another
     done(bob, room, "join")
     assert alice.state(room, "m.room.member", bob.user_id)["join_authorised_via_users_server"] == alice.user_id
     done(alice, room, "invite", carol)
     done(carol, room, "join")
     assert "join_authorised_via_users_server" not in alice.state(room, "m.room.member", carol.user_id)
     bob.leave(room), bob.leave(space)
+    settle(bob)
     refused(act(bob, room, "join"), 403, "M_FORBIDDEN")
 
 

@@ -1,14 +1,12 @@
 """Presence: who is there, who may see it, and what a sync says of itself."""
 
 import json
-import os
-import time
 
 import pytest
 
-from deployment.deployment import Deployment
 from lib.rooms import CLIENT, joined, refused
-from lib.server import Server, quote
+from lib.server import quote
+from lib.wait import until
 
 
 def status_path(user):
@@ -37,16 +35,6 @@ def pair(server):
     return alice, bob, room
 
 
-def eventually(look, seconds=10):
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "not seen in time"
-        time.sleep(0.05)
-
-
 def workers(server):
     return server.worker_url("generic_worker1"), server.worker_url("generic_worker2")
 
@@ -57,10 +45,10 @@ def test_a_status_is_set_and_read_everywhere(server, pair):
     assert status(alice, alice) == {"presence": "offline"}
     say(alice, "unavailable", status_msg="böse \"q\"", base=one)
     for base in (one, two):
-        got = eventually(lambda: [s for s in [status(bob, alice, base=base)] if s["presence"] == "unavailable"])[0]
+        got = until(lambda: [s for s in [status(bob, alice, base=base)] if s["presence"] == "unavailable"])[0]
         assert got["status_msg"] == "böse \"q\"" and "currently_active" not in got
     say(alice, "online", base=two)
-    got = eventually(lambda: [s for s in [status(bob, alice, base=one)] if s["presence"] == "online"])[0]
+    got = until(lambda: [s for s in [status(bob, alice, base=one)] if s["presence"] == "online"])[0]
     assert got["currently_active"] is True and 0 <= got["last_active_ago"] < 60000 and "status_msg" not in got
 
 
@@ -152,9 +140,9 @@ def test_two_devices_weigh_as_the_more_present_one(server, pair):
     say(phone, "unavailable")
     assert status(alice, alice)["presence"] == "online"
     say(alice, "offline")
-    eventually(lambda: status(alice, alice)["presence"] == "unavailable")
+    until(lambda: status(alice, alice)["presence"] == "unavailable")
     say(phone, "offline")
-    eventually(lambda: status(alice, alice)["presence"] == "offline")
+    until(lambda: status(alice, alice)["presence"] == "offline")
 
 
 # ---- what time does: processes with short times ----
@@ -163,20 +151,13 @@ SHORT = {"presence": {"enabled": True, "last_active_granularity": "1s", "sync_on
 
 
 @pytest.fixture(scope="module", params=["monolith", "writer"])
-def brief(request, build, folder, postgres):
+def brief(request, own):
     """writer: in the split a worker decides."""
-    name = f"e2e_presence_{request.param}"
-    postgres.sql(f"DROP DATABASE IF EXISTS {name}")
     writers = {"events": ["event_persister1", "event_persister2"], "typing": "generic_worker1"}
     if request.param == "writer":
         writers["presence"] = "generic_worker2"
-    deployment = Deployment(os.path.join(folder, name), build, postgres, database=name, monolith=request.param == "monolith",
-                            bcrypt_rounds=4, extra_config=SHORT, stream_writers=writers)
-    try:
-        yield Server(deployment.start())
-    finally:
-        clean = deployment.stop()
-    assert clean, "a process had to be killed at the end"
+    with own.running("presence", monolith=request.param == "monolith", extra_config=SHORT, stream_writers=writers) as server:
+        yield server
 
 
 def couple(server):
@@ -193,21 +174,20 @@ def quietly(reader, user):
 def test_who_stops_syncing_goes_offline(brief):
     alice, bob = couple(brief)
     one, _ = workers(brief)
+    until(lambda: alice.sync(base=one) and quietly(bob, alice) == "online")
     since = alice.sync(base=one)["next_batch"]
-    assert quietly(bob, alice) == "online"
     for _ in range(3):  # a long poll counts as long as it lasts
         since = alice.sync(since, timeout=1500, base=one)["next_batch"]
         assert quietly(bob, alice) != "offline"
-    eventually(lambda: quietly(bob, alice) == "offline", 30)
+    until(lambda: quietly(bob, alice) == "offline")
 
 
 def test_who_only_syncs_becomes_unavailable(brief):
     alice, bob = couple(brief)
     say(alice, "online")
-    since = alice.sync(set_presence="unavailable")["next_batch"]
-    assert quietly(bob, alice) == "unavailable"
-    alice.sync(since)
-    eventually(lambda: quietly(bob, alice) == "offline", 30)
+    until(lambda: alice.sync(set_presence="unavailable") and quietly(bob, alice) == "unavailable")
+    alice.sync()
+    until(lambda: quietly(bob, alice) == "offline")
 
 
 def test_a_restart_forgets_nobody_who_is_there(brief, postgres):
@@ -219,23 +199,17 @@ def test_a_restart_forgets_nobody_who_is_there(brief, postgres):
         worker = next(w for w in deployment.workers if w.name == "generic_worker2")
     deployment.processes[worker.name if worker else "main"].stop()
     deployment.start_process(worker)
-    seen = eventually(lambda: [s for s in [alice.call("GET", status_path(alice)).json] if s and "presence" in s])[0]
+    seen = until(lambda: [s for s in [alice.call("GET", status_path(alice)).json] if s and "presence" in s])[0]
     assert seen["status_msg"] == "still here"
-    eventually(lambda: quietly(bob, alice) == "offline", 30)
+    until(lambda: quietly(bob, alice) == "offline")
     rows = postgres.sql(f"SELECT state FROM presence_stream WHERE user_id = '{alice.user_id}'", deployment.database)
     assert rows == [["offline"]]
 
 
 @pytest.mark.parametrize("off", [{"use_presence": False}, {"presence": {"enabled": False}}, {"presence": {"enabled": "untracked"}}])
-def test_presence_may_be_off(off, build, folder, postgres):
-    postgres.sql("DROP DATABASE IF EXISTS e2e_presence_off")
-    deployment = Deployment(os.path.join(folder, f"off-{list(off)[0]}-{list(off.values())[0]}".replace(" ", "").replace("'", "")),
-                            build, postgres, database="e2e_presence_off", monolith=True, bcrypt_rounds=4, extra_config=off)
-    try:
-        server = Server(deployment.start())
+def test_presence_may_be_off(off, own):
+    with own.running("off", monolith=True, extra_config=off) as server:
         alice, bob = couple(server)
         say(alice, "online")
         assert status(alice, alice) == status(bob, alice) == {"presence": "offline"}
         assert "presence" not in bob.sync()
-    finally:
-        deployment.stop()

@@ -136,7 +136,7 @@ def test_obeyed(server):
     bob.ok("PUT", rule("sender", alice.user_id), {"actions": ["notify"]})
     bob.ok("DELETE", rule("room", room))
     before = count()
-    alice.send(room, "heard")
+    until(lambda: not muted(server, alice, bob, room))
     until(lambda: count() > before)
     bob.ok("PUT", rule("override", ".m.rule.master", "enabled"), {"enabled": True})
     until(lambda: muted(server, alice, bob, room))

@@ -13,8 +13,7 @@ import yaml
 from deployment.deployment import Deployment
 from deployment.layout import Worker
 from deployment.ports import free_port
-
-PATIENCE = 30  # seconds; sanitized builds are slow
+from lib.wait import PATIENCE
 
 LOG = """version: 1
 formatters: {plain: {format: '%(asctime)s - %(name)s - %(levelname)s - %(message)s'}}
@@ -158,9 +157,9 @@ def test_a_replication_listener_for_all_the_world(case):
 
 
 def test_a_key_that_is_not_built_and_who_takes_it_upon_himself(case):
-    case.shared["limit_usage_by_mau"] = True
-    case.refused("`limit_usage_by_mau`", "GANGLION_ACCEPT_UNBUILT=limit_usage_by_mau")
-    case.env["GANGLION_ACCEPT_UNBUILT"] = "limit_usage_by_mau"
+    case.shared["oidc_providers"] = [{"idp_id": "x"}]
+    case.refused("`oidc_providers`", "GANGLION_ACCEPT_UNBUILT=oidc_providers")
+    case.env["GANGLION_ACCEPT_UNBUILT"] = "oidc_providers"
     process = case.start(worker=True)
     try:
         wait_for_port(case.worker["worker_listeners"][0]["port"], process)
@@ -168,7 +167,37 @@ def test_a_key_that_is_not_built_and_who_takes_it_upon_himself(case):
         process.terminate()
         assert process.wait(PATIENCE) == 0
     assert "WARNING - " in (case.folder / "log").read_text()
-    assert "`limit_usage_by_mau` has no effect" in (case.folder / "log").read_text()
+    assert "`oidc_providers` has no effect" in (case.folder / "log").read_text()
+
+
+def write_registration(case, **changes):
+    path = case.folder / "bridge.yaml"
+    path.write_text(yaml.safe_dump({"id": "bridge", "url": None, "as_token": "a", "hs_token": "h", "sender_localpart": "_bridge",
+                                    "namespaces": {"users": [{"regex": "@_b_.*", "exclusive": True}]}, **changes}))
+    return str(path)
+
+
+# What parts read of files and lists. The checks that need the whole program; the rest of them is in test_matrix_keys.
+READ = [
+    (lambda case: {"app_service_config_files": [str(case.folder / "none.yaml")]}, ["none.yaml", "No such file"]),
+    (lambda case: {"app_service_config_files": [write_registration(case, namespaces={"users": [{"regex": "@(", "exclusive": True}]})]},
+     ["bridge.yaml", '"@(" is no regular expression']),
+    (lambda case: {"app_service_config_files": [write_registration(case)] * 2}, ["bridge.yaml", "another application service"]),
+    (lambda case: {"trusted_key_servers": [{"verify_keys": {}}]}, ["homeserver.yaml:", "needs a server_name"]),
+    (lambda case: {"thumbnail_sizes": [{"width": "wide"}]}, ["homeserver.yaml:", "thumbnail size"]),
+    (lambda case: {"signing_key": "foo"}, ["signing key", "foo"]),
+]
+
+
+@pytest.mark.parametrize("make, words", READ, ids=["absent", "regex", "twice", "notary", "thumbnail", "key"])
+def test_what_parts_read_is_refused_and_found_by_the_check(case, make, words):
+    case.shared.update(make(case))
+    case.refused(*words)
+    done = subprocess.run([case.small.binary, "--check-config", "-c", str(case.folder / "homeserver.yaml"), "-c",
+                           str(case.folder / "worker.yaml")], capture_output=True, text=True, timeout=PATIENCE, check=False,
+                          env=case.small.environment())
+    found = [line for line in done.stdout.splitlines() if line.startswith("error: ") and all(word in line for word in words)]
+    assert done.returncode == 1 and found, done.stdout + done.stderr
 
 
 def wait_for_port(port, process):

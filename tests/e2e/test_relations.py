@@ -1,12 +1,12 @@
 """What relates to an event: shown with it, listed, and by threads."""
 
 import itertools
-import time
 from urllib.parse import quote
 
 import pytest
 
 from lib.rooms import CLIENT, ids, joined, refused, room_path
+from lib.wait import until
 
 _txn = itertools.count(1)
 
@@ -24,21 +24,12 @@ def redact(user, room, event):
     """Returns when every process has heard of it: any of them may answer what comes next."""
     user.ok("PUT", room_path(room, "redact", event, f"red{next(_txn)}"), {})
     for base in [None] + [user.server.worker_url(f"generic_worker{i}") for i in (1, 2)]:
-        deadline = time.monotonic() + 10
-        while "redacted_because" not in user.ok("GET", room_path(room, "event", event), base=base)["unsigned"]:
-            assert time.monotonic() < deadline
+        until(lambda base=base: "redacted_because" in user.ok("GET", room_path(room, "event", event), base=base)["unsigned"])
 
 
 def ignore(user, *others):
     user.ok("PUT", f"{CLIENT}/user/{quote(user.user_id, safe='')}/account_data/m.ignored_user_list",
             {"ignored_users": {other.user_id: {} for other in others}})
-
-
-def until(condition):
-    """Any process may answer, and some hear later than others."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
 
 
 def relations(user, room, event, *parts, version="v1", **query):
@@ -161,6 +152,9 @@ def test_relations_refused(talk):
     refused(relations(alice, room, "$nope"), 404)
     refused(relations(alice, bob.create_room(), root), 403)
     refused(relations(alice, alice.create_room(), root), 404)
+    bob.leave(room)
+    refused(relations(bob, room, alice.send(room, "after")), 403, "M_FORBIDDEN")
+    assert relations(alice, room, root, **{"from": "", "to": ""}).status == threads(alice, room, **{"from": ""}).status == 200
     for query in ({"limit": 0}, {"limit": -1}, {"limit": "x"}, {"dir": "x"}, {"from": "zz"}, {"to": "9" * 30}, {"recurse": "maybe"}):
         refused(relations(alice, room, root, **query), 400)
     for query in ({"limit": 0}, {"include": "x"}, {"from": "zz"}, {"from": "1_2_3"}, {"from": "_"}, {"from": "9" * 30 + "_1"}):

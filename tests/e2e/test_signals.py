@@ -15,6 +15,7 @@ from deployment.deployment import Deployment
 from deployment.layout import Worker
 from deployment.ports import free_port
 from lib.server import Server, request
+from lib.wait import until
 
 LOG = """version: 1
 formatters: {plain: {format: '%(asctime)s - %(name)s - %(levelname)s - %(message)s'}}
@@ -56,13 +57,6 @@ def subject(port):
     pem = ssl.get_server_certificate(("127.0.0.1", port))
     shown = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=pem, capture_output=True, text=True, check=True).stdout
     return shown.strip().rpartition("=")[2].strip()
-
-
-def until(condition, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_hangup_opens_the_log_again_and_reads_the_certificate_anew(running):
@@ -179,7 +173,7 @@ def test_a_replication_listener_without_secret_and_address_is_for_this_machine_o
     process = subprocess.Popen([deployment.binary, "-c", files[0], "-c", files[1]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env=deployment.environment(), cwd=tmp_path)
     try:
-        until(lambda: process.poll() is not None or listening_addresses(port), 20)
+        until(lambda: process.poll() is not None or listening_addresses(port))
         addresses = listening_addresses(port)
     finally:
         process.terminate()

@@ -8,24 +8,16 @@ import urllib.error
 
 import pytest
 
-from deployment.deployment import Deployment
-from lib.server import Server, quote
+from lib.server import quote
 
 ROUNDS = int(os.environ.get("GANGLION_STOP_ROUNDS", "1"))
 SYNCERS, SENDERS = 30, 8
 
 
 @pytest.fixture(scope="module", params=["monolith", "split"])
-def busy(request, build, folder, postgres):
-    name = f"e2e_stopping_{request.param}"
-    postgres.sql(f"DROP DATABASE IF EXISTS {name}")
-    deployment = Deployment(os.path.join(folder, "stopping-" + request.param), build, postgres, database=name,
-                            monolith=request.param == "monolith", front_port=None, bcrypt_rounds=4)
-    try:
-        deployment.start()
-        yield Server(deployment)
-    finally:
-        deployment.stop()
+def busy(request, own):
+    with own.running("stopping", monolith=request.param == "monolith") as server:
+        yield server
 
 
 class Load:

@@ -1,14 +1,15 @@
 """/sync: what is told, where, and once."""
 
 import json
-import os
 import threading
+import time
 
 import pytest
 
-from deployment.deployment import Deployment
-from lib.rooms import CLIENT, act, bodies, done, filtered, ids, invited, joined, left, refused, room_path, state_of
-from lib.server import Server
+from lib.rooms import CLIENT, bodies, done, filtered, ids, invited, joined, left, refused, room_path, state_of
+from lib.server import quote
+from lib.sliding import settle
+from lib.wait import until
 
 
 def types(part, where="timeline"):
@@ -102,8 +103,10 @@ def test_lazy_members(server):
 def test_fields_and_format(server):
     alice = server.register()
     room = alice.create_room()
+    settle(alice)
     since = alice.sync()["next_batch"]
     alice.send(room, "m")
+    settle(alice)
     some = alice.sync(since, filter=json.dumps({"event_fields": ["content.body", "type"]}))
     assert joined(some, room)["timeline"]["events"] == [{"type": "m.room.message", "content": {"body": "m"}}]
     whole = joined(alice.sync(since, filter=json.dumps({"event_format": "federation"})), room)["timeline"]["events"][0]
@@ -117,6 +120,7 @@ def test_invites(server):
     room = alice.create_room(name="n")
     since = bob.sync()["next_batch"]
     done(alice, room, "invite", bob)
+    settle(bob)
     answer = bob.sync(since)
     events = invited(answer, room)["invite_state"]["events"]
     assert all(set(e) == {"type", "state_key", "sender", "content"} for e in events)
@@ -124,6 +128,7 @@ def test_invites(server):
     assert events[-1]["state_key"] == bob.user_id and events[-1]["content"]["membership"] == "invite"
     assert invited(bob.sync(answer["next_batch"]), room) is None and invited(bob.sync(), room)
     bob.join(room)
+    settle(bob)
     answer = bob.sync(answer["next_batch"])
     assert joined(answer, room) and not invited(answer, room)
 
@@ -149,6 +154,21 @@ def test_left_kicked_and_back(server):
     assert left(filtered(bob, room_filter={"include_leave": True}), room) is None
 
 
+def test_a_ban_after_a_kick_tells_nothing_but_itself(server):
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    alice.send(room, "while bob is in")
+    first = bob.sync()["next_batch"]
+    done(alice, room, "kick", bob)
+    _, since = bob.sync_until(lambda answer: left(answer, room), first)  # on whichever worker: a moment later
+    alice.send(room, "while bob is out")
+    done(alice, room, "ban", bob)
+    part, _ = bob.sync_until(lambda answer: left(answer, room), since)
+    assert [e["content"] for e in part["timeline"]["events"]] == [{"membership": "ban"}] and not part["timeline"]["limited"]
+    assert part["state"]["events"] == []
+
+
 def test_in_and_out_within_one_window(server):
     alice, bob = server.register(), server.register()
     room = alice.create_room(preset="public_chat")
@@ -170,6 +190,17 @@ def test_nothing_new_waits_and_says_nothing(server):
 @pytest.mark.parametrize("since", ["junk", "s", "t1-2", "m1~1.5.6", "s1_x"])
 def test_tokens_that_are_none(server, since):
     refused(server.register().call("GET", CLIENT + "/sync", since=since), 400)
+
+
+def test_a_position_that_nobody_has_reached_is_not_waited_for(server):
+    alice = server.register()
+    room = alice.create_room()
+    began = time.monotonic()
+    alice.sync("s999999999999_999999999_0_999999999_999999999_999999999_999999999_999999999")
+    assert time.monotonic() - began < 8  # a position that may yet come is given ten seconds
+    assert room in alice.sync()["rooms"]["join"]
+    refused(alice.call("GET", CLIENT + "/sync?timeout=-1"), 400, "M_INVALID_PARAM")
+    assert alice.call("GET", CLIENT + "/sync?timeout=0&full_state=true").status == 200
 
 
 @pytest.mark.parametrize("wrong", ["{", "77", '{"room":5}', '{"room":{"timeline":{"types":5}}}'])
@@ -288,6 +319,33 @@ def test_the_same_position_tells_the_same_members_again(server):
     assert shown(filtered(bob, later, again, base=base)) == [alice.user_id]
 
 
+def test_a_lost_answer_comes_again_whole(server):
+    """Whoever did not get the answer asks with the same position, of any process, as often as it takes; nothing is kept for that."""
+    alice, bob = server.register(), server.register()
+    room = alice.create_room(preset="public_chat")
+    bob.join(room)
+    since = bob.sync(set_presence="offline")["next_batch"]
+    sent = [alice.send(room, f"message {i}") for i in range(3)]
+    alice.put_state(room, "m.room.topic", {"topic": "news"})
+    alice.ok("POST", room_path(room, "receipt", "m.read", sent[1]), {})
+    bob.ok("PUT", f"{CLIENT}/user/{quote(bob.user_id)}/account_data/x.own", {"n": 1})
+    bob.ok("PUT", f"{CLIENT}/user/{quote(bob.user_id)}/rooms/{quote(room)}/account_data/x.own", {"n": 2})
+    alice.ok("PUT", f"{CLIENT}/sendToDevice/x.test/lost", {"messages": {bob.user_id: {bob.device_id: {"n": 3}}}})
+    server.login(alice.user_id)  # another device
+
+    def told(base):
+        answer = bob.sync(since, base=base, set_presence="offline")
+        part = joined(answer, room) or {"timeline": {"events": []}, "ephemeral": {"events": []}, "account_data": {"events": []}}
+        return ([(e["event_id"], e["content"]) for e in part["timeline"]["events"]], part["ephemeral"]["events"], part["account_data"]["events"],
+                answer.get("account_data"), answer.get("to_device"), answer.get("device_lists", {}).get("changed"))
+
+    bases = [server.worker_url("generic_worker1"), server.worker_url("generic_worker2")]
+    first = until(lambda: (lambda t: t if len(t[0]) == 4 and all(t) else None)(told(bases[0])))
+    assert [e[0] for e in first[0][:3]] == sent and first[5] == [alice.user_id]
+    until(lambda: told(bases[1]) == first)
+    assert [told(base) for base in bases * 2] == [first] * 4
+
+
 def test_identical_requests_share_an_answer(server):
     alice, bob = server.register(), server.register()
     room = alice.create_room(preset="public_chat")
@@ -384,16 +442,12 @@ def test_who_left_and_came_back_begins_anew(server):
     assert part["timeline"]["limited"] and "m.room.create" in [e["type"] for e in part["state"]["events"] + part["timeline"]["events"]]
 
 
-def test_rooms_may_be_left_out(build, folder, postgres):
-    postgres.sql("DROP DATABASE IF EXISTS e2e_left_out")
-    deployment = Deployment(os.path.join(folder, "left-out"), build, postgres, database="e2e_left_out", monolith=True, bcrypt_rounds=4)
-    try:
-        alice = Server(deployment.start()).register()
+def test_rooms_may_be_left_out(own):
+    with own.running("left_out", monolith=True) as server:
+        alice = server.register()
         hidden, shown = alice.create_room(), alice.create_room()
         assert set(alice.sync()["rooms"]["join"]) == {hidden, shown}
-        deployment.stop()
-        deployment.extra_config = {"exclude_rooms_from_sync": [hidden]}
-        deployment.start()
+        server.deployment.stop()
+        server.deployment.extra_config = {"exclude_rooms_from_sync": [hidden]}
+        server.deployment.start()
         assert set(alice.sync()["rooms"]["join"]) == {shown}
-    finally:
-        deployment.stop()

@@ -4,10 +4,9 @@ import os
 
 import pytest
 
-from deployment.deployment import Deployment
 from lib.identity import IdentityServer
 from lib.rooms import CLIENT, membership, refused, room_path
-from lib.server import Server, quote, request
+from lib.server import quote, request
 
 
 @pytest.fixture(scope="module")
@@ -18,20 +17,11 @@ def identity(folder):
 
 
 @pytest.fixture(scope="module", params=["monolith", "split"])
-def server(request, build, folder, postgres, identity):
-    name = f"identity_{request.param}"
-    postgres.sql(f"DROP DATABASE IF EXISTS {name}")
-    deployment = Deployment(os.path.join(folder, name), build, postgres, database=name, monolith=request.param == "monolith",
-                            front_port=None, bcrypt_rounds=4,
-                            extra_config={"use_insecure_ssl_client_just_for_testing_do_not_use": True,
-                                          "ip_range_whitelist": ["127.0.0.1"],
-                                          "rc_third_party_invite": {"per_second": 1000, "burst_count": 1000}})
-    try:
-        deployment.start()
-        yield Server(deployment)
-    finally:
-        clean = deployment.stop()
-    assert clean
+def server(request, own, identity):
+    extra = {"use_insecure_ssl_client_just_for_testing_do_not_use": True, "ip_range_whitelist": ["127.0.0.1"],
+             "email": {"invite_client_location": "https://app.example"}, "rc_third_party_invite": {"per_second": 1000, "burst_count": 1000}}
+    with own.running("identity", monolith=request.param == "monolith", extra_config=extra) as server:
+        yield server
 
 
 def invite(user, room, identity, address, **more):
@@ -65,6 +55,7 @@ def test_taken_up_with_a_proof(server, identity, version):
     token = token_of(identity, address)
     sent = identity.invites[token]
     assert (sent["room_id"], sent["sender"], sent["room_name"], sent["room_join_rules"]) == (room, alice.user_id, "Round table", "invite")
+    assert sent["org.matrix.web_client_location"] == "https://app.example"
     assert kept(alice, room)[token] == {
         "display_name": "@...", "public_key": identity.public_key,
         "key_validity_url": f"https://{identity.name}/_matrix/identity/v2/pubkey/isvalid",

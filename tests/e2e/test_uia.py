@@ -52,7 +52,10 @@ def test_stages_that_are_none(server):
         refused(user.call("POST", path, {"devices": ["X"], "auth": {"type": kind}}), 400, "M_UNRECOGNIZED")
     for auth in ("text", ["list"], 5, True):
         refused(user.call("POST", path, {"devices": ["X"], "auth": auth}), 400, "M_BAD_JSON")
-    assert user.call("POST", path, {"devices": ["X"], "auth": {"session": 5, "type": 6}}).status == 401
+    for auth in ({"type": 6}, {"type": None}, {"type": "m.login.password", "session": 5}, {"session": ["x"]}):
+        refused(user.call("POST", path, {"devices": ["X"], "auth": auth}), 400, "M_BAD_JSON")
+    nobody = {"type": "m.id.user", "user": ""}
+    refused(user.call("POST", path, {"devices": ["X"], "auth": {**by_password(user), "identifier": nobody}}), 400, "M_MISSING_PARAM")
     refused(user.call("POST", path, {"devices": ["X"], "auth": {**by_password(user), "password": 5}}), 400, "M_INVALID_PARAM")
     refused(user.call("POST", path, {"devices": ["X"], "auth": {**by_password(user), "password": "x" * 600}}), 400, "M_INVALID_PARAM")
 

@@ -4,11 +4,15 @@ import pytest
 
 from lib.rooms import CLIENT, act, refused, room_path
 from lib.server import quote, request
+from lib.sliding import settle
 from lib.wait import until
 
 
 def upgrade(user, room, version, **body):
-    return user.call("POST", room_path(room, "upgrade"), {"new_version": version, **body})
+    """Once it is known everywhere: any process may answer what comes next."""
+    answer = user.call("POST", room_path(room, "upgrade"), {"new_version": version, **body})
+    settle(user)
+    return answer
 
 
 def state(user, room):

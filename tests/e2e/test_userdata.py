@@ -60,8 +60,12 @@ def test_receipts(server, pair):
     refused(read(alice, "m.read", events[2], thread_id=""), 400, "M_INVALID_PARAM")
     refused(read(alice, "m.fully_read", events[2], thread_id="main"), 400, "M_INVALID_PARAM")
     refused(read(alice, "m.other", events[2]), 400)
+    refused(read(alice, "m.read", "no-event"), 400, "M_UNKNOWN")
     refused(read(server.register(), "m.read", events[2]), 403, "M_FORBIDDEN")
     assert read(alice, "m.fully_read", events[3]).status == 200
+    assert alice.ok("GET", own(alice, "rooms", room, "account_data", "m.fully_read")) == {"event_id": events[3]}
+    assert read(alice, "m.fully_read", events[1]).status == 200  # it does not go back
+    refused(read(alice, "m.fully_read", "$none"), 404)
     assert alice.ok("GET", own(alice, "rooms", room, "account_data", "m.fully_read")) == {"event_id": events[3]}
 
 
@@ -86,6 +90,22 @@ def test_account_data(server, pair):
         assert request("PUT", server.base_url + own(alice, "account_data", "x.y"), raw=body, headers=header).status == 400
 
 
+def test_account_data_of_what_is_no_room_and_push_rules(pair):
+    alice, *_ = pair
+    refused(alice.call("GET", own(alice, "rooms", "no-room", "account_data", "x.y")), 400, "M_INVALID_PARAM")
+    rules = alice.ok("GET", f"{CLIENT}/pushrules/")
+    assert alice.ok("GET", own(alice, "account_data", "m.push_rules")) == rules
+
+
+def test_tags_are_of_rooms_that_one_knows(server, pair):
+    alice, _, room, _ = pair
+    refused(alice.call("PUT", own(alice, "rooms", "!none:" + server.name, "tags", "u.x"), {}), 403, "M_FORBIDDEN")
+    refused(alice.call("PUT", own(alice, "rooms", server.register().create_room(), "tags", "u.x"), {}), 403, "M_FORBIDDEN")
+    refused(alice.call("PUT", own(alice, "rooms", room, "tags", "t" * 256), {}), 400, "M_INVALID_PARAM")
+    alice.ok("PUT", own(alice, "rooms", room, "tags", "t" * 255), {"order": 0.5})
+    assert alice.ok("GET", own(alice, "rooms", room, "tags")) == {"tags": {"t" * 255: {"order": 0.5}}}
+
+
 def test_account_data_is_seen_by_every_process(server, pair):
     alice, *_ = pair
     bases = [server.worker_url("generic_worker1"), server.worker_url("generic_worker2")]
@@ -95,3 +115,15 @@ def test_account_data_is_seen_by_every_process(server, pair):
         answer = alice.sync(since, timeout=5000, base=bases[(i + 1) % 2])
         assert {"type": "x.y", "content": {"i": i}} in answer["account_data"]["events"]
         since = answer["next_batch"]
+
+
+def test_nobody_ignores_themselves(server, pair):
+    alice, bob, *_ = pair
+    refused(alice.call("PUT", own(alice, "account_data", "m.ignored_user_list"), {"ignored_users": {alice.user_id: {}}}), 400, "M_INVALID_PARAM")
+    alice.ok("PUT", own(alice, "account_data", "m.ignored_user_list"), {"ignored_users": {bob.user_id: {}}})
+
+
+def test_a_new_room_is_tagged_at_once(server, pair):
+    alice, *_ = pair
+    for name in ("generic_worker1", "generic_worker2"):  # whoever made the room
+        alice.ok("PUT", own(alice, "rooms", alice.create_room(), "tags", "m.favourite"), {}, base=server.worker_url(name))

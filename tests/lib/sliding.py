@@ -4,9 +4,24 @@ import contextlib
 import threading
 import time
 
+from lib.wait import PATIENCE, until
+
+PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+
+
+def settle(user):
+    """Until every process stands where the others do: whoever is asked next has heard of what was done before. Anybody's
+    user will do, who gets a new position from each process."""
+    server = user.server
+    if server.monolith:
+        return
+    generic = [w.name for w in server.deployment.workers if w.app == "synapse.app.generic_worker" and "client" in w.listener_names]
+    bases = [server.worker_url(name) for name in ("main", *generic)]
+    until(lambda: len({user.ok("POST", PATH, {}, base=base)["pos"] for base in bases}) == 1, what="processes that do not catch up")
+
 
 class Connection:
-    PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+    PATH = PATH
 
     def __init__(self, user, lists=None, conn_id=None, pos=None, extensions=None):
         self.user, self.conn_id, self.pos = user, conn_id, pos
@@ -28,28 +43,15 @@ class Connection:
         path = self.PATH + "?" + "&".join(f"{key}={value}" for key, value in query.items())
         return self.user.call("POST", path, self.body(), base=base, timeout=30 + timeout / 1000)
 
-    def settle(self, seconds=15):
-        """Until every process stands where the others do: whoever is asked next has heard of what was done before."""
-        server = self.user.server
-        deadline = time.monotonic() + seconds
-        while not server.monolith:
-            names = ["main", *(w.name for w in server.deployment.workers if "client" in w.listener_names)]
-            bases = [server.worker_url(name) for name in names]
-            found = {self.user.ok("POST", self.PATH, {}, base=base)["pos"] for base in bases}
-            if len(found) == 1:
-                return
-            assert time.monotonic() < deadline, found
-            time.sleep(0.02)
-
     def sync(self, timeout=0, base=None):
         if not timeout and base is None:
-            self.settle()
+            settle(self.user)
         answer = self.call(timeout, base)
         assert answer.status == 200, answer
         self.pos = answer.json["pos"]
         return answer.json
 
-    def sync_until(self, condition, seconds=15, base=None):
+    def sync_until(self, condition, seconds=PATIENCE, base=None):
         deadline = time.monotonic() + seconds
         while True:
             answer = self.sync(timeout=2000, base=base)

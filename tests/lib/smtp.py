@@ -7,6 +7,8 @@ import socketserver
 import threading
 import time
 
+from lib.wait import PATIENCE
+
 
 class _Session(socketserver.StreamRequestHandler):
     def say(self, line):
@@ -69,7 +71,7 @@ class MailServer(socketserver.ThreadingTCPServer):
         with self.lock:
             return [m for m in self.mails if any(address in r for r in m.recipients)]
 
-    def wait_for(self, address, n=1, seconds=10):
+    def wait_for(self, address, n=1, seconds=PATIENCE):
         """The nth mail to the address."""
         end = time.monotonic() + seconds
         while len(self.to(address)) < n:

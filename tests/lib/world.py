@@ -1,11 +1,11 @@
 """A server full of what a server may hold: rooms of every version and what happens in them, and data beside the rooms."""
 
-import time
-
 from lib.server import User, quote
+from lib.wait import until
 
 CLIENT = "/_matrix/client/v3"
 VERSIONS = [str(n) for n in range(1, 13)]
+READ_VERSIONS = ("1", "11")  # in the rooms of these, alice and bob have receipts
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 
 
@@ -18,10 +18,11 @@ def text(body, **more):
 
 
 class World:
-    """users by name, rooms by a name of ours; `txn` makes transaction ids that are ours alone."""
+    """users by name, rooms by a name of ours; `txn` makes transaction ids that are ours alone. bases: every process that
+    clients may ask, when there are several."""
 
-    def __init__(self, server):
-        self.server, self._txn = server, 0
+    def __init__(self, server, bases=(None,)):
+        self.server, self.bases, self._txn = server, bases, 0
         self.rooms, self.events, self.filters = {}, {}, {}  # ids by names of ours
         self.tokens, self.older = {}, {}                    # of bob: of /sync; prev_batch of rooms
         self.users = {name: server.register(name) for name in NAMES}
@@ -54,6 +55,11 @@ class World:
         return user.ok("POST", f"{CLIENT}/rooms/{quote(self.rooms[room])}/{action}", body or {}, base=base)
 
     def redact(self, user, room, event_id, reason=None, base=None):
+        """Once every process has the event: Synapse's load one when they hear of it, and one that is still loading when the
+        redaction comes keeps what it was, a gap of theirs that hasty hands would find."""
+        shown = f"{CLIENT}/rooms/{quote(self.rooms[room])}/event/{quote(event_id)}"
+        for each in self.bases:
+            until(lambda each=each: user.call("GET", shown, base=each).status == 200)
         self._txn += 1
         path = f"{CLIENT}/rooms/{quote(self.rooms[room])}/redact/{quote(event_id)}/w{self._txn}"
         return user.ok("PUT", path, {"reason": reason} if reason else {}, base=base)["event_id"]
@@ -87,9 +93,6 @@ def fill_room(w, version, base=None, by="version"):
     w.post(w.alice, room, "invite", {"user_id": w.dave.user_id, "reason": "come in"}, base)
     w.post(w.erin, room, "join", base=base)
     w.post(w.alice, room, "kick", {"user_id": w.erin.user_id, "reason": "out"}, base)
-    # Synapse's other processes load an event when they hear of it, and one that is still loading when the redaction comes
-    # keeps what it was: a gap of theirs that hasty hands would find.
-    time.sleep(0.3)
     w.redact(w.bob, room, gone, "spelling", base)
     w.redact(w.alice, room, like, base=base)
     w.redact(w.alice, room, sent, "state too", base)
@@ -102,10 +105,15 @@ def fill_other_rooms(w, base=None):
     def make(room, user, **body):
         w.rooms[room] = user.ok("POST", f"{CLIENT}/createRoom", {"name": room, **body}, base=base)["room_id"]
 
+    def came(user, room):
+        """And has read that: what Synapse counts from a join on, it counts from the invite on once it has been summed up."""
+        event = w.state(user, room, "m.room.member", {"membership": "join"}, user.user_id, base)
+        w.post(user, room, f"receipt/m.read/{quote(event)}", base=base)
+
     make("members only", w.alice, preset="private_chat", invite=[w.bob.user_id],
          initial_state=[{"type": "m.room.history_visibility", "content": {"history_visibility": "joined"}}])
     w.say(w.alice, "members only", "bob may not see this", base)
-    w.post(w.bob, "members only", "join", base=base)
+    came(w.bob, "members only")
     w.say(w.alice, "members only", "bob may see this", base)
     make("banned", w.alice, preset="public_chat")
     w.post(w.bob, "banned", "join", base=base)
@@ -124,7 +132,7 @@ def fill_other_rooms(w, base=None):
     for i in range(25):
         w.say(w.alice if i % 3 else w.bob, "long", f"line {i}", base)
     make("direct", w.carol, preset="trusted_private_chat", is_direct=True, invite=[w.alice.user_id])
-    w.post(w.alice, "direct", "join", base=base)
+    came(w.alice, "direct")
     w.state(w.carol, "direct", "m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"}, base=base)
     w.put(w.carol, "direct", "m.room.encrypted", {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AA"}, base)
     make("space", w.alice, preset="public_chat", creation_content={"type": "m.space"})
@@ -139,7 +147,7 @@ def fill_data(w, base=None):
     w.carol.ok("PUT", f"{CLIENT}/profile/{quote(w.carol.user_id)}/displayname", {"displayname": "Carol \u2744"}, base=base)
     bob.ok("PUT", f"{me}/account_data/org.example.settings", {"theme": "dark", "n": [1, 2.5]}, base=base)
     bob.ok("PUT", f"{me}/account_data/m.ignored_user_list", {"ignored_users": {w.erin.user_id: {}}}, base=base)
-    for version in ("1", "11"):
+    for version in READ_VERSIONS:
         room = w.rooms[f"version {version}"]
         events = w.events[f"version {version}"]
         bob.ok("PUT", f"{me}/rooms/{quote(room)}/account_data/org.example.room", {"mark": version}, base=base)

@@ -13,6 +13,9 @@ import time
 import pytest
 from sdk_support import SOURCE, build_plugins, run
 
+from deployment.ports import free_port
+from lib.wait import until
+
 GIVEN = os.environ.get("GANGLION_TEST_PG")
 if not GIVEN:
     if os.environ.get("GANGLION_TEST_REQUIRE") == "1":
@@ -31,12 +34,6 @@ def database():
     run("psql", GIVEN, "-qc", f"CREATE DATABASE {DATABASE} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'")
     yield
     run("psql", GIVEN, "-qc", f"DROP DATABASE {DATABASE} WITH (FORCE)")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def database_args():
@@ -88,15 +85,14 @@ listeners:
         return process
 
     def wait(self, process, port):
-        for _ in range(200):
+        def ready():
             assert process.poll() is None, self.text(process)
             try:
-                if ask(port, "/ready")[0] == 200:
-                    return
+                return ask(port, "/ready")[0] == 200
             except OSError:
-                pass
-            time.sleep(0.02)
-        raise AssertionError("it does not become ready\n" + self.text(process))
+                return False
+
+        until(ready, 60)
 
     @staticmethod
     def text(process):
@@ -146,13 +142,51 @@ def test_start_reload_stop_as_systemd_sees_it(deployment, notified):
     assert ask(deployment.port, "/health")[:2] == (200, b"OK")
     ready = json.loads(ask(deployment.port, "/ready")[1])
     assert ready["ready"] and ready["instance"] == "master"
-    assert [(m["role"], m["package"]) for m in ready["missing_roles"]] == [("pusher", "ganglion-plugin-pusher")]
+    assert [(m["role"], m["package"]) for m in ready["missing_roles"]] == [("telegraph", "ganglion-plugin-telegraph")]
     process.send_signal(signal.SIGHUP)
     assert notified.recv(200).decode().startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert notified.recv(200).decode().startswith("READY=1")
     process.send_signal(signal.SIGTERM)
     assert notified.recv(200).decode() == "STOPPING=1"
     assert process.wait(10) == 0, deployment.text(process)
+    assert not (deployment.folder / "main.pid").exists()
+
+
+@pytest.mark.skipif(not REDIS, reason="GANGLION_TEST_REDIS is not set")
+def test_watchdog_and_no_listener(deployment, notified):
+    """A role that nobody asks anything starts under notify, and tells the watchdog that its loop turns."""
+    name = notified.getsockname().decode().replace("\0", "@", 1)
+    worker = deployment.folder / "silent.yaml"
+    worker.write_text("worker_app: com.example.tables\nworker_name: silent\n")
+    env = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "600000"}
+    process = deployment.start(deployment.write(), worker, wait=False, env=env)
+    told = [notified.recv(200).decode() for _ in range(4)]
+    assert sorted(set(told)) == [f"READY=1\nMAINPID={process.pid}", "WATCHDOG=1"] and told.count("WATCHDOG=1") == 3
+    process.send_signal(signal.SIGTERM)
+    while notified.recv(200).decode() != "STOPPING=1":
+        pass
+    assert process.wait(10) == 0, deployment.text(process)
+
+
+def test_the_service_manager_hears_of_a_successor(deployment, notified):
+    """SIGUSR2: the service's main process becomes another one, without a word of stopping."""
+    name = notified.getsockname().decode().replace("\0", "@", 1)
+    process = deployment.start(deployment.write(), env={"NOTIFY_SOCKET": name})
+    assert notified.recv(200).decode() == f"READY=1\nMAINPID={process.pid}"
+    process.send_signal(signal.SIGUSR2)
+    said = [notified.recv(200).decode() for _ in range(2)]
+    pid = int(said[0].removeprefix("MAINPID="))
+    assert pid != process.pid and said[1] == f"READY=1\nMAINPID={pid}"
+    assert process.wait(10) == 0, deployment.text(process)
+    try:
+        assert ask(deployment.port, "/ready")[0] == 200
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    assert notified.recv(200).decode() == "STOPPING=1"
+    for _ in range(100):
+        if not (deployment.folder / "main.pid").exists():
+            break
+        time.sleep(0.1)
     assert not (deployment.folder / "main.pid").exists()
 
 
@@ -245,11 +279,7 @@ def test_background_start_reports_its_outcome(deployment):
         assert str(deployment.port) in again.stderr.splitlines()[-1]
     finally:
         os.kill(pid, signal.SIGTERM)
-    for _ in range(100):
-        if not pathlib.Path(f"/proc/{pid}").exists():
-            break
-        time.sleep(0.1)
-    assert not pathlib.Path(f"/proc/{pid}").exists()
+    until(lambda: not pathlib.Path(f"/proc/{pid}").exists())
 
 
 def worker_file(deployment, app, name, port):
@@ -273,23 +303,26 @@ def test_a_plugin_that_does_not_start_ends_the_process(deployment):
 def test_migrations_run_once_for_all_processes(deployment):
     main = deployment.write()
     run("psql", CONNINFO, "-qc", "DROP SCHEMA IF EXISTS ganglion_tables CASCADE", "-c",
-        "DO $$ BEGIN IF to_regclass('ganglion.plugin_migrations') IS NOT NULL THEN "
-        "DELETE FROM ganglion.plugin_migrations WHERE plugin = 'com.example.tables'; END IF; END $$")
+        "DO $$ BEGIN IF to_regclass('host_ganglion.plugin_migrations') IS NOT NULL THEN "
+        "DELETE FROM host_ganglion.plugin_migrations WHERE plugin = 'com.example.tables'; END IF; END $$")
     ports = [free_port() for _ in range(4)]
     processes = [deployment.start(main, worker_file(deployment, "com.example.tables", f"w{i}", port), wait=False)
                  for i, port in enumerate(ports)]
     for process, port in zip(processes, ports):
         deployment.wait(process, port)
         assert json.loads(ask(port, "/_example/count")[1]) == {"count": 2}
-    rows = run("psql", CONNINFO, "-Atc", "SELECT version, schema_name FROM ganglion.plugin_migrations "
+    rows = run("psql", CONNINFO, "-Atc", "SELECT version, schema_name FROM host_ganglion.plugin_migrations "
                "WHERE plugin = 'com.example.tables' ORDER BY version").stdout.split()
     assert rows == ["1|ganglion_tables", "2|ganglion_tables"]
 
 
-@pytest.fixture
-def room_note(installed, tmp_path):
+@pytest.fixture(params=["as it is now", "as compiled against ABI 1.0"])
+def room_note(request, installed, tmp_path):
     """The example, built against the installation, beside a main process made of the real roles."""
-    build_plugins(SOURCE / "examples" / "plugins" / "room_note", tmp_path / "build", installed)
+    now = request.param == "as it is now"
+    build_plugins(SOURCE / "examples" / "plugins" / "room_note" if now else SOURCE / "tests" / "data" / "abi-1.0", tmp_path / "build", installed)
+    listed = json.loads(run(installed / "bin" / "ganglion", "plugins", "--json", "--plugin-dir", tmp_path / "build").stdout)
+    assert (next(p["abi"] for p in listed if p["name"] == "com.example.app.room_note") == "1.0") != now
     made = Deployment(tmp_path, installed / "bin" / "ganglion", str(tmp_path / "build"))
     yield made
     made.end()
@@ -314,11 +347,7 @@ def test_the_example_follows_the_stream(room_note):
     for i in range(3):
         row = json.dumps(["ev", [f"$e{i}", room, "m.room.message", None, None, None, None, False, False]])
         redis_cli("PUBLISH", "life.test", f"RDATA events master {token + i} {row}")
-    for _ in range(100):
-        if count_of(room) == before + 3:
-            break
-        time.sleep(0.05)
-    assert count_of(room) == before + 3
+    until(lambda: count_of(room) == before + 3)
     run("psql", CONNINFO, "-qc", "INSERT INTO users (name, creation_ts) VALUES ('@note:life.test', 1) ON CONFLICT DO NOTHING",
         "-c", "DELETE FROM access_tokens WHERE token = 'note_token'", "-c",
         "INSERT INTO access_tokens (id, user_id, token, used) SELECT coalesce(max(id), 0) + 1, '@note:life.test', "

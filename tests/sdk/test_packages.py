@@ -4,17 +4,22 @@ another's libraries, and each builds alone."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
 import pytest
 from sdk_support import BUILD, SOURCE, run
 
+from deployment import layout
+from deployment.deployment import Deployment, http
+from deployment.layout import Worker
+
 ROLES = ["homeserver", "generic_worker", "pusher", "appservice", "federation_sender", "media_repository", "user_dir",
          "frontend_proxy"]
 EXISTING = [r for r in ROLES if (SOURCE / "plugins" / r / "CMakeLists.txt").exists()]
 # What a role alone may link beyond what the host and the Matrix library link.
-OWN_LIBRARIES = {"media_repository": {"libvips"}}
+OWN_LIBRARIES = {"media_repository": {"libvips", "libglib-2.0", "libgobject-2.0", "libgumbo", "libxml2"}}
 
 
 def needed(path):
@@ -46,9 +51,119 @@ def ganglion(prefix, *arguments, ok=True):
     return run(prefix / "bin" / "ganglion", *arguments, ok=ok, env=env)
 
 
+class Root:
+    """A root of its own with dpkg's books: what this machine has counts as installed, so dependencies are really looked
+    after; scripts of packages work on the root and not on the machine."""
+
+    def __init__(self, folder):
+        self.folder, books = folder, folder / "var" / "lib" / "dpkg"
+        for name in ("info", "updates", "triggers"):
+            (books / name).mkdir(parents=True)
+        (books / "status").write_text("\n".join(self.of_machine()))
+        (folder / "etc").mkdir()
+        (folder / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+        (folder / "etc" / "group").write_text("root:x:0:\n")
+
+    @staticmethod
+    def of_machine():
+        form = "${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\t${Provides}\n"
+        rows = [line.split("\t") for line in run("dpkg-query", "-W", "-f", form).stdout.splitlines()]
+        for name, version, architecture, provides in {row[1]: row[1:] for row in rows if row[0] == "installed"}.values():
+            more = f"Provides: {provides}\n" if provides else ""
+            yield (f"Package: {name}\nStatus: install ok installed\nMaintainer: none\nVersion: {version}\n"
+                   f"Architecture: {architecture}\n{more}Description: of this machine\n")
+
+    def dpkg(self, *words, ok=True):
+        command = ["dpkg", f"--root={self.folder}", "--force-script-chrootless", "--force-not-root", f"--log={self.folder}/dpkg.log", *words]
+        return run(*(command if os.geteuid() == 0 else ["fakeroot", *command]), ok=ok)
+
+    def file(self, path):
+        return self.folder / path.lstrip("/")
+
+
+@pytest.fixture(scope="module")
+def root(packages, tmp_path_factory):
+    """Everything but the headers is installed."""
+    made = Root(tmp_path_factory.mktemp("root"))
+    made.dpkg("-i", *(deb for name, deb in packages.items() if name != "libganglion-dev"))
+    return made
+
+
+def test_packages_need_each_other(packages, tmp_path):
+    """A role without the host is refused by dpkg."""
+    done = Root(tmp_path).dpkg("-i", packages[package_of("pusher")], ok=False)
+    assert done.returncode != 0 and "ganglion-plugin-pusher depends on ganglion-host" in done.stderr
+
+
+def test_the_root_has_user_folders_and_units(root):
+    assert any(line.startswith("ganglion:") for line in root.file("/etc/passwd").read_text().splitlines())
+    for folder in ("/etc/ganglion/workers", "/etc/ganglion/conf.d", "/var/lib/ganglion"):
+        assert root.file(folder).stat().st_mode & 0o777 == 0o750
+    units = ["ganglion.target", "ganglion.service", "ganglion-worker@.service"]
+    done = run("systemd-analyze", "verify", "--man=no", f"--root={root.folder}", *(f"/usr/lib/systemd/system/{u}" for u in units), ok=False)
+    # The root has no other units, which is said, too.
+    assert [line for line in done.stderr.splitlines() if "ganglion" in line and re.search("Unknown|nvalid|parse|ignoring", line)] == []
+    for unit in units[1:]:
+        text = root.file(f"/usr/lib/systemd/system/{unit}").read_text()
+        assert "Type=notify\n" in text and "WatchdogSec=" in text
+        told = run("systemd-analyze", "security", "--offline=true", "--threshold=30", f"--root={root.folder}", unit, ok=False)
+        assert told.returncode == 0, told.stdout[-300:] + told.stderr
+
+
+@pytest.fixture(scope="module")
+def installed_deployment(root, tmp_path_factory, postgres):
+    """A split that runs from the root's own programs and roles, found where they were installed."""
+    folder = tmp_path_factory.mktemp("of_packages")
+    for place in (folder, *list(folder.parents)[:2]):
+        place.chmod(0o755)  # PostgreSQL runs as another user
+    (folder / "build").mkdir()
+    (folder / "build" / "bin").symlink_to(root.file("/usr/bin"))
+    (folder / "build" / "plugins").symlink_to(next(root.file("/usr").rglob("homeserver.so")).parent)
+    workers = [Worker("worker1", "synapse.app.generic_worker", ["client"]), Worker("pusher1", "synapse.app.pusher", [])]
+    made = Deployment(folder / "deployment", folder / "build", postgres, database="sdk_packages", front=False, workers=workers,
+                      stream_writers={"events": "main"}, bcrypt_rounds=4)
+    made.extra_config = {"stream_writers": None}
+    made.environment = lambda: {key: value for key, value in os.environ.items() if key != "GANGLION_PLUGIN_PATH"}
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+def missing_roles(made):
+    return {m["role"]: m["package"] for m in http("GET", f"{made.base_url}/ready")[1]["missing_roles"]}
+
+
+def test_a_deployment_of_packages_loses_a_role(root, installed_deployment):
+    made = installed_deployment
+    maps = pathlib.Path(f"/proc/{made.processes['pusher1'].pid}/maps").read_text()
+    assert str(root.file("/usr/lib")) in maps and str(BUILD) not in maps
+    assert made.register("installed", "a good password")[0] == 200
+    assert not set(missing_roles(made)) & set(EXISTING)
+    # The package goes: its process says so to who starts it, and main that it cannot take that work up.
+    root.dpkg("-r", "ganglion-plugin-pusher")
+    assert not list(root.file("/usr").rglob("pusher.so"))
+    made.processes["pusher1"].stop()
+    process = made.start_process(made.workers[1], wait=False)
+    assert process.popen.wait(20) == 1
+    assert "needs pusher.so (Debian package ganglion-plugin-pusher), which is not installed" in process.tail().splitlines()[-1]
+    made.workers.pop()
+    layout.write(made)
+    made.processes["main"].stop()
+    made.start_process()
+    assert missing_roles(made)["pusher"] == "ganglion-plugin-pusher"
+    assert "its roles are not installed: " in made.processes["main"].tail(100)
+
+
 def test_there_is_a_package_for_each_part(packages):
-    assert {"ganglion-host", "libganglion-matrix", "libganglion-dev"} <= set(packages)
+    assert {"ganglion-host", "libganglion-matrix", "libganglion-dev", "ganglion-tools"} <= set(packages)
     assert {package_of(r) for r in EXISTING} <= set(packages)
+
+
+def test_each_package_says_whose_it_is(packages):
+    for name, deb in packages.items():
+        files = {line.split()[5] for line in run("dpkg-deb", "-c", deb).stdout.splitlines()}
+        assert {f"./usr/share/doc/{name}/copyright", f"./usr/share/doc/{name}/changelog.gz"} <= files, name
 
 
 def test_each_role_package_depends_on_the_same_version(packages):

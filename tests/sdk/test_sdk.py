@@ -48,6 +48,38 @@ def test_pkg_config_builds_a_plugin(installed, tmp_path):
     assert exported[2::3] == ["gg_plugin_entry"]
 
 
+CPP = """
+#include <ganglion/plugin.h>
+#include <string>
+
+static int hello(void *, struct gg_request *rq, struct gg_error *)
+{
+    std::string name = gg_request_param(rq, "name");
+    return gg_reply_json(rq, 200, json_pack("{s:s}", "hello", name.c_str()));
+}
+static const struct gg_route routes[] = {
+    {.method = "GET", .path = "/_example/cpp/{name}", .handler = hello, .resource = "client"},
+    {},
+};
+static const char *const worker_apps[] = {"com.example.cpp", nullptr};
+GG_PLUGIN("com.example.cpp", .version = "1", .worker_apps = worker_apps, .routes = routes);
+"""
+
+
+def test_a_plugin_in_cpp_that_knows_nothing_of_matrix(installed, ganglion, tmp_path):
+    env = {**os.environ, "PKG_CONFIG_PATH": str(next(installed.rglob("ganglion.pc")).parent)}
+    flags = run("pkg-config", "--cflags", "--libs", "ganglion", env=env).stdout.strip()
+    source = tmp_path / "cpp.cc"
+    source.write_text(CPP)
+    run("sh", "-c", f"c++ -std=c++17 -shared -fPIC -fvisibility=hidden '{source}' -o '{tmp_path}/com.example.cpp.so' {flags}")
+    (tmp_path / "homeserver.yaml").write_text(HOMESERVER + "public_baseurl: https://x\n")
+    (tmp_path / "worker.yaml").write_text("worker_app: com.example.cpp\nworker_name: w\nworker_listener: []\n")
+    done = ganglion("--explain", "-c", tmp_path / "homeserver.yaml", "-c", tmp_path / "worker.yaml", "--plugin-dir", tmp_path)
+    assert "1 served here" in done.stdout
+    # keys of others in the shared file are no mistake; one in its own is
+    assert done.stderr == f"warning: {tmp_path}/worker.yaml:3:1: unknown key `worker_listener`; did you mean `worker_listeners`?\n"
+
+
 def test_pkg_config_names_the_plugin_folder(installed):
     pc = next(installed.rglob("ganglion.pc")).parent
     env = {**os.environ, "PKG_CONFIG_PATH": str(pc)}
@@ -76,7 +108,7 @@ def start_worker(ganglion, tmp_path, folder, app):
 
 
 REFUSED = [
-    ("com.example.wrong_abi", ["ABI 99.0", "this host has 1."]),
+    ("com.example.wrong_abi", ["ABI 99.", "this host has 1."]),
     ("com.example.later_minor", ["plugin ABI 1.", "upgrade Ganglion"]),
     ("com.example.other_name", ["com.example.real_name", "must be called com.example.real_name.so"]),
     ("com.example.undefined", ["undefined symbol: nobody_has_this_function"]),

@@ -6,7 +6,7 @@ import shlex
 import shutil
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FIXED_COMPILERS = {"fuzz": "clang"}  # as CMakePresets.json says
+FIXED_COMPILERS = {"fuzz": "clang", "aarch64": "aarch64-linux-gnu-gcc"}  # as CMakePresets.json says
 
 
 def folder(preset):

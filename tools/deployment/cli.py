@@ -43,7 +43,32 @@ def save_state(state):
 
 
 def is_running(entry):
-    return alive(entry["pid"]) and started_at(entry["pid"]) == entry["started"]
+    """By the process that was started, or by one that has replaced it since (ganglionctl restart NAME): the pid file names it."""
+    if alive(entry["pid"]) and started_at(entry["pid"]) == entry["started"]:
+        return True
+    successor = read_pid(entry.get("pid_file"))
+    if not successor or successor == entry["pid"] or not alive(successor):
+        return False
+    entry["pid"], entry["started"] = successor, started_at(successor)
+    return True
+
+
+def has_ended(entry):
+    """Whoever replaces a process writes its pid a moment after that one is gone."""
+    deadline = time.monotonic() + 5
+    while not is_running(entry):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def read_pid(path):
+    try:
+        with open(path, encoding="ascii") as f:
+            return int(f.read())
+    except (OSError, TypeError, ValueError):
+        return None
 
 
 def running(state):
@@ -74,8 +99,8 @@ def port_for(state, name):
     return free_port(state.get("ports", {}).get(name) or USUAL_PORTS[name])
 
 
-def entry(name, app, process, port):
-    return {"name": name, "worker_app": app, "pid": process.pid, "started": process.start_time, "port": port}
+def entry(name, app, process, port, pid_file=None):
+    return {"name": name, "worker_app": app, "pid": process.pid, "started": process.start_time, "port": port, "pid_file": pid_file}
 
 
 def describe(deployment, postgres):
@@ -83,10 +108,10 @@ def describe(deployment, postgres):
     found = [entry("postgres", "-", postgres.process, postgres.port)]
     if deployment.redis is not None:
         found.append(entry("redis", "-", deployment.redis.process, deployment.redis.port))
-    found.append(entry("main", "synapse.app.homeserver", deployment.processes["main"], deployment.main.port))
-    found += [entry(w.name, w.app, deployment.processes[w.name], deployment.probe_port(w)) for w in deployment.workers]
-    if deployment.nginx is not None:
-        found.append(entry("nginx", "-", deployment.nginx.process, deployment.nginx.port))
+    found.append(entry("main", "synapse.app.homeserver", deployment.processes["main"], deployment.main.port, deployment.pid_file("main")))
+    found += [entry(w.name, w.app, deployment.processes[w.name], deployment.probe_port(w), deployment.pid_file(w.name)) for w in deployment.workers]
+    if deployment.outer is not None:
+        found.append(entry(deployment.outer.form, "-", deployment.outer.process, deployment.outer.port))
     return found
 
 
@@ -117,7 +142,7 @@ def clear_way(state):
         take_down(state)
 
 
-def bring_up(monolith):
+def bring_up(monolith, router):
     state = load_state()
     clear_way(state)
     make()
@@ -129,9 +154,10 @@ def bring_up(monolith):
     try:
         postgres.start()
         deployment = Deployment(os.path.join(VAR, "monolith" if monolith else "split"), BUILD, postgres, monolith=monolith,
-                                saved=saved, front_port=port_for(state, "front"), redis_port=port_for(state, "redis"))
+                                saved=saved, front_port=port_for(state, "front"), redis_port=port_for(state, "redis"), router=router)
         # Both forms are one server: they share its key and media.
-        deployment.extra_config = {"signing_key_path": os.path.join(VAR, "keys", "signing.key"), "media_store_path": os.path.join(VAR, "media")}
+        deployment.extra_config = {"signing_key_path": os.path.join(VAR, "keys", "signing.key"), "media_store_path": os.path.join(VAR, "media"),
+                                   "ganglion": {"groups": True}, "enable_group_creation": True}
         os.makedirs(os.path.join(VAR, "keys"), exist_ok=True)
         os.makedirs(os.path.join(VAR, "media"), exist_ok=True)
         deployment.start(lambda text: say(f"processes: {text}"))
@@ -151,6 +177,7 @@ def bring_up(monolith):
 
 
 def table(state):
+    running(state)
     rows = [("process", "worker_app", "pid", "port", "state")]
     rows += [(p["name"], p["worker_app"], str(p["pid"]), str(p["port"]), "running" if is_running(p) else "stopped")
              for p in state["processes"]]
@@ -162,6 +189,7 @@ def take_down(state):
     """In the reverse order of starting."""
     numbers = {"nginx": signal.SIGQUIT, "postgres": signal.SIGINT}
     for p in reversed(state.get("processes", [])):
+        is_running(p)  # who has replaced it is asked to end
         process = Process(p["name"], [], os.devnull).adopt(p["pid"], p["started"])
         if process.is_alive():
             process.stop(numbers.get(p["name"], signal.SIGTERM), 30)
@@ -174,7 +202,7 @@ def command_up(args):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Failed("another ./run is at work in this folder") from error
-        bring_up(args.monolith)
+        bring_up(args.monolith, args.router)
     state = load_state()
     say("")
     say(table(state))
@@ -192,14 +220,14 @@ def watch(state):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda n, frame: asked.append(n))
-    gone = None
-    while not asked and gone is None and load_state().get("processes") == state["processes"]:
+    gone, saved = None, json.dumps(state["processes"])
+    while not asked and gone is None and json.dumps(load_state().get("processes")) == saved:
         time.sleep(0.3)
-        gone = next((p for p in state["processes"] if not is_running(p)), None)
+        gone = next((p for p in state["processes"] if has_ended(p)), None)
     # `./run stop` from elsewhere ends processes in order: that is no accident.
     if gone is not None and not asked:
         time.sleep(1)
-        if load_state().get("processes") == state["processes"]:
+        if json.dumps(load_state().get("processes")) == saved:
             say(f"{gone['name']} has ended; stopping the rest (logs are in {VAR})")
     say("stopping")
     take_down(state)
@@ -208,6 +236,7 @@ def watch(state):
 
 def command_status(args):
     state = load_state()
+    running(state)  # notes who was replaced
     found = [{"name": p["name"], "worker_app": p["worker_app"], "pid": p["pid"], "port": p["port"],
               "resident_bytes": resident_bytes(p["pid"]) if is_running(p) else 0,
               "state": "running" if is_running(p) else "stopped"} for p in state.get("processes", [])]
@@ -236,7 +265,7 @@ def command_env(args):
 
 def command_stop(args):
     state = load_state()
-    if not state:
+    if not state.get("processes"):
         say("nothing is running")
         return 0
     take_down(state)
@@ -256,6 +285,7 @@ def main():
     parser.add_argument("command", nargs="?", choices=["up", "status", "env", "stop"], default="up")
     parser.add_argument("--detach", action="store_true", help="leave it running in the background")
     parser.add_argument("--monolith", action="store_true", help="one process, without Redis")
+    parser.add_argument("--router", choices=["nginx", "ganglion"], default="nginx", help="what stands in front of the workers")
     parser.add_argument("--json", action="store_true", help="status as JSON")
     args = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -263,13 +293,18 @@ def main():
             signal.signal(number, interrupt)
     commands = {"up": command_up, "status": command_status, "env": command_env, "stop": command_stop}
     try:
-        return commands[args.command](args)
+        code = commands[args.command](args)
+        sys.stdout.flush()
+        return code
     except Failed as error:
         print(f"./run: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         say("interrupted")
         return 130
+    except BrokenPipeError:  # ./run status | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

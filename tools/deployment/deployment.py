@@ -10,7 +10,7 @@ import urllib.request
 from . import layout
 from .ports import free_port
 from .process import Failed, Process, wait_until
-from .services import Nginx, Redis
+from .services import Haproxy, Nginx, Redis
 
 
 def http(method, url, body=None, token=None, timeout=30):
@@ -32,18 +32,29 @@ def http(method, url, body=None, token=None, timeout=30):
             return error.code, {"error": text.decode(errors="replace")}
 
 
+class Federation:
+    """How other servers reach a deployment: the port at the end of its name, the certificate and its key, and whom it trusts."""
+
+    def __init__(self, certificate, key, authority, port=None):
+        self.certificate, self.key, self.authority, self.port = certificate, key, authority, port or free_port()
+        self.server_name = f"localhost:{self.port}"
+
+
 class Deployment:
-    """monolith=True: one process, no Redis, no nginx.  Services that are given are used and left alone."""
+    """monolith=True: one process, no Redis, no nginx.  Services that are given are used and left alone.
+    federation: a Federation, for a deployment that other servers reach over TLS.  router: what stands in front of a split,
+    "nginx", "haproxy" or "ganglion"; GANGLION_TEST_ROUTER, else nginx, unless it is said."""
 
     def __init__(self, folder, build, postgres, database="ganglion", monolith=False, redis=None, server_name="localhost",
                  front_port=None, front=True, saved=None, workers=None, stream_writers=None, extra_config=None,
-                 main_port=None, redis_port=None, bcrypt_rounds=12, wrapper=()):
+                 main_port=None, redis_port=None, bcrypt_rounds=12, wrapper=(), federation=None, router=None):
         saved = saved or {}
         self.folder, self.build = os.path.abspath(folder), os.path.abspath(build)
         self.postgres, self.database, self.server_name = postgres, database, server_name
         self.plugin_path = os.path.join(self.build, "plugins")
         self.binary = os.path.join(self.build, "bin", "ganglion")
         self.extra_config = extra_config or {}
+        self.federation = federation
         self.log_config = False
         self.bcrypt_rounds = bcrypt_rounds
         self.wrapper = list(wrapper)  # put before the program (valgrind, ...)
@@ -58,8 +69,19 @@ class Deployment:
                                   port=main_port or (self.front_port if not self.front else None))
         self.own_redis = redis is None and not monolith
         self.redis = redis or (Redis(os.path.join(self.folder, "redis"), redis_port, saved.get("redis_password")) if not monolith else None)
-        self.nginx = Nginx(os.path.join(self.folder, "nginx"), self.front_port) if self.front else None
+        self.proxy = self._make_proxy(router or os.environ.get("GANGLION_TEST_ROUTER") or "nginx") if self.front else None
         self.processes = {}
+
+    def _make_proxy(self, router):
+        """What the front port belongs to: a service, or a process among the workers."""
+        if router != "ganglion":
+            return {"nginx": Nginx, "haproxy": Haproxy}[router](os.path.join(self.folder, router), self.front_port)
+        return layout.router(self.front_port)
+
+    @property
+    def outer(self):
+        """The service in front that is none of Ganglion's own, or None."""
+        return self.proxy if isinstance(self.proxy, (Nginx, Haproxy)) else None
 
     def secrets(self):
         found = {name: getattr(self, name) for name in ("registration_secret", "macaroon_secret", "form_secret", "replication_secret")}
@@ -91,6 +113,8 @@ class Deployment:
 
     def prepare(self):
         """Everything but Ganglion's own processes."""
+        if self.proxy is not None and self.outer is None and self.proxy not in self.workers:
+            self.workers = self.workers + [self.proxy]
         os.makedirs(self.folder, exist_ok=True)
         self.postgres.create_database(self.database)
         if self.own_redis:
@@ -106,6 +130,9 @@ class Deployment:
         if wait:
             self.wait_ready(worker or self.main)
         return process
+
+    def pid_file(self, name):
+        return os.path.join(self.folder, "run", f"{name}.pid")
 
     def probe_port(self, worker):
         return worker.port or worker.replication_port
@@ -132,14 +159,14 @@ class Deployment:
         for worker in self.workers:
             self.wait_ready(worker)
             progress(f"{worker.name} ({worker.app})")
-        if self.nginx is not None:
-            self.nginx.start(self.routes("nginx"))
-            progress("nginx")
+        if self.outer is not None:
+            self.outer.start(self.routes(self.outer.form), self.federation)
+            progress(self.outer.form)
         return self
 
-    def routes(self, form):
+    def routes(self, form, port=None):
         command = [self.binary, "routes", "-c", os.path.join(self.folder, "config"), "--format", form,
-                   "--listen", f"127.0.0.1:{self.front_port}"]
+                   "--listen", f"127.0.0.1:{port or self.front_port}"]
         done = subprocess.run(command, capture_output=True, text=True, env=self.environment(), check=False)
         if done.returncode != 0:
             raise Failed(f"ganglion routes: {done.stderr.strip()}")
@@ -148,10 +175,10 @@ class Deployment:
     # ---- stopping ----
 
     def stop(self):
-        """nginx, workers, main, Redis; True when every process ended by itself. PostgreSQL is its owner's to stop."""
+        """The proxy, workers, main, Redis; True when every process ended by itself. PostgreSQL is its owner's to stop."""
         clean = True
-        if self.nginx is not None:
-            self.nginx.stop()
+        if self.outer is not None:
+            self.outer.stop()
         for name in reversed(list(self.processes)):
             clean = self.processes[name].stop() and clean
         self.processes = {}

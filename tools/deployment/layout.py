@@ -11,7 +11,7 @@ SINGLE_ROLES = {
     "pusher": {"start_pushers": False},
     "appservice": {"notify_appservices": False},
     "federation_sender": {"send_federation": False},
-    "media_repository": {"enable_media_repo": False},
+    "media_repository": {"enable_media_repo": False, "media_instance_running_background_jobs": "media_repository1"},
     "user_dir": {"update_user_directory": False},
     "frontend_proxy": {},
 }
@@ -27,6 +27,7 @@ RATE_LIMITS = {
     "rc_invites": {"per_room": UNLIMITED, "per_user": UNLIMITED, "per_issuer": UNLIMITED},
     "rc_room_creation": UNLIMITED,
     "rc_profile": UNLIMITED,
+    "rc_user_directory": UNLIMITED,
     "rc_presence": {"per_user": UNLIMITED},
     "rc_admin_redaction": UNLIMITED,
 }
@@ -35,8 +36,9 @@ RATE_LIMITS = {
 class Worker:
     """One process of the deployment."""
 
-    def __init__(self, name, app, listener_names, port=None, replication_port=None, extra=None):
+    def __init__(self, name, app, listener_names, port=None, replication_port=None, extra=None, outermost=False):
         self.name, self.app = name, app
+        self.outermost = outermost  # nobody stands before it: who asks is who connects
         self.listener_names = listener_names
         self.port = port or (free_port() if listener_names else None)
         self.replication_port = replication_port or free_port()
@@ -45,11 +47,17 @@ class Worker:
     def listeners(self):
         found = []
         if self.port:
-            found.append({"type": "http", "port": self.port, "bind_addresses": ["127.0.0.1"], "x_forwarded": True,
+            found.append({"type": "http", "port": self.port, "bind_addresses": ["127.0.0.1"], "x_forwarded": not self.outermost,
                           "resources": [{"names": self.listener_names}]})
         found.append({"type": "http", "port": self.replication_port, "bind_addresses": ["127.0.0.1"],
                       "resources": [{"names": ["replication"]}]})
         return found
+
+
+def router(port):
+    """Ganglion's own reverse proxy, in place of nginx."""
+    return Worker("router", "synapse.app.frontend_proxy", ["client", "federation"], port=port, outermost=True,
+                  extra={"frontend_proxy": {"route": True}})
 
 
 def split(roles):
@@ -87,7 +95,7 @@ def shared_file(deployment):
         "report_stats": False,
         "signing_key_path": os.path.join(d.folder, "keys", "signing.key"),
         "media_store_path": os.path.join(d.folder, "media"),
-        "pid_file": os.path.join(d.folder, "run", "main.pid"),
+        "pid_file": d.pid_file("main"),
         "log_config": os.path.join(d.folder, "config", "log.yaml") if d.log_config else None,
         "database": {"name": "psycopg2", "args": {**d.postgres.conninfo(d.database), "cp_min": 2, "cp_max": 10}},
         "listeners": d.main.listeners() if d.workers else d.main.listeners()[:1],
@@ -111,13 +119,34 @@ def shared_file(deployment):
             role = worker.app.rpartition(".")[2]
             config.update(SINGLE_ROLES.get(role, {}))
         config["stream_writers"] = d.stream_writers
+    if d.federation is not None:
+        config.update(federation_settings(d))
     config = {key: value for key, value in config.items() if value is not None}
     config.update(d.extra_config)
     return config
 
 
+def federation_settings(deployment):
+    """Other servers on this machine are reached, and known by their authority; a proxy in front has the port, else main has it."""
+    federation = deployment.federation
+    settings = {"federation_custom_ca_list": [federation.authority], "ip_range_blacklist": [], "federation_ip_range_blacklist": [], "trusted_key_servers": [],
+                "tls_certificate_path": federation.certificate, "tls_private_key_path": federation.key}
+    if deployment.proxy is None:
+        listeners = deployment.main.listeners() if deployment.workers else deployment.main.listeners()[:1]
+        settings["listeners"] = listeners + [federation_listener(deployment)]
+    return settings
+
+
+def federation_listener(deployment, names=("federation",)):
+    return {"type": "http", "port": deployment.federation.port, "bind_addresses": ["127.0.0.1"], "tls": True,
+            "resources": [{"names": list(names)}]}
+
+
 def worker_file(deployment, worker):
-    config = {"worker_app": worker.app, "worker_name": worker.name, "worker_listeners": worker.listeners()}
+    config = {"worker_app": worker.app, "worker_name": worker.name, "worker_listeners": worker.listeners(),
+              "worker_pid_file": deployment.pid_file(worker.name)}
+    if worker is deployment.proxy and deployment.federation is not None:
+        config["worker_listeners"].append(federation_listener(deployment, worker.listener_names))
     if deployment.log_config:
         config["worker_log_config"] = os.path.join(deployment.folder, "config", "log.yaml")
     if worker.app.endswith(".frontend_proxy"):

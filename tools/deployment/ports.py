@@ -3,9 +3,12 @@
 import random
 import socket
 
+FIRST, LAST = 11000, 32000  # below what the kernel hands to outgoing connections
+BLOCK = 100  # ports that are promised at once
+
 _given = set()
-_held = []  # the names that keep other processes off the ports given out last
-HELD_AT_MOST = 200  # whoever was given a port before those has bound it by now
+_held = {}  # by name: the sockets that keep other processes off
+_left = []  # of the blocks that are held, what was not given out yet
 
 
 def is_free(port):
@@ -18,34 +21,54 @@ def is_free(port):
     return True
 
 
-def _hold(port):
-    """Promises a port to this process. Between choosing a port and the moment a server binds it
-    seconds can pass (a new cluster is made), so a second ./run on the machine has to see the promise; a name in the
-    abstract namespace is seen by every user, belongs to the same network namespace, and is gone with the process."""
-    if port in _given or not is_free(port):
-        return False
+def _hold(name):
+    """Promises a name to this process, as long as it lives. A name in the abstract namespace is seen by every user,
+    belongs to the same network namespace, and is gone with the process."""
+    if name in _held:
+        return True
     s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        s.bind(f"\0ganglion-port-{port}")
+        s.bind(f"\0ganglion-{name}")
     except OSError:
         s.close()
         return False
-    _given.add(port)
-    _held.append(s)
-    if len(_held) > HELD_AT_MOST:
-        _held.pop(0).close()
+    _held[name] = s
     return True
+
+
+def _name(port):
+    """Of the promise that a port belongs to."""
+    return f"ports-{port // BLOCK * BLOCK}" if FIRST <= port < LAST else f"port-{port}"
+
+
+def _give(port):
+    if port in _given or not _hold(_name(port)) or not is_free(port):
+        return False
+    _given.add(port)
+    return True
+
+
+def _another_block():
+    while True:
+        start = random.randrange(FIRST, LAST, BLOCK)
+        if _name(start) not in _held and _hold(_name(start)):
+            _left.extend(range(start, start + BLOCK))
+            return
 
 
 def free_port(preferred=None):
     """The preferred port if nobody has it, else another one that nobody was promised yet.
 
-    Others are drawn below the range that the kernel hands to outgoing connections, so that a client's
-    connection cannot take a port between the moment it is chosen and the moment a server binds it.
+    Between choosing a port and the moment a server binds it seconds can pass (a new cluster is made), and a server that
+    a test starts again must find its port as it left it: what was promised to a process is its own to its end, so that
+    two runs on one machine never meet. That would cost a socket for each port, hence the blocks. They lie below the
+    range that the kernel hands to outgoing connections: no client's connection can take a port meanwhile.
     """
-    if preferred and _hold(preferred):
+    if preferred and _give(preferred):
         return preferred
     while True:
-        port = random.randrange(11000, 32000)
-        if _hold(port):
+        if not _left:
+            _another_block()
+        port = _left.pop()
+        if _give(port):
             return port

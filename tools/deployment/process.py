@@ -113,7 +113,7 @@ class Process:
             time.sleep(0.02)
         return True
 
-    def stop(self, number=signal.SIGTERM, seconds=20):
+    def stop(self, number=signal.SIGTERM, seconds=60):
         """Asks it to end and waits; what does not end in time is killed. True: it ended by itself."""
         self.send(number)
         if self.wait(seconds):
@@ -129,7 +129,7 @@ class Process:
             return ""
 
 
-def wait_until(what, condition, process=None, seconds=30):
+def wait_until(what, condition, process=None, seconds=60):
     """Polls until condition() is true; Failed when the process dies or time is up."""
     deadline = time.monotonic() + seconds
     while not condition():

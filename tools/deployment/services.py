@@ -6,6 +6,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 
 from .ports import free_port
 from .process import Failed, Process, give_to, unprivileged, wait_until
@@ -64,7 +65,7 @@ class Postgres:
         give_to(DATABASE_USER, pwfile)
         made = subprocess.run(unprivileged(DATABASE_USER, [self.bin("initdb"), "-D", self.data, "-U", "ganglion",
                                                            "--encoding=UTF8", "--locale=C", "--auth=scram-sha-256",
-                                                           f"--pwfile={pwfile}"]),
+                                                           f"--pwfile={pwfile}"] + (["--no-sync"] if "fsync=off" in self.options else [])),
                               cwd="/", capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise Failed(f"initdb: {made.stderr.strip()}")
@@ -73,7 +74,7 @@ class Postgres:
         if not os.path.isdir(self.data):
             self._init()
         log = os.path.join(self.folder, "postgres.log")
-        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", "max_connections=300",
+        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", "max_connections=600",
                     "shared_buffers=128MB", *self.options]
         command = [self.bin("postgres"), "-D", self.data]
         for setting in settings:
@@ -117,25 +118,35 @@ class Postgres:
 
 
 class Redis:
+    """late: seconds by which all that it says is late (late.py); GANGLION_TEST_REDIS_LATE, else none."""
+
     def __init__(self, folder, port=None, password=None):
         self.folder = os.path.abspath(folder)
         self.password = password or secrets.token_hex(12)
         self.port = port or free_port()
-        self.process = None
+        self.late = os.environ.get("GANGLION_TEST_REDIS_LATE")
+        self.own_port = free_port() if self.late else self.port
+        self.process = self.way = None
 
     def start(self):
         os.makedirs(self.folder, exist_ok=True)
         config = os.path.join(self.folder, "redis.conf")
         with open(os.open(config, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as f:
-            f.write(f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave \"\"\nappendonly no\n"
+            f.write(f"bind 127.0.0.1\nport {self.own_port}\nrequirepass {self.password}\nsave \"\"\nappendonly no\n"
                     f"dir \"{self.folder}\"\ndaemonize no\n")
         self.process = Process("redis", [_binary("redis-server"), config], os.path.join(self.folder, "redis.log")).start()
-        wait_until("Redis takes connections", lambda: _can_connect(self.port), self.process)
+        wait_until("Redis takes connections", lambda: _can_connect(self.own_port), self.process)
+        if self.late:
+            script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "late.py")
+            self.way = Process("late", [sys.executable, script, str(self.port), str(self.own_port), self.late],
+                               os.path.join(self.folder, "late.log")).start()
+            wait_until("the late way to Redis takes connections", lambda: _can_connect(self.port), self.way)
         return self
 
     def stop(self):
-        if self.process is not None:
-            self.process.stop()
+        for process in (self.way, self.process):
+            if process is not None:
+                process.stop()
 
     def url(self):
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
@@ -144,13 +155,20 @@ class Redis:
 class Nginx:
     """In front of everything, without privileges. `rules` is what `ganglion routes --format nginx` prints."""
 
+    form = "nginx"
+
     def __init__(self, folder, port=None):
         self.folder = os.path.abspath(folder)
         self.port = port or free_port()
         self.process = None
 
-    def start(self, rules):
+    def start(self, rules, federation=None):
         os.makedirs(os.path.join(self.folder, "tmp"), exist_ok=True)
+        if federation is not None:
+            listen = f"    listen 127.0.0.1:{self.port};\n"
+            assert listen in rules
+            rules = rules.replace(listen, listen + f"    listen 127.0.0.1:{federation.port} ssl;\n"
+                                  f"    ssl_certificate \"{federation.certificate}\";\n    ssl_certificate_key \"{federation.key}\";\n")
         config = os.path.join(self.folder, "nginx.conf")
         with open(config, "w", encoding="utf-8") as f:
             f.write(self._frame(rules))
@@ -181,3 +199,31 @@ http {{
 
         if self.process is not None:
             self.process.stop(signal.SIGQUIT, 5)
+
+
+class Haproxy:
+    """The same with what `ganglion routes --format haproxy` prints; without TLS."""
+
+    form = "haproxy"
+
+    def __init__(self, folder, port=None):
+        self.folder = os.path.abspath(folder)
+        self.port = port or free_port()
+        self.process = None
+
+    def start(self, rules, federation=None):
+        if federation is not None:
+            raise Failed("haproxy stands here without TLS, which other servers ask for")
+        os.makedirs(self.folder, exist_ok=True)
+        config = os.path.join(self.folder, "haproxy.cfg")
+        with open(config, "w", encoding="utf-8") as f:
+            f.write(rules)
+        give_to(WEB_USER, self.folder)
+        self.process = Process("haproxy", unprivileged(WEB_USER, [_binary("haproxy"), "-db", "-f", config]),
+                               os.path.join(self.folder, "haproxy.log"), cwd="/").start()
+        wait_until("haproxy takes connections", lambda: _can_connect(self.port), self.process)
+        return self
+
+    def stop(self):
+        if self.process is not None:
+            self.process.stop(seconds=5)

@@ -1,16 +1,26 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that a task needs and that are missing:  packages.sh run | check
+# Installs the Debian packages that a task needs and that are missing:  packages.sh run | check | aarch64 | systemd
 #
-# `run` builds and runs a deployment; `check` adds what only the tests need. Says nothing when nothing is missing.
+# `run` builds and runs a deployment; `check` adds what only the tests need, `aarch64` what builds and runs the same for
+# another machine, `systemd` what boots one in namespaces. Says nothing when nothing is missing. `packages.sh libraries` names what a build links.
 # As root it calls itself once more, behind a lock, for the installation alone:  packages.sh install PACKAGE...
 set -euo pipefail
 
 run=(build-essential cmake ninja-build pkg-config ccache
-    libevent-dev libhiredis-dev libpq-dev libjansson-dev libyaml-dev libltdl-dev libssl-dev
-    libcurl4-openssl-dev libc-ares-dev libhttp-parser-dev libunistring-dev libcrypt-dev zlib1g-dev
+    libevent-dev libhiredis-dev libpq-dev libjansson-dev libyaml-dev libltdl-dev libssl-dev libsodium-dev
+    libcurl4-openssl-dev libc-ares-dev libhttp-parser-dev libunistring-dev libpcre2-dev libvips-dev libxml2-dev libcrypt-dev zlib1g-dev
     postgresql postgresql-client redis-server nginx-light python3 python3-yaml curl ca-certificates util-linux procps)
 check=(libcmocka-dev clang libclang-rt-14-dev valgrind haproxy python3-venv python3-dev python3-psycopg2 file dpkg-dev
-    fakeroot git chromium)
+    fakeroot git chromium systemd)
+aarch64=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static debian-archive-keyring)
+systemd=(debootstrap lintian debian-archive-keyring iproute2)
+
+if [ "${1:-}" = libraries ]; then
+    for package in "${run[@]}" "${check[@]}"; do
+        case $package in python* | dpkg-dev | libclang-*) ;; *-dev) printf '%s ' "$package" ;; esac
+    done
+    exit 0
+fi
 
 if [ "${1:-}" = install ]; then
     shift
@@ -28,7 +38,11 @@ if [ "${1:-}" = install ]; then
 fi
 
 want=("${run[@]}")
-[ "${1:-run}" = check ] && want+=("${check[@]}")
+case "${1:-run}" in
+check) want+=("${check[@]}") ;;
+aarch64) want+=("${check[@]}" "${aarch64[@]}") ;;
+systemd) want+=("${check[@]}" "${systemd[@]}") ;;
+esac
 
 missing=()
 for package in "${want[@]}"; do

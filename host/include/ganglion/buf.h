@@ -36,7 +36,12 @@ GG_API char *gg_buf_steal(struct gg_buf *buf, size_t *n_out);
 
 static inline void gg_buf_char(struct gg_buf *buf, char c)
 {
-    gg_buf_add(buf, &c, 1);
+    if (buf->cap - buf->n <= 1) { /* one byte is kept for the NUL */
+        gg_buf_add(buf, &c, 1);
+        return;
+    }
+    buf->data[buf->n++] = c;
+    buf->data[buf->n] = '\0';
 }
 
 static inline void gg_buf_str(struct gg_buf *buf, struct gg_str s)

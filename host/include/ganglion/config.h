@@ -99,6 +99,12 @@ GG_API double gg_node_number(const struct gg_node *node);
 GG_API const char *gg_node_text(const struct gg_node *node); /* NULL if it is not text */
 /* "file:line:column" of the node, for messages. */
 GG_API const char *gg_node_where(const struct gg_node *node);
+/* YAML of one's own shape (a registration file), read as the configuration is; name stands in messages. The tree lives in
+ * the arena. GG_E_INVALID with "name:line:column: reason", GG_E_LIMIT. */
+GG_API GG_CHECKED int gg_node_parse(struct gg_arena *arena, const char *name, struct gg_str text, const struct gg_node **out,
+                                    struct gg_error *err);
+/* The same of a file; GG_E_NOT_FOUND, GG_E_IO. Blocks: at load only. */
+GG_API GG_CHECKED int gg_node_read(struct gg_arena *arena, const char *path, const struct gg_node **out, struct gg_error *err);
 GG_API int64_t gg_parse_duration(const char *text); /* ms, or -1 */
 GG_API int64_t gg_parse_size(const char *text);     /* bytes, or -1 */
 

@@ -156,7 +156,7 @@ GG_API struct gg_db *gg_db_new(const struct gg_db_options *options);
 /* One connection is made and the server is asked who it is; GG_E_UNAVAILABLE with
  * the reason if not. */
 GG_API GG_YIELDS GG_CHECKED int gg_db_check(struct gg_db *db, struct gg_error *err);
-GG_API bool gg_db_healthy(const struct gg_db *db); /* the last attempt to talk to it worked */
+GG_API bool gg_db_healthy(const struct gg_db *db); /* the last attempt to talk to it worked, and no look-up hangs */
 GG_API GG_YIELDS void gg_db_free(struct gg_db *db); /* waits for what runs */
 
 #ifdef __cplusplus

@@ -62,6 +62,10 @@ GG_API void gg_host_every(struct gg_host *host, const char *name, int64_t interv
                           void (*fn)(void *arg), void *arg);
 GG_API bool gg_host_runs_background(const struct gg_host *host); /* run_background_tasks_on names this process */
 
+/* The process is about to end: called before requests in flight are waited for, so that those who wait for something
+ * to happen are answered now. May not yield. */
+GG_API void gg_host_on_drain(struct gg_host *host, void (*fn)(void *self), void *self);
+
 /* SIGHUP: called in a fiber after the host itself has reloaded. */
 GG_API void gg_host_on_reload(struct gg_host *host, void (*fn)(void *self), void *self);
 

@@ -6,6 +6,13 @@
  * read as zero: a plugin built against an older minor keeps loading.
  *
  * ABI log (newest first):
+ *   1.3  gg_request_query_count, gg_client_has_proxy, `proxied` of gg_client_request; matrix/work_off.h, mx_persist_takes_drafts,
+ *        mx_store_take_groups, mx_store_draft_groups_elsewhere, `drafted` of mx_persist_item, `delayed` of mx_new_event,
+ *        mx_routes_delayed; plugins in C++
+ *   1.2  gather.h, gg_request_take, gg_reply_begin_file, GG_ROUTE_OVERLAP, tls_name of gg_mail; matrix/role.h, mx_account_expired,
+ *        mx_state_after, mx_routes_welcome; mx_as_sending_* as the life of a role wants them
+ *   1.1  gg_duty_begin and its kin, gg_host_on_drain, gg_request_next_header, gg_request_pass_on, gg_reply_file, gg_client_mail,
+ *        pools of clients, names.h, gg_ip_range_parse, gg_node_read; stream definitions with `quiet`
  *   1.0  first version */
 #ifndef GANGLION_PLUGIN_H
 #define GANGLION_PLUGIN_H
@@ -21,7 +28,7 @@ extern "C" {
 
 #define GG_MAGIC 0x47474c31u /* "GGL1": tells "not a plugin" from "wrong version" */
 #define GG_ABI_MAJOR 1u      /* a layout or a meaning changed: older plugins are refused */
-#define GG_ABI_MINOR 0u      /* something was added: plugins built for newer are refused */
+#define GG_ABI_MINOR 3u      /* something was added: plugins built for newer are refused */
 
 /* A script of a plugin's own PostgreSQL schema: "ganglion_" and what follows the
  * last dot of the plugin's name. Run once, in ascending order, by the first process
@@ -81,8 +88,10 @@ typedef const struct gg_plugin *gg_plugin_entry_fn(void);
 
 #ifdef __cplusplus
 #define GG_EXTERN_C extern "C"
+#define GG_STATIC_ASSERT static_assert
 #else
 #define GG_EXTERN_C
+#define GG_STATIC_ASSERT _Static_assert
 #endif
 
 #define GG_PLUGIN(name_, ...)                                                             \
@@ -102,7 +111,7 @@ typedef const struct gg_plugin *gg_plugin_entry_fn(void);
                                                 __VA_ARGS__};                             \
         return &plugin;                                                                   \
     }                                                                                     \
-    _Static_assert(sizeof(name_) > 1, "a plugin has a name")
+    GG_STATIC_ASSERT(sizeof(name_) > 1, "a plugin has a name")
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@
 #include <ganglion/buf.h>
 #include <ganglion/db.h>
 #include <ganglion/error.h>
+#include <ganglion/fiber.h>
 #include <jansson.h>
 
 #ifdef __cplusplus
@@ -144,7 +145,7 @@ GG_API GG_YIELDS bool gg_repl_cache_get(struct gg_host *host, const char *key, s
 struct gg_call {
     const char *const *args; /* decoded path arguments, in order */
     json_t *body;            /* borrowed; an object ("_INT_STREAM_POS" already taken out and waited for); NULL for
-                                GG_METHOD_RAW methods when jansson cannot hold it (lone surrogates, huge integers) */
+                                GG_METHOD_RAW methods */
     struct gg_str raw;       /* the body as it came, JSON text; s NULL for GET */
     const char *(*query)(const struct gg_call *call, const char *key);
     void *impl;
@@ -188,6 +189,16 @@ GG_API const char *gg_host_instance(const struct gg_host *host);    /* worker_na
 GG_API const char *gg_host_instance_id(const struct gg_host *host); /* 5 random letters of this start */
 GG_API bool gg_host_is_main(const struct gg_host *host);
 
+/* A duty that one process at a time may do (a loop over a stream, mails). begin() returns at once; a fiber takes the lease of
+ * that name and runs work(arg) while it is held. Another process of the same duty logs who has it and stands by; it
+ * takes over at once when it is given back, and within 30 s after its holder died. When the lease cannot be renewed
+ * work is cancelled (it must end at its next wait) before anybody else may begin, and begun again with the next lease.
+ * work that returns is begun again, unless the duty ends. */
+struct gg_duty;
+GG_API struct gg_duty *gg_duty_begin(struct gg_host *host, const char *name, gg_fiber_fn *work, void *arg);
+GG_API GG_YIELDS void gg_duty_end(struct gg_duty *duty); /* work has ended and the lease is given back; NULL is fine */
+GG_API bool gg_duty_held(const struct gg_duty *duty);
+
 /* ---- locks in the database (worker_locks, worker_read_write_locks) ---- */
 
 struct gg_lock;
@@ -200,6 +211,9 @@ GG_API GG_YIELDS GG_CHECKED int gg_rwlock_acquire(struct gg_host *host, const ch
 GG_API GG_YIELDS GG_CHECKED int gg_lock_acquire(struct gg_host *host, const char *name, const char *key,
                                                 struct gg_lock **lock_out, struct gg_error *err);
 GG_API GG_YIELDS void gg_lock_release(struct gg_lock *lock); /* NULL is fine */
+/* Did the last process of our name die while it held a lock of this name? What it was at may be half done. Known from the
+ * "replicated" stage of services on. */
+GG_API bool gg_lock_inherited(struct gg_host *host, const char *name);
 
 #ifdef __cplusplus
 }

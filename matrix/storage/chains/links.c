@@ -57,52 +57,73 @@ struct mx_chain_link *mx_links_new(const struct mx_links *links, size_t *n_out)
     return links->fresh;
 }
 
-/* How far each chain was reached. */
-struct search {
-    struct gg_map *reached; /* chain -> int64_t * */
-    struct mx_chain_place *todo;
-    size_t n, cap;
-    struct gg_arena *arena;
-};
-
-static void reach(struct search *s, struct mx_chain_place place)
+void mx_reached_init(struct mx_reached *reached, struct gg_arena *arena)
 {
-    int64_t *best = gg_map_get(s->reached, key_of(&place.chain));
+    memset(reached, 0, sizeof(*reached));
+    reached->chains = gg_map_new(NULL);
+    reached->arena = arena;
+}
+
+void mx_reached_done(struct mx_reached *reached)
+{
+    gg_map_free(reached->chains);
+}
+
+int64_t mx_reached_at(const struct mx_reached *reached, int64_t chain)
+{
+    const int64_t *best = gg_map_get(reached->chains, key_of(&chain));
+    return best ? *best : 0;
+}
+
+static void reach(struct mx_reached *r, struct mx_chain_place place)
+{
+    int64_t *best = gg_map_get(r->chains, key_of(&place.chain));
     if (best && *best >= place.sequence)
         return;
     if (!best) {
-        best = GG_NEW(s->arena, int64_t);
-        gg_map_put(s->reached, key_of(&place.chain), best);
+        best = GG_NEW(r->arena, int64_t);
+        gg_map_put(r->chains, key_of(&place.chain), best);
     }
     *best = place.sequence;
-    if (s->n == s->cap) {
-        s->cap = s->cap ? s->cap * 2 : 16;
-        struct mx_chain_place *more = GG_NEW_ARRAY(s->arena, struct mx_chain_place, s->cap);
-        if (s->n)
-            memcpy(more, s->todo, s->n * sizeof(*more));
-        s->todo = more;
+    if (r->n == r->cap) {
+        r->cap = r->cap ? r->cap * 2 : 16;
+        struct mx_chain_place *more = GG_NEW_ARRAY(r->arena, struct mx_chain_place, r->cap);
+        if (r->n)
+            memcpy(more, r->todo, r->n * sizeof(*more));
+        r->todo = more;
     }
-    s->todo[s->n++] = place;
+    r->todo[r->n++] = place;
+}
+
+/* One step: whatever the last place that was reached leads to. */
+static void step(const struct mx_links *links, struct mx_reached *r)
+{
+    struct mx_chain_place at = r->todo[--r->n];
+    const struct link_list *list = gg_map_get(links->by_origin, key_of(&at.chain));
+    for (size_t i = 0; list && i < list->n; i++)
+        if (list->links[i].from.sequence <= at.sequence)
+            reach(r, list->links[i].to);
+}
+
+void mx_links_reach(const struct mx_links *links, struct mx_reached *reached, struct mx_chain_place from)
+{
+    reach(reached, from);
+    while (reached->n)
+        step(links, reached);
 }
 
 bool mx_links_path(const struct mx_links *links, struct mx_chain_place from, struct mx_chain_place to)
 {
     if (from.chain == to.chain)
         return to.sequence <= from.sequence;
-    struct search s = {gg_map_new(NULL), NULL, 0, 0, links->arena};
+    struct mx_reached r;
     bool found = false;
-    reach(&s, from);
-    while (s.n && !found) {
-        struct mx_chain_place at = s.todo[--s.n];
-        struct link_list *list = gg_map_get(links->by_origin, key_of(&at.chain));
-        for (size_t i = 0; list && i < list->n && !found; i++) {
-            const struct mx_chain_link *l = &list->links[i];
-            if (l->from.sequence > at.sequence)
-                continue;
-            found = l->to.chain == to.chain && to.sequence <= l->to.sequence;
-            reach(&s, l->to);
-        }
+    mx_reached_init(&r, links->arena);
+    reach(&r, from);
+    while (r.n && !found) {
+        step(links, &r);
+        found = mx_reached_at(&r, to.chain) >= to.sequence;
     }
-    gg_map_free(s.reached);
+    mx_reached_done(&r);
     return found;
 }

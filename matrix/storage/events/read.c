@@ -1,4 +1,6 @@
 /* matrix/storage/events/read.c: events by id: from the cache, the rest in one statement, redactions applied. */
+#include "placed.h"
+
 #include <ganglion/log.h>
 #include <ganglion/matrix/id.h>
 #include <ganglion/memory.h>
@@ -15,6 +17,13 @@ static const struct gg_stmt select_events = {
     " FROM unnest($1::text[]) WITH ORDINALITY w(id, place) JOIN events e ON e.event_id = w.id JOIN event_json j ON "
     "j.event_id = w.id"
     " LEFT JOIN rooms r ON r.room_id = e.room_id",
+    GG_LANE_POINT};
+
+/* Of events whose rows in `events` were read before: each row of another table costs a search in an index. */
+static const struct gg_stmt select_placed = {
+    "SELECT w.place, j.internal_metadata, j.json,"
+    " (SELECT array_agg(x.event_id) FROM redactions x WHERE x.redacts = w.id)"
+    " FROM unnest($1::text[]) WITH ORDINALITY w(id, place) JOIN event_json j ON j.event_id = w.id",
     GG_LANE_POINT};
 
 /* One row, read. */
@@ -38,22 +47,28 @@ static const struct mx_room_version *version_of(struct gg_str id, int64_t format
     return NULL;
 }
 
-static int read_row(struct mx_store *store, const struct gg_rows *rows, size_t i, struct gg_arena *arena,
-                    struct loaded *out, struct gg_error *err)
+/* What cannot be read is told to the log and left out (NULL). */
+static struct mx_event *event_of(const struct mx_room_version *version, struct gg_str id, struct gg_str json,
+                                 struct gg_str metadata)
 {
-    struct gg_str id = gg_rows_str(rows, i, 0);
-    const struct mx_room_version *version = version_of(gg_rows_str(rows, i, 8), gg_rows_i64(rows, i, 7));
+    struct gg_error err = GG_ERROR_INIT;
+    struct mx_event *event = NULL;
     if (!version) {
         gg_warn(&logger, "event %.*s has an unknown room version and is left out", GG_FMT(id));
-        return 0;
+    } else if (mx_event_load(json, version, id, metadata, &event, &err)) {
+        gg_err(&logger, "event %.*s cannot be read: %s", GG_FMT(id), err.message);
+        event = NULL;
     }
-    int status = mx_event_load(gg_rows_str(rows, i, 6), version, id, gg_rows_str(rows, i, 5), &out->event, err);
-    if (status) {
-        gg_err(&logger, "event %.*s cannot be read: %s", GG_FMT(id), err->message);
-        memset(err, 0, sizeof(*err));
-        out->event = NULL;
-        return 0;
-    }
+    return event;
+}
+
+static void read_row(struct mx_store *store, const struct gg_rows *rows, size_t i, struct gg_arena *arena,
+                     struct loaded *out)
+{
+    out->event = event_of(version_of(gg_rows_str(rows, i, 8), gg_rows_i64(rows, i, 7)), gg_rows_str(rows, i, 0),
+                          gg_rows_str(rows, i, 6), gg_rows_str(rows, i, 5));
+    if (!out->event)
+        return;
     struct mx_event_meta *meta = &out->event->meta; /* nobody else has seen it yet */
     meta->stream_ordering = gg_rows_i64(rows, i, 1);
     meta->instance = mx_store_intern(store, gg_rows_str(rows, i, 2));
@@ -61,7 +76,6 @@ static int read_row(struct mx_store *store, const struct gg_rows *rows, size_t i
     meta->rejected = mx_store_intern(store, gg_rows_str(rows, i, 4));
     out->redactions = gg_rows_texts(rows, i, 9, arena, &out->n_redactions);
     out->place = (size_t)gg_rows_i64(rows, i, 10) - 1;
-    return 0;
 }
 
 static int read_rows(struct mx_store *store, const struct gg_str *ids, size_t n, struct gg_arena *arena,
@@ -72,13 +86,11 @@ static int read_rows(struct mx_store *store, const struct gg_str *ids, size_t n,
     int status = gg_db_read(store->server->db, &select_events, GG_PARAMS(gg_p_texts(ids, n)), arena, &rows, err);
     if (status)
         return status;
-    size_t count = gg_rows_count(rows);
-    struct loaded *loaded = GG_NEW_ARRAY(arena, struct loaded, count ? count : 1);
-    for (size_t i = 0; i < count && !status; i++)
-        status = read_row(store, rows, i, arena, &loaded[i], err);
-    *out = loaded;
-    *n_out = count;
-    return status;
+    *n_out = gg_rows_count(rows);
+    *out = GG_NEW_ARRAY(arena, struct loaded, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++)
+        read_row(store, rows, i, arena, &(*out)[i]);
+    return 0;
 }
 
 static void drop_loaded(struct loaded *loaded, size_t n)
@@ -159,6 +171,8 @@ static size_t held_bytes(const struct mx_held_event *held)
 struct ask {
     struct mx_store *store;
     const struct gg_str *ids;
+    const struct mx_placed *placed; /* what is known of each; NULL: nothing */
+    const struct mx_room_version *version; /* with placed: of their room */
     size_t n;
     bool raw;
     struct gg_arena *arena;
@@ -180,7 +194,7 @@ static void give(const struct ask *ask, size_t i, const struct mx_held_event *he
 /* Ids come from clients and other servers: the database refuses to be asked for what it cannot hold. */
 static bool may_be_held(struct gg_str id)
 {
-    return id.n > 0 && !memchr(id.s, 0, id.n) && !mx_text_has_surrogate(id);
+    return id.n > 0 && mx_storable(id).s != NULL;
 }
 
 /* Answers from the cache; the places of what is missing go to todo. */
@@ -218,13 +232,39 @@ struct round {
     size_t n_theirs;
 };
 
+static int read_placed(const struct ask *ask, const struct round *r, struct gg_arena *arena, struct loaded **out,
+                       size_t *n_out, struct gg_error *err)
+{
+    struct gg_rows *rows;
+    *n_out = 0;
+    int status = gg_db_read(ask->store->server->db, &select_placed, GG_PARAMS(gg_p_texts(r->mine, r->n_mine)), arena,
+                            &rows, err);
+    if (status)
+        return status;
+    *n_out = gg_rows_count(rows);
+    *out = GG_NEW_ARRAY(arena, struct loaded, *n_out + 1);
+    for (size_t i = 0; i < *n_out; i++) {
+        struct loaded *l = &(*out)[i];
+        l->place = (size_t)gg_rows_i64(rows, i, 0) - 1;
+        l->event = event_of(ask->version, r->mine[l->place], gg_rows_str(rows, i, 2), gg_rows_str(rows, i, 1));
+        if (!l->event)
+            continue;
+        const struct mx_placed *placed = &ask->placed[r->places[l->place]];
+        l->event->meta.stream_ordering = placed->stream;
+        l->event->meta.instance = mx_store_intern(ask->store, placed->instance.s ? placed->instance : GG_STR("master"));
+        l->redactions = gg_rows_texts(rows, i, 3, arena, &l->n_redactions);
+    }
+    return 0;
+}
+
 /* Reads the events of our own flights, answers with them and keeps them. */
 static int load(const struct ask *ask, const struct round *r, struct gg_error *err)
 {
     struct gg_arena *scratch = gg_arena_new();
     struct loaded *loaded = NULL, *redactions = NULL;
     size_t n_loaded = 0, n_redactions = 0;
-    int status = read_rows(ask->store, r->mine, r->n_mine, scratch, &loaded, &n_loaded, err);
+    int status = ask->placed ? read_placed(ask, r, scratch, &loaded, &n_loaded, err)
+                             : read_rows(ask->store, r->mine, r->n_mine, scratch, &loaded, &n_loaded, err);
     if (!status)
         status = read_redactions(ask->store, loaded, n_loaded, scratch, &redactions, &n_redactions, err);
     for (size_t i = 0; i < n_loaded && !status; i++)
@@ -276,19 +316,33 @@ static int one_round(const struct ask *ask, size_t *todo, size_t *n_todo, struct
     return status;
 }
 
+static int answer(const struct ask *ask, struct gg_error *err)
+{
+    size_t *todo = GG_NEW_ARRAY(ask->arena, size_t, ask->n + 1);
+    memset(ask->out, 0, ask->n * sizeof(*ask->out));
+    size_t n_todo = from_cache(ask, NULL, ask->n, todo);
+    int status = 0;
+    while (n_todo && !status)
+        status = one_round(ask, todo, &n_todo, err);
+    return status;
+}
+
 int mx_store_events(struct mx_server *server, const struct gg_str *ids, size_t n, bool raw, struct gg_arena *arena,
                     const struct mx_event **out, struct gg_error *err)
 {
-    if (!n)
-        return 0;
-    struct ask ask = {mx_store_of(server), ids, n, raw, arena, out};
-    memset(out, 0, n * sizeof(*out));
-    size_t *todo = GG_NEW_ARRAY(arena, size_t, n);
-    size_t n_todo = from_cache(&ask, NULL, n, todo);
-    int status = 0;
-    while (n_todo && !status)
-        status = one_round(&ask, todo, &n_todo, err);
-    return status;
+    struct ask ask = {.store = mx_store_of(server), .ids = ids, .n = n, .raw = raw, .arena = arena, .out = out};
+    return n ? answer(&ask, err) : 0;
+}
+
+int mx_store_placed(struct mx_server *server, struct gg_str room_id, const struct mx_placed *placed, size_t n,
+                    struct gg_arena *arena, const struct mx_event **out, struct gg_error *err)
+{
+    struct gg_str *ids = GG_NEW_ARRAY(arena, struct gg_str, n + 1);
+    struct ask ask = {.store = mx_store_of(server), .ids = ids, .placed = placed, .n = n, .arena = arena, .out = out};
+    for (size_t i = 0; i < n; i++)
+        ids[i] = placed[i].event_id;
+    int status = n ? mx_store_room_version(server, room_id, &ask.version, err) : 0;
+    return status || !n ? status : answer(&ask, err);
 }
 
 int mx_store_event(struct mx_server *server, struct gg_str id, struct gg_arena *arena, const struct mx_event **out,

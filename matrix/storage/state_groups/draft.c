@@ -1,8 +1,7 @@
 /* matrix/storage/state_groups/draft.c: state groups that are written with their events.
  *
- * Where the room's writer makes the events itself, a commit for the groups before that of the events would be one too
- * many. Their ids are drawn ahead, the writer stores them in the events' transaction (tables.c, MX_T_NEW_GROUPS), and
- * until then only this process knows of them. */
+ * A commit for the groups before that of the events would be one too many. Their ids are drawn ahead, the room's writer
+ * stores them in the events' transaction (tables.c, MX_T_NEW_GROUPS), and until then only it and the maker know of them. */
 #include <ganglion/matrix/persist.h>
 
 #include "groups.h"
@@ -44,7 +43,7 @@ struct draft {
     struct mx_new_group *groups;
     size_t n;
     int64_t group, chain;   /* where we stand */
-    struct mx_state *state; /* of group: one reference */
+    struct mx_state *state; /* of group: one reference; NULL: not known here, but to the writer */
 };
 
 /* The next group is state, which the draft takes over. */
@@ -62,8 +61,18 @@ static int add(struct draft *d, struct mx_state *state, bool has_entry, struct g
     d->n++;
     d->group = group->id;
     d->chain++;
-    mx_groups_keep(d->store, group->id, state, d->chain);
+    if (state)
+        mx_groups_keep(d->store, group->id, state, d->chain);
     return 0;
+}
+
+/* One reference; NULL stays NULL. */
+static struct mx_state *state_with(const struct mx_state *state, const struct mx_event *event)
+{
+    struct mx_state *next = state ? mx_state_copy(state) : NULL;
+    if (next)
+        mx_state_set(next, event->type, event->state_key, event->event_id);
+    return next;
 }
 
 static int add_events(struct draft *d, const struct mx_event *const *events, size_t n, int64_t *befores,
@@ -73,11 +82,8 @@ static int add_events(struct draft *d, const struct mx_event *const *events, siz
     for (size_t i = 0; i < n && !status; i++) {
         firsts[i] = i ? d->n : 0;
         befores[i] = d->group;
-        if (mx_event_is_state(events[i])) {
-            struct mx_state *next = mx_state_copy(d->state);
-            mx_state_set(next, events[i]->type, events[i]->state_key, events[i]->event_id);
-            status = add(d, next, true, err);
-        }
+        if (mx_event_is_state(events[i]))
+            status = add(d, state_with(d->state, events[i]), true, err);
         groups[i] = d->group;
     }
     firsts[n] = d->n;
@@ -92,35 +98,89 @@ static size_t count_states(const struct mx_event *const *events, size_t n)
     return states;
 }
 
+/* state: that of base, NULL where it is not needed. */
+static int draft(struct draft *d, const struct mx_state *state, const struct mx_event *const *events, size_t n,
+                 int64_t *befores, int64_t *groups, struct mx_server *server, size_t *firsts, struct gg_error *err)
+{
+    int status = 0;
+    if (state)
+        d->state = mx_state_ref(state);
+    else if (!d->group)
+        status = add(d, mx_state_new(), false, err);
+    if (!status)
+        status = add_events(d, events, n, befores, groups, firsts, err);
+    if (d->state)
+        mx_state_unref(d->state);
+    if (status)
+        mx_store_drop_groups(server, d->groups, d->n);
+    return status;
+}
+
 int mx_store_draft_groups(struct mx_server *server, int64_t base, const struct mx_event *const *events, size_t n,
                           int64_t *befores, int64_t *groups, struct gg_arena *arena, struct mx_new_group **new_groups,
                           size_t *firsts, bool *possible, struct gg_error *err)
 {
     struct draft d = {.store = mx_store_of(server), .group = base};
     size_t n_states = count_states(events, n);
-    const struct mx_state *state;
+    const struct mx_state *state = NULL;
     int status = 0;
     *new_groups = d.groups = GG_NEW_ARRAY(arena, struct mx_new_group, n + 1);
     if (base && n_states && (status = mx_group_load(d.store, base, arena, &state, &d.chain, err)))
         return status;
     *possible = n > 0 && d.chain + (int64_t)n_states + !base <= MX_GROUP_CHAIN_MAX;
-    if (!*possible)
-        return 0;
-    if (base && n_states)
-        d.state = mx_state_ref(state);
-    else if (!base)
-        status = add(&d, mx_state_new(), false, err);
-    if (!status)
-        status = add_events(&d, events, n, befores, groups, firsts, err);
-    if (d.state)
-        mx_state_unref(d.state);
-    if (status)
-        mx_store_drop_groups(server, d.groups, d.n);
-    return status;
+    return *possible ? draft(&d, state, events, n, befores, groups, server, firsts, err) : 0;
+}
+
+int mx_store_draft_groups_elsewhere(struct mx_server *server, int64_t base, const struct mx_event *const *events, size_t n,
+                                    int64_t *befores, int64_t *groups, struct gg_arena *arena,
+                                    struct mx_new_group **new_groups, size_t *firsts, bool *possible, struct gg_error *err)
+{
+    struct draft d = {.store = mx_store_of(server), .group = base};
+    *new_groups = d.groups = GG_NEW_ARRAY(arena, struct mx_new_group, n + 1);
+    *possible = n > 0 && (int64_t)count_states(events, n) + !base <= MX_GROUP_CHAIN_MAX;
+    return *possible ? draft(&d, NULL, events, n, befores, groups, server, firsts, err) : 0;
 }
 
 void mx_store_drop_groups(struct mx_server *server, const struct mx_new_group *groups, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         mx_groups_drop(mx_store_of(server), groups[i].id);
+}
+
+/* ---- another process's ---- */
+
+/* What the group stands on, with room for one more on its chain. */
+static int parent_of(struct mx_store *store, const struct mx_new_group *group, struct gg_arena *arena,
+                     const struct mx_state **state, int64_t *chain, struct gg_error *err)
+{
+    *state = NULL;
+    *chain = 0;
+    if (group->parent == 0 && !group->has_entry)
+        return 0;
+    int status = mx_group_load(store, group->parent, arena, state, chain, err);
+    if (!status && (group->id <= group->parent || *chain >= MX_GROUP_CHAIN_MAX))
+        status = gg_fail(err, GG_E_CONFLICT, "state group %lld cannot stand on %lld", (long long)group->id, (long long)group->parent);
+    return status;
+}
+
+int mx_store_take_groups(struct mx_server *server, const struct mx_event *event, const struct mx_new_group *groups, size_t n,
+                         struct gg_error *err)
+{
+    struct mx_store *store = mx_store_of(server);
+    struct gg_arena *arena = gg_arena_new();
+    int status = 0;
+    for (size_t i = 0; i < n && !status; i++) {
+        const struct mx_state *parent;
+        int64_t chain;
+        status = parent_of(store, &groups[i], arena, &parent, &chain, err);
+        if (status)
+            break;
+        struct mx_state *state = parent ? mx_state_copy(parent) : mx_state_new();
+        if (groups[i].has_entry)
+            mx_state_set(state, event->type, event->state_key, event->event_id);
+        mx_groups_keep(store, groups[i].id, state, chain + 1);
+        mx_state_unref(state);
+    }
+    gg_arena_free(arena);
+    return status;
 }

@@ -4,14 +4,19 @@
 
 #include "groups.h"
 
-/* From the group to its root; the nearest entry of each key wins. One row at least for a group that exists, so that
- * its chain is known even when it is empty. */
-static const struct gg_stmt select_state = {
+/* From the group to its root, nearest first; of a group that does not exist, nothing. */
+static const struct gg_stmt select_chain = {
     "WITH RECURSIVE chain(grp, n) AS ("
     " SELECT id, 0 FROM state_groups WHERE id = $1"
     " UNION ALL SELECT e.prev_state_group, c.n + 1 FROM state_group_edges e JOIN chain c ON e.state_group = c.grp)"
-    " SELECT DISTINCT ON (s.type, s.state_key) s.type, s.state_key, s.event_id, (SELECT count(*) FROM chain)"
-    " FROM chain c LEFT JOIN state_groups_state s ON s.state_group = c.grp ORDER BY s.type, s.state_key, c.n",
+    " SELECT grp FROM chain ORDER BY n",
+    GG_LANE_POINT};
+
+/* What these groups say, nearest first: the nearest entry of each key wins. */
+static const struct gg_stmt select_entries = {
+    "SELECT DISTINCT ON (s.type, s.state_key) s.type, s.state_key, s.event_id"
+    " FROM unnest($1::bigint[]) WITH ORDINALITY c(grp, n) JOIN state_groups_state s ON s.state_group = c.grp"
+    " ORDER BY s.type, s.state_key, c.n",
     GG_LANE_SCAN};
 
 static const struct gg_stmt select_groups_of = {
@@ -64,33 +69,6 @@ static const struct mx_state *lend(struct mx_state *state, struct gg_arena *aren
     return state;
 }
 
-/* The state is lent to the caller whether or not the cache has a place for it. */
-static int read_group(struct mx_store *store, int64_t group, struct gg_arena *caller, const struct mx_state **out,
-                      int64_t *chain, struct gg_error *err)
-{
-    struct gg_arena *arena = gg_arena_new();
-    struct gg_rows *rows;
-    int status = gg_db_read(store->server->db, &select_state, GG_PARAMS(gg_p_i64(group)), arena, &rows, err);
-    if (status)
-        goto out;
-    size_t n = gg_rows_count(rows);
-    if (!n) {
-        status = gg_fail(err, GG_E_INTERNAL, "state group %lld does not exist", (long long)group);
-        goto out;
-    }
-    struct mx_state *state = mx_state_new();
-    for (size_t i = 0; i < n; i++)
-        if (!gg_rows_null(rows, i, 0))
-            mx_state_set(state, gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2));
-    mx_groups_keep(store, group, state, gg_rows_i64(rows, 0, 3));
-    if (chain)
-        *chain = gg_rows_i64(rows, 0, 3);
-    *out = lend(state, caller);
-out:
-    gg_arena_free(arena);
-    return status;
-}
-
 static const struct mx_state *held_state(struct mx_store *store, struct gg_str key, struct gg_arena *arena,
                                          int64_t *chain)
 {
@@ -100,6 +78,59 @@ static const struct mx_state *held_state(struct mx_store *store, struct gg_str k
     if (chain)
         *chain = held->chain;
     return lend(mx_state_ref(held->state), arena);
+}
+
+const struct mx_state *mx_groups_held(struct mx_store *store, int64_t group, struct gg_arena *arena)
+{
+    struct group_key key;
+    key_of(group, &key);
+    return held_state(store, key.str, arena, NULL);
+}
+
+static int read_chain(struct mx_store *store, int64_t group, struct gg_arena *arena, int64_t **out, size_t *n_out,
+                      struct gg_error *err)
+{
+    struct gg_rows *rows;
+    int status = gg_db_read(store->server->db, &select_chain, GG_PARAMS(gg_p_i64(group)), arena, &rows, err);
+    if (status)
+        return status;
+    if (!(*n_out = gg_rows_count(rows)))
+        return gg_fail(err, GG_E_INTERNAL, "state group %lld does not exist", (long long)group);
+    *out = GG_NEW_ARRAY(arena, int64_t, *n_out);
+    for (size_t i = 0; i < *n_out; i++)
+        (*out)[i] = gg_rows_i64(rows, i, 0);
+    return 0;
+}
+
+/* The nearest group of the chain that the cache has is where the reading ends: of a large room whose members come one by one
+ * only what is new is read, and the maps share the rest. The state is lent to the caller whether or not the cache has a
+ * place for it. */
+static int read_group(struct mx_store *store, int64_t group, struct gg_arena *caller, const struct mx_state **out,
+                      int64_t *chain, struct gg_error *err)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    const struct mx_state *base = NULL;
+    int64_t *groups = NULL;
+    size_t n, n_read = 0;
+    int status = read_chain(store, group, arena, &groups, &n, err);
+    if (status)
+        goto out;
+    while (n_read < n && !(base = mx_groups_held(store, groups[n_read], arena)))
+        n_read++;
+    status = gg_db_read(store->server->db, &select_entries, GG_PARAMS(gg_p_i64s(groups, n_read)), arena, &rows, err);
+    if (status)
+        goto out;
+    struct mx_state *state = base ? mx_state_copy(base) : mx_state_new();
+    for (size_t i = 0; i < gg_rows_count(rows); i++)
+        mx_state_set(state, gg_rows_str(rows, i, 0), gg_rows_str(rows, i, 1), gg_rows_str(rows, i, 2));
+    mx_groups_keep(store, group, state, (int64_t)n);
+    if (chain)
+        *chain = (int64_t)n;
+    *out = lend(state, caller);
+out:
+    gg_arena_free(arena);
+    return status;
 }
 
 int mx_group_load(struct mx_store *store, int64_t group, struct gg_arena *arena, const struct mx_state **out,

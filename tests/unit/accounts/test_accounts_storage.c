@@ -10,7 +10,7 @@
 #include "../in_fiber.h"
 #include "../schema_db.h"
 #include "storage/accounts.h"
-#include "storage/accounts_directory.h"
+#include <ganglion/matrix/user_directory.h>
 #include "storage/tasks.h"
 
 static struct schema_db test;

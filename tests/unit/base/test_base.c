@@ -78,6 +78,26 @@ static void clients_are_not_told_what_broke_inside(void **state)
     assert_non_null(strstr(out, "worker1"));
 }
 
+/* Each byte at each place of a text of each length, against what is known of single bytes. */
+static void json_strings_escape_what_they_must(void **state)
+{
+    struct gg_buf got = GG_BUF_INIT;
+    char text[20];
+    for (size_t n = 1; n < sizeof(text); n++)
+        for (size_t at = 0; at < n; at++)
+            for (int c = 0; c < 256; c++) {
+                memset(text, 'x', n);
+                text[at] = (char)c;
+                bool plain = c >= 0x20 && c != '"' && c != '\\';
+                gg_buf_clear(&got);
+                gg_buf_json_string(&got, gg_strn(text, n));
+                if (plain != (got.n == n + 2) || memcmp(got.data + 1, text, plain ? n : at) != 0 ||
+                    (!plain && got.data[1 + at] != '\\'))
+                    fail_msg("byte %02x at %zu of %zu: %s", (unsigned)c, at, n, got.data);
+            }
+    gg_buf_done(&got);
+}
+
 static void buffers_build_text(void **state)
 {
     struct gg_buf b = GG_BUF_INIT;
@@ -166,7 +186,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings_order_bytewise),     cmocka_unit_test(errors_follow_their_code),
         cmocka_unit_test(error_text_is_cut_at_a_character),
-        cmocka_unit_test(clients_are_not_told_what_broke_inside), cmocka_unit_test(buffers_build_text),
+        cmocka_unit_test(clients_are_not_told_what_broke_inside), cmocka_unit_test(json_strings_escape_what_they_must),
+        cmocka_unit_test(buffers_build_text),
         cmocka_unit_test(arenas_hand_out_and_clean_up), cmocka_unit_test(randomness_uses_the_alphabet),
         cmocka_unit_test(clocks_move_and_cache),
     };

@@ -215,6 +215,9 @@ LOOP_TEST(test_internal_failures)
     assert_int_equal(bad.accepted, 4);
     gg_scope_end(scope);
     close(bad.fd);
+    /* the last connection is kept, and what it is asked may come before its end */
+    int rc = inside(&bad.peer, "POST", "/x", GG_STR("b"), 0, arena, &a);
+    assert_true(rc == GG_E_UNAVAILABLE || rc == GG_E_CLOSED);
     assert_int_equal(inside(&bad.peer, "POST", "/x", GG_STR("b"), 0, arena, &a), GG_E_UNAVAILABLE);
     struct gg_peer nowhere = {.name = "n", .path = "/tmp/gg-no-such-socket"};
     assert_int_equal(inside(&nowhere, "GET", "/x", (struct gg_str){0}, 0, arena, &a), GG_E_UNAVAILABLE);
@@ -264,6 +267,53 @@ LOOP_TEST(test_curl)
                      GG_E_FORBIDDEN);
 }
 
+static struct {
+    int verdict, begun, status;
+    int64_t length;
+    size_t n, most;
+} sunk;
+
+static int sink_begin(void *self, int status, const char *content_type, int64_t length)
+{
+    sunk.begun++;
+    sunk.status = status;
+    sunk.length = length;
+    sunk.n = 0;
+    return sunk.verdict;
+}
+
+static bool sink_piece(void *self, const void *data, size_t n)
+{
+    sunk.n += n;
+    return sunk.n <= sunk.most;
+}
+
+LOOP_TEST(test_sink)
+{
+    struct gg_client_answer a;
+    const struct gg_client_sink sink = {.begin = sink_begin, .piece = sink_piece};
+    sunk.verdict = GG_SINK_TAKE;
+    sunk.most = SIZE_MAX;
+    assert_int_equal(outside("/big", (struct gg_client_request){.sink = &sink}, arena, &a), 0);
+    assert_int_equal(sunk.begun, 1);
+    assert_int_equal(sunk.status, 200);
+    assert_int_equal(sunk.length, -1); /* that answer comes in chunks */
+    assert_int_equal(sunk.n, 1000000);
+    assert_int_equal(a.body.n, 0);
+    assert_int_equal(outside("/big", (struct gg_client_request){.sink = &sink, .max_answer = 5000}, arena, &a), GG_E_LIMIT);
+    sunk.most = 5000; /* the sink has had enough */
+    assert_int_equal(outside("/big", (struct gg_client_request){.sink = &sink}, arena, &a), GG_E_LIMIT);
+    sunk.verdict = GG_SINK_KEEP;
+    assert_int_equal(outside("/big", (struct gg_client_request){.sink = &sink}, arena, &a), 0);
+    assert_int_equal(a.body.n, 1000000);
+    assert_int_equal(sunk.n, 0);
+    sunk.verdict = GG_SINK_REFUSE;
+    assert_int_equal(outside("/big", (struct gg_client_request){.sink = &sink}, arena, &a), GG_E_LIMIT);
+    sunk.begun = 0; /* an answer without a body is begun, too */
+    assert_int_equal(outside("/echo", (struct gg_client_request){.method = "POST", .body = GG_STR(""), .sink = &sink}, arena, &a), GG_E_LIMIT);
+    assert_int_equal(sunk.begun, 1);
+}
+
 static void wait_long(void *arg)
 {
     struct gg_client_answer a;
@@ -293,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_internal),
         cmocka_unit_test(test_internal_failures),
         cmocka_unit_test(test_curl),
+        cmocka_unit_test(test_sink),
         cmocka_unit_test(test_curl_deadline_and_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-static struct gg_range denied[5], allowed[2];
+static struct gg_ip_range denied[5], allowed[2];
 static const struct gg_deny deny = {denied, allowed, 5, 2};
 
 static int set_up(void **state)
@@ -20,9 +20,9 @@ static int set_up(void **state)
     static const char *const yes[] = {"10.1.2.0/24", "fe80::1"};
     struct gg_error err = GG_ERROR_INIT;
     for (size_t i = 0; i < 5; i++)
-        assert_int_equal(gg_range_parse(no[i], &denied[i], &err), 0);
+        assert_int_equal(gg_ip_range_parse(no[i], &denied[i], &err), 0);
     for (size_t i = 0; i < 2; i++)
-        assert_int_equal(gg_range_parse(yes[i], &allowed[i], &err), 0);
+        assert_int_equal(gg_ip_range_parse(yes[i], &allowed[i], &err), 0);
     return 0;
 }
 
@@ -71,9 +71,9 @@ static void test_bad_ranges(void **state)
 {
     static const char *const bad[] = {"", "x", "1.2.3", "1.2.3.4/33", "1.2.3.4/", "1.2.3.4/8x", "::/129", "1.2.3.4/-1"};
     struct gg_error err = GG_ERROR_INIT;
-    struct gg_range range;
+    struct gg_ip_range range;
     for (size_t i = 0; i < GG_COUNT(bad); i++)
-        if (gg_range_parse(bad[i], &range, &err) != GG_E_INVALID)
+        if (gg_ip_range_parse(bad[i], &range, &err) != GG_E_INVALID)
             fail_msg("%s was taken", bad[i]);
 }
 

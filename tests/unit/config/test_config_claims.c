@@ -58,7 +58,8 @@ static bool is_modest(const struct gg_buf *sources, const struct gg_config_key *
            strstr(sources->data, quoted);
 }
 
-/* Quoted whole, or put together from a quoted section ("rc_message" and "%s.per_second"). */
+/* Quoted whole, put together from a quoted section ("rc_message" and "%s.per_second"), a map one of whose keys is quoted,
+ * or put together from "email.subjects.%s" and the quoted last word. */
 static bool is_asked_for(const struct gg_buf *sources, const char *path)
 {
     char quoted[160];
@@ -67,8 +68,19 @@ static bool is_asked_for(const struct gg_buf *sources, const char *path)
     (void)snprintf(quoted, sizeof(quoted), "\"%s\"", path);
     if (strstr(sources->data, quoted))
         return true;
-    (void)snprintf(quoted, sizeof(quoted), "\"%.*s\"", dot ? (int)(dot - path) : 0, path);
-    return dot && strstr(sources->data, quoted);
+    (void)snprintf(quoted, sizeof(quoted), "\"%s.", path);
+    if (strstr(sources->data, quoted))
+        return true;
+    if (!dot)
+        return false;
+    (void)snprintf(quoted, sizeof(quoted), "\"%.*s\"", (int)(dot - path), path);
+    if (strstr(sources->data, quoted))
+        return true;
+    (void)snprintf(quoted, sizeof(quoted), "\"%.*s.%%s\"", (int)(dot - path), path);
+    if (!strstr(sources->data, quoted))
+        return false;
+    (void)snprintf(quoted, sizeof(quoted), "\"%s\"", dot + 1);
+    return strstr(sources->data, quoted);
 }
 
 static void test_no_key_claims_too_much(void **state)

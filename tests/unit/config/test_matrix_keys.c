@@ -24,25 +24,14 @@ static const char *const switched_on[] = {
     "password_providers: [{module: ldap}]",
     "ldap_config: {enabled: true, uri: x}",
     "presence: {presence_router: {module: x}}|presence.presence_router",
-    "hs_disabled: true",
-    "app_service_config_files: [/etc/bridge.yaml]",
     "experimental_features: {msc3861: {enabled: true}}|experimental_features.msc3861",
     "account_threepid_delegates: {email: https://x}|account_threepid_delegates.email",
-    "account_validity: {enabled: true, period: 6w}|account_validity.enabled",
-    "user_consent: {block_events_error: agree}|user_consent.block_events_error",
-    "enable_registration_captcha: true",
     "matrix_authentication_service: {enabled: true, secret: s}|matrix_authentication_service.enabled",
     "oidc_providers: [{idp_id: x}]",
     "oidc_config: {enabled: true}|oidc_config.enabled",
     "cas_config: {enabled: true, server_url: x}|cas_config.enabled",
     "saml2_config: {sp_config: {a: b}}|saml2_config.sp_config",
     "saml2_config: {config_path: f.py}|saml2_config.config_path",
-    "jwt_config: {enabled: true, secret: s}|jwt_config.enabled",
-    "limit_usage_by_mau: true",
-    "limit_remote_rooms: {enabled: true}|limit_remote_rooms.enabled",
-    "max_avatar_size: 1M",
-    "allowed_avatar_mimetypes: [image/png]",
-    "federation_domain_whitelist: [friend.example]",
 };
 
 static const char *const harmless[] = {
@@ -56,7 +45,9 @@ static const char *const harmless[] = {
     "oidc_config: {enabled: false}",
     "jwt_config: {enabled: false}",
     "experimental_features: {msc3861: {enabled: false}, msc1: true}",
-    "limit_usage_by_mau: false",
+    "limit_usage_by_mau: true",
+    "hs_disabled: true",
+    "user_consent: {version: 1, block_events_error: agree}",
     "max_mau_value: 50",
     "block_non_admin_invites: false",
     "allow_per_room_profiles: true",
@@ -65,7 +56,6 @@ static const char *const harmless[] = {
     "retention: {enabled: false}",
     "password_config: {enabled: true}",
     "encryption_enabled_by_default_for_room_type: off",
-    "federation_domain_whitelist: []", /* nobody: as it is */
     "email: {smtp_host: x, smtp_pass: y}",
 };
 
@@ -89,17 +79,17 @@ static void test_switched_on(void **state)
 /* Whoever accepts a key by name starts with a warning; the others stay refused, and those that will never be built. */
 static void test_accepted(void **state)
 {
-    static const char text[] = MINIMAL "limit_usage_by_mau: true\ncas_config: {enabled: true, server_url: x}\n";
+    static const char text[] = MINIMAL "oidc_providers: [{idp_id: x}]\ncas_config: {enabled: true, server_url: x}\n";
     struct gg_config *config;
 
-    assert_refused_with(text, matrix, "GANGLION_ACCEPT_UNBUILT=cas_config.enabled");
-    setenv("GANGLION_ACCEPT_UNBUILT", "limit_usage_by_mau, cas_config", 1);
+    assert_refused_with(text, matrix, "GANGLION_ACCEPT_UNBUILT=oidc_providers");
+    setenv("GANGLION_ACCEPT_UNBUILT", "oidc_providers, cas_config", 1);
     config = load_with(text, matrix);
-    assert_true(has_finding(config, GG_FINDING_WARNING, "`limit_usage_by_mau` has no effect"));
+    assert_true(has_finding(config, GG_FINDING_WARNING, "`oidc_providers` has no effect"));
     assert_true(has_finding(config, GG_FINDING_WARNING, "`cas_config.enabled` has no effect"));
     gg_config_free(config);
-    assert_refused_with(MINIMAL "hs_disabled: true\n", matrix, "`hs_disabled` cannot be used");
-    setenv("GANGLION_ACCEPT_UNBUILT", "limit_usage,cas", 1); /* no prefixes of words */
+    assert_refused_with(MINIMAL "oidc_config: {enabled: true}\n", matrix, "`oidc_config.enabled` cannot be used");
+    setenv("GANGLION_ACCEPT_UNBUILT", "oidc,cas", 1); /* no prefixes of words */
     assert_refused_with(text, matrix, "cannot be used");
     setenv("GANGLION_ACCEPT_UNBUILT", "all", 1);
     for (size_t i = 0; i < GG_COUNT(switched_on); i++) {
@@ -214,7 +204,48 @@ static void test_checks(void **state)
                 "`limit_profile_requests_to_users_who_share_rooms` needs `require_auth_for_profile_requests`");
     check_fails("server_name: a\nsession_lifetime: 1h\nnonrefreshable_access_token_lifetime: 2h\n",
                 "`nonrefreshable_access_token_lifetime` must not exceed `session_lifetime`");
+    check_fails("server_name: a\nurl_preview_enabled: true\n", "`url_preview_enabled` needs `url_preview_ip_range_blacklist`");
+    check_fails("server_name: a\naccount_validity: {enabled: true}\n", "`account_validity.enabled` needs `account_validity.period`");
+    check_fails("server_name: a\naccount_validity: {enabled: true, period: 6w, renew_at: 1w}\n", "`account_validity.renew_at` needs mail");
+    check_fails("server_name: a\nemail: {invite_client_location: app.example}\n", "must begin with https:// or http://");
+    check_fails("server_name: a\njwt_config: {enabled: true, secret: s}\n", "`jwt_config` needs a known `algorithm`");
+    check_fails("server_name: a\njwt_config: {enabled: true, secret: s, algorithm: none}\n", "`jwt_config` needs a known `algorithm`");
+    check_fails("server_name: a\njwt_config: {enabled: true, secret: s, algorithm: RS256}\n", "`jwt_config` needs a known `algorithm`");
+    check_fails("server_name: a\nuser_consent: {block_events_error: agree}\n", "`user_consent.block_events_error` needs `user_consent.version`");
+    check_fails("server_name: a\nuser_consent: {version: 1, server_notice_content: {body: x}}\n", "needs `server_notices`");
+    check_fails("server_name: a\nuser_consent: {version: 1, server_notice_content: {msgtype: x}}\nserver_notices: {system_mxid_localpart: n}\n",
+                "`user_consent.server_notice_content` needs a `body`");
+    check_fails("server_name: a\nmau_limit_reserved_threepids: [{medium: email}]\n", "`mau_limit_reserved_threepids` needs `medium`");
+    check_fails("server_name: a\nenable_registration_captcha: true\nrecaptcha_public_key: x\n", "needs `recaptcha_public_key` and");
     check_fails("server_name: a\nbcrypt_rounds: 99\n", "`bcrypt_rounds` must be from 4 to 31");
+}
+
+/* A wrong entry that limits access is refused, not passed over. */
+static void test_lists(void **state)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_config *config = load_with(
+        MINIMAL "url_preview_enabled: true\nurl_preview_ip_range_blacklist: ['10.0.0.0/8', '::1', 'fe80::/10']\n"
+                "alias_creation_rules: [{user_id: '@a:*', action: deny}, {}]\nauto_join_rooms: ['#a:b']\n"
+                "allowed_local_3pids: [{medium: email, pattern: '^[^@]+@matrix\\.org$'}]\n"
+                "default_power_level_content_override: {private_chat: {events_default: 50}, public_chat: null}\n"
+                "templates: {custom_template_directory: /}\n",
+        matrix);
+
+    assert_int_equal(mx_config_check(config, &err), 0);
+    gg_config_free(config);
+    check_fails("server_name: a\nurl_preview_enabled: true\nurl_preview_ip_range_blacklist: ['10.0.0.0/33']\n",
+                "5:33: `url_preview_ip_range_blacklist`: `10.0.0.0/33` is no range of addresses");
+    check_fails("server_name: a\nurl_preview_ip_range_whitelist: [intranet]\n", "`intranet` is no range of addresses");
+    check_fails("server_name: a\nfederation_ip_range_blacklist: ['10.0.0.0/8', '10.x']\n", "`10.x` is no range of addresses");
+    check_fails("server_name: a\nroom_list_publication_rules: [{action: never}]\n", "the action of a rule is allow or deny");
+    check_fails("server_name: a\nalias_creation_rules: [deny]\n", "a rule is a map of user_id");
+    check_fails("server_name: a\nalias_creation_rules: [{user_id: 5}]\n", "a rule is a map of user_id");
+    check_fails("server_name: a\nallowed_local_3pids: [{medium: email, pattern: '('}]\n", "\"(\" is no regular expression");
+    check_fails("server_name: a\nallowed_local_3pids: ['@matrix.org']\n", "an entry is a map of medium and pattern");
+    check_fails("server_name: a\nauto_join_rooms: [lobby]\n", "`lobby` is no alias");
+    check_fails("server_name: a\ndefault_power_level_content_override: {private: {}}\n", "there is no preset `private`");
+    check_fails("server_name: a\ntemplates: {custom_template_directory: /nowhere/at/all}\n", "/nowhere/at/all: No such file");
 }
 
 int main(void)
@@ -227,6 +258,7 @@ int main(void)
         cmocka_unit_test(test_table_is_whole),
         cmocka_unit_test(test_former),
         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

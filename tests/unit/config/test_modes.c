@@ -118,7 +118,7 @@ static void test_bad_names(void **state)
         SHARED_TOP MAP_TOP "  p1: {host: h, port: 9101}\n  ghost: {host: h, port: 9}\n"
                            "stream_writers: {events: [p1, ghost]}\npusher_instances: [gohst]\n"
                            "run_background_tasks_on: nobody\nlistenrs: []\n");
-    put(state, "a.yaml", GENERIC("p1") LISTENER("9101"));
+    put(state, "a.yaml", GENERIC("p1") LISTENER("9101") "stream_writers: {events: [p1, ghost]}\n");
     put(state, "b.yaml", GENERIC("p1") LISTENER("9109") "stream_writers: {typing: p1}\n");
     assert_int_equal(check(state, &report), GG_E_INVALID);
     assert_says(&report, "have the same worker_name `p1`");
@@ -127,7 +127,8 @@ static void test_bad_names(void **state)
     assert_says(&report, "`run_background_tasks_on` names `nobody`, which none of the files starts");
     assert_says(&report, "warning: `instance_map` has `ghost`, which none of the files starts");
     assert_says(&report, "unknown key `listenrs`; did you mean `listeners`?");
-    assert_says(&report, "b.yaml:4:1: `stream_writers` stands in a worker's own file");
+    assert_says(&report, "a.yaml:4:1: `stream_writers` stands in a worker's own file");
+    assert_says(&report, "b.yaml:4:1: `stream_writers` says otherwise than what `master` reads");
     assert_says(&report, "error: no process of these files sends push notifications");
     assert_says(&report, "error: no process of these files runs periodic jobs");
     gg_buf_done(&report);
@@ -167,6 +168,27 @@ static void test_duties_twice(void **state)
     assert_int_equal(check(state, &report), GG_E_INVALID);
     assert_says(&report, "error: `s1` and `s2` both think that they are the one that sends to other servers");
     assert_says(&report, "error: no process of these files sends push notifications");
+    gg_buf_done(&report);
+}
+
+static void test_duties_stood_by_for(void **state)
+{
+    struct gg_buf report = GG_BUF_INIT;
+
+    put(state, "homeserver.yaml", SHARED_TOP MAP_TOP "start_pushers: false\nnotify_appservices: false\n");
+    put(state, "a1.yaml", "worker_app: synapse.app.appservice\nworker_name: a1\n");
+    put(state, "a2.yaml", "worker_app: synapse.app.appservice\nworker_name: a2\n");
+    put(state, "p1.yaml", "worker_app: synapse.app.pusher\nworker_name: p1\n");
+    put(state, "p2.yaml", "worker_app: synapse.app.pusher\nworker_name: p2\n");
+    assert_int_equal(check(state, &report), 0);
+    assert_says(&report, "note: of `a1` and `a2` one talks to application services; the other stands by");
+    assert_says(&report, "note: of `p1` and `p2` one sends push notifications; the other stands by");
+    gg_buf_done(&report);
+
+    report = (struct gg_buf)GG_BUF_INIT;
+    put(state, "p1.yaml", "worker_app: synapse.app.pusher\nworker_name: p1\npusher_instances: [p1, p3]\n");
+    assert_int_equal(check(state, &report), GG_E_INVALID);
+    assert_says(&report, "error: `p1` and `p2` both think that they are the one that sends push notifications");
     gg_buf_done(&report);
 }
 
@@ -234,11 +256,11 @@ static void test_every_error_is_named(void **state)
     struct gg_buf report = GG_BUF_INIT;
 
     put(state, "homeserver.yaml",
-        SHARED_TOP MAP_TOP "modules: [a]\nlimit_usage_by_mau: true\nfilter_timeline_limit: x\n");
+        SHARED_TOP MAP_TOP "modules: [a]\noidc_providers: [a]\nfilter_timeline_limit: x\n");
     put(state, "w.yaml", GENERIC("w") "worker_listeners: 7\n");
     assert_int_equal(check(state, &report), GG_E_INVALID);
     assert_says(&report, "`modules` cannot be used");
-    assert_says(&report, "`limit_usage_by_mau` cannot be used");
+    assert_says(&report, "`oidc_providers` cannot be used");
     assert_says(&report, "`filter_timeline_limit` must be a whole number");
     assert_says(&report, "`worker_listeners` must be a list");
     gg_buf_done(&report);
@@ -355,6 +377,7 @@ int main(void)
         IN_FOLDER(test_bad_names),
         IN_FOLDER(test_bad_listeners),
         IN_FOLDER(test_duties_twice),
+        IN_FOLDER(test_duties_stood_by_for),
         IN_FOLDER(test_alone),
         IN_FOLDER(test_every_error_is_named),
         IN_FOLDER(test_connections),

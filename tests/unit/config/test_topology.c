@@ -239,6 +239,9 @@ static void test_listener_mistakes(void **state)
                    "metrics, openid, replication, static");
     assert_refused(MINIMAL "listeners: [{type: http, port: 1, tls: true}]\n",
                    "needs `tls_certificate_path` and `tls_private_key_path`");
+    assert_refused(MINIMAL "tls_certificate_path: /nowhere/c\ntls_private_key_path: /dev/null\n"
+                           "listeners: [{type: http, port: 1, tls: true}]\n",
+                   "`tls_certificate_path`: there is no file /nowhere/c");
     assert_refused(MINIMAL "listeners: [{type: http, port: 1, additional_resources: {/x: {module: m}}}]\n",
                    "`additional_resources` cannot be used");
     assert_refused(MINIMAL "listeners: [{type: http, port: 1, bind_addresses: x}]\n",
@@ -255,7 +258,7 @@ static void test_listener_mistakes(void **state)
 static void test_listeners_of_old(void **state)
 {
     struct gg_config *config = load(MINIMAL "bind_port: 8448\nbind_host: 10.0.0.1\ntls_certificate_path: "
-                                            "c\ntls_private_key_path: k\nmanhole: 9000\nmetrics_port: 9101\n"
+                                            "/dev/null\ntls_private_key_path: /dev/null\nmanhole: 9000\nmetrics_port: 9101\n"
                                             "listeners: [{type: http, port: 1}]\n");
     size_t n;
     const struct gg_listener *l = gg_topology_listeners(config, &n);

@@ -21,6 +21,7 @@ enum proxy_mode {
     PROXY_UP,
     PROXY_DOWN,      /* refuses: accepts and closes at once, and has cut all */
     PROXY_HOLE,      /* takes bytes and passes nothing on */
+    PROXY_BYE,       /* says to all who are there that nothing more comes, and reads nothing more of them; then UP */
     PROXY_CUT_COMMIT /* passes the next COMMIT on, then cuts before the answer */
 };
 
@@ -34,6 +35,7 @@ struct pg_proxy {
     struct sockaddr_storage to;
     socklen_t to_len;
     int client[PROXY_MAX], server[PROXY_MAX];
+    bool gone[PROXY_MAX];
 };
 
 static void proxy_cut(struct pg_proxy *p, int i)
@@ -59,6 +61,17 @@ static void proxy_accept(struct pg_proxy *p)
     }
     p->client[i] = client;
     p->server[i] = server;
+    p->gone[i] = false;
+}
+
+static void proxy_bye(struct pg_proxy *p)
+{
+    for (int i = 0; i < PROXY_MAX; i++) {
+        p->gone[i] = p->client[i] >= 0;
+        if (p->gone[i])
+            shutdown(p->client[i], SHUT_WR);
+    }
+    p->mode = PROXY_UP;
 }
 
 static void proxy_pass(struct pg_proxy *p, int i, bool to_server)
@@ -89,10 +102,12 @@ static void *proxy_main(void *arg)
     struct pg_proxy *p = arg;
     while (!p->stop) {
         struct pollfd fds[2 * PROXY_MAX + 1] = {{p->listener, POLLIN, 0}};
+        if (p->mode == PROXY_BYE)
+            proxy_bye(p);
         for (int i = 0; i < PROXY_MAX; i++) {
             if (p->mode == PROXY_DOWN && p->client[i] >= 0)
                 proxy_cut(p, i);
-            short want = p->mode == PROXY_HOLE ? 0 : POLLIN;
+            short want = p->mode == PROXY_HOLE || p->gone[i] ? 0 : POLLIN;
             fds[1 + 2 * i] = (struct pollfd){p->client[i], want, 0};
             fds[2 + 2 * i] = (struct pollfd){p->server[i], want, 0};
         }
@@ -101,6 +116,8 @@ static void *proxy_main(void *arg)
         if (fds[0].revents)
             proxy_accept(p);
         for (int i = 0; i < PROXY_MAX; i++) {
+            if (p->gone[i] && p->client[i] >= 0 && fds[1 + 2 * i].revents)
+                proxy_cut(p, i);
             if (p->client[i] >= 0 && p->client[i] == fds[1 + 2 * i].fd && fds[1 + 2 * i].revents)
                 proxy_pass(p, i, true);
             if (p->server[i] >= 0 && p->server[i] == fds[2 + 2 * i].fd && fds[2 + 2 * i].revents)

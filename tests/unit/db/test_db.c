@@ -211,6 +211,84 @@ FIBER_TEST(thousand_fibers)
     gg_db_free(db);
 }
 
+/* ---- reads that ask the same ---- */
+
+struct twin {
+    struct gg_db *db;
+    int64_t value;
+    int rc;
+    char when[64];
+    bool ended;
+};
+
+static void twin_main(void *arg)
+{
+    static const struct gg_stmt stmt = {"SELECT clock_timestamp()::text || '/' || $1, 10 / $1 FROM pg_sleep(0.001)", 0};
+    struct twin *t = arg;
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_rows *rows;
+    t->rc = gg_db_read(t->db, &stmt, GG_PARAMS(gg_p_i64(t->value)), arena, &rows, &err);
+    if (t->rc == 0)
+        snprintf(t->when, sizeof(t->when), "%s", gg_rows_str(rows, 0, 0).s);
+    gg_arena_free(arena);
+    t->ended = true;
+}
+
+enum { TWINS = 12 };
+
+static void ask_twins(struct gg_db *db, struct twin *t, int64_t odd_value, int cancelled)
+{
+    struct gg_fiber *fibers[TWINS];
+    memset(t, 0, TWINS * sizeof(*t));
+    for (int i = 0; i < TWINS; i++) {
+        t[i].db = db;
+        t[i].value = i % 2 ? odd_value : 2;
+        fibers[i] = gg_spawn_joinable(NULL, "twin", twin_main, &t[i]);
+    }
+    if (cancelled >= 0) {
+        gg_yield(); /* all have asked, nothing is sent */
+        gg_cancel(fibers[cancelled]);
+    }
+    for (int i = 0; i < TWINS; i++)
+        assert_int_equal(gg_join(fibers[i], gg_deadline(10000)), 0);
+}
+
+/* What is asked in one turn is asked once; what is asked later is asked again; other questions are others. */
+FIBER_TEST(twins)
+{
+    struct gg_db *db = open_db();
+    struct twin t[TWINS], later[TWINS];
+    ask_twins(db, t, 5, -1); /* connects */
+    for (int cancelled = -1; cancelled < 4; cancelled++) {
+        int even = cancelled == 0 ? 2 : 0, odd = cancelled == 1 ? 3 : 1;
+        ask_twins(db, t, 5, cancelled);
+        ask_twins(db, later, 5, -1);
+        for (int i = 0; i < TWINS; i++) {
+            assert_int_equal(t[i].rc, i == cancelled ? GG_E_CANCELLED : 0);
+            assert_int_equal(later[i].rc, 0);
+            if (i != cancelled && cancelled != 0 && cancelled != 1) /* who goes first leaves each to ask for itself */
+                assert_string_equal(t[i].when, t[i % 2 ? odd : even].when);
+            assert_string_not_equal(later[i].when, t[i].when);
+        }
+        assert_string_not_equal(t[even].when, t[odd].when);
+    }
+    gg_db_free(db);
+}
+
+/* An error is that of all who asked so, and of nobody else. */
+FIBER_TEST(twins_fail_together)
+{
+    struct gg_db *db = open_db();
+    struct twin t[TWINS];
+    for (int round = 0; round < 3; round++) {
+        ask_twins(db, t, 0, -1);
+        for (int i = 0; i < TWINS; i++)
+            assert_true((t[i].rc == 0) == (i % 2 == 0));
+    }
+    gg_db_free(db);
+}
+
 static void big_main(void *arg)
 {
     static const struct gg_stmt echo = {"SELECT $1::bytea", 0};
@@ -607,6 +685,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_types),          cmocka_unit_test(test_null_then_value),
+        cmocka_unit_test(test_twins),          cmocka_unit_test(test_twins_fail_together),
         cmocka_unit_test(test_errors),         cmocka_unit_test(test_errors_stay_alone),
         cmocka_unit_test(test_thousand_fibers), cmocka_unit_test(test_large_values),
         cmocka_unit_test(test_single_writes),  cmocka_unit_test(test_error_at_commit),

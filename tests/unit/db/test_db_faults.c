@@ -156,7 +156,7 @@ FIBER_TEST(writes_once_under_kills)
     script(c.db, "CREATE TABLE kept (k bigint PRIMARY KEY, v text)");
     run_crowd(&c, crowd_write, 30);
     assert_int_equal(c.bad, 0);
-    assert_true(c.written > 50);
+    assert_true(c.written > 10); /* under emulation, too */
     assert_in_range(number(c.db, &count), c.written, c.written + c.in_doubt);
     gg_db_free(c.db);
 }
@@ -168,7 +168,7 @@ FIBER_TEST(transactions_once_under_kills)
     script(c.db, "TRUNCATE kept");
     run_crowd(&c, crowd_txn, 15);
     assert_int_equal(c.bad, 0);
-    assert_true(c.written > 50);
+    assert_true(c.written > 10); /* under emulation, too */
     assert_in_range(number(c.db, &count), c.written, c.written + c.in_doubt);
     gg_db_free(c.db);
 }
@@ -283,7 +283,7 @@ FIBER_TEST(short_restart)
  * have had to come from it, is guarded by a watch of ours. */
 FIBER_TEST(silent_server)
 {
-    struct gg_db *db = open_through_proxy(1000);
+    struct gg_db *db = open_through_proxy(6000); /* longer than a look-up may hang */
     struct gg_error err = GG_ERROR_INIT;
     int64_t v, began;
     assert_int_equal(number(db, &one), 1);
@@ -296,11 +296,66 @@ FIBER_TEST(silent_server)
     assert_in_range(gg_now_ms() - began, 150, 600);
     gg_set_deadline(old);
     assert_int_not_equal(gg_db_txn(db, "silence", GG_TXN_NO_RETRY, one_body, NULL, &err), 0);
-    assert_in_range(gg_now_ms() - began, 1000, 15000);
+    assert_in_range(gg_now_ms() - began, 6000, 30000);
+    assert_false(gg_db_healthy(db));
     proxy.mode = PROXY_DOWN; /* cuts what is stuck */
     gg_sleep(50);
     proxy.mode = PROXY_UP;
     assert_int_equal(number(db, &one), 1);
+    assert_true(gg_db_healthy(db));
+    gg_db_free(db);
+}
+
+struct large_read {
+    struct gg_db *db;
+    char *text;
+    int64_t length;
+    int rc;
+    bool done;
+};
+
+static void large_main(void *arg)
+{
+    static const struct gg_stmt length_of = {"SELECT length($1::text)", 0};
+    struct large_read *r = arg;
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_rows *rows;
+    struct gg_arena *arena = gg_arena_new();
+    r->rc = gg_db_read(r->db, &length_of, GG_PARAMS(gg_p_text(r->text)), arena, &rows, &err);
+    r->length = r->rc == 0 ? gg_rows_i64(rows, 0, 0) : 0;
+    gg_arena_free(arena);
+    r->done = true;
+}
+
+/* Connections end while there is more to send than they take: libpq closes the socket as soon as it reads the end, and
+ * whoever waits to write must not wait on whatever has the number next. */
+FIBER_TEST(cut_while_sending)
+{
+    enum { LARGE = 8 << 20 };
+    struct gg_db *db = open_through_proxy(20000);
+    char *text = malloc(LARGE + 1);
+    memset(text, 'x', LARGE);
+    text[LARGE] = 0;
+    for (int round = 0; round < 5; round++) {
+        static struct large_read reads[8];
+        assert_int_equal(number(db, &one), 1);
+        proxy.mode = PROXY_HOLE;
+        gg_sleep(20);
+        for (size_t i = 0; i < GG_COUNT(reads); i++) {
+            reads[i] = (struct large_read){.db = db, .text = text};
+            gg_spawn(NULL, "large", large_main, &reads[i]);
+        }
+        gg_sleep(50);
+        proxy.mode = PROXY_BYE;
+        for (size_t i = 0; i < GG_COUNT(reads); i++) {
+            for (int n = 0; n < 1000 && !reads[i].done; n++)
+                gg_sleep(20);
+            assert_true(reads[i].done);
+            assert_int_equal(reads[i].rc, 0);
+            assert_int_equal(reads[i].length, LARGE);
+        }
+    }
+    free(text);
     gg_db_free(db);
 }
 
@@ -365,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_outage_and_healing),
         cmocka_unit_test(test_short_restart),
         cmocka_unit_test(test_silent_server),
+        cmocka_unit_test(test_cut_while_sending),
         cmocka_unit_test(test_no_server),
         cmocka_unit_test(test_changed_columns),
     };

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "http/conn.h"
 #include "http/server.h"
 #include "main/host.h"
 
@@ -20,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <zlib.h>
 
 /* ---- a server with routes that show what the handler saw ---- */
 
@@ -108,6 +110,24 @@ static int download(void *self, struct gg_request *rq, struct gg_error *err)
     return rc == 0 ? gg_reply_end(rq, err) : rc;
 }
 
+/* 3 MB of a file, from byte 5 on; ?short: the file ends before the answer does. */
+static int from_file(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    enum { SIZE = 3000000, FROM = 5 };
+    char path[] = "/tmp/gg-file-XXXXXX", *data = gg_arena_alloc(gg_request_arena(rq), SIZE + FROM);
+    int fd = mkstemp(path);
+    unlink(path);
+    for (size_t i = 0; i < SIZE + FROM; i++)
+        data[i] = (char)('a' + i % 26);
+    assert_int_equal(write(fd, data, SIZE + FROM), SIZE + FROM);
+    int64_t more = gg_request_query(rq, "short") != NULL ? 100 : 0;
+    int rc = gg_reply_begin(rq, 200, SIZE + more, err);
+    if (rc == 0)
+        rc = gg_reply_file(rq, fd, FROM, SIZE + more, err);
+    close(fd);
+    return rc == 0 ? gg_reply_end(rq, err) : rc;
+}
+
 static int big(void *self, struct gg_request *rq, struct gg_error *err)
 {
     struct gg_buf buf = GG_BUF_INIT;
@@ -133,6 +153,7 @@ static const struct gg_route routes[] = {
     {"GET", "/numbers", numbers, "client", 0, 0, 0, 0, NULL, NULL, NULL, NULL, ""},
     {"POST", "/upload", upload, "media", 0, GG_ROUTE_STREAMED, 5000000, 0, NULL, NULL, NULL, NULL, ""},
     {"GET", "/download", download, "media", 0, 0, 0, 0, NULL, NULL, NULL, NULL, ""},
+    {"GET", "/file", from_file, "media", 0, 0, 0, 0, NULL, NULL, NULL, NULL, ""},
     {"GET", "/big", big, "client", 0, 0, 0, 0, NULL, NULL, NULL, NULL, ""},
     {"GET", "/silent", broken, "client", 0, 0, 0, 0, NULL, NULL, NULL, NULL, ""},
     {"GET", "/secret", echo, "client", GG_AUTH_USER, 0, 0, 0, NULL, NULL, NULL, NULL, ""},
@@ -221,7 +242,7 @@ static char *hear(int fd, const char *until, int times)
         if (got == 0 || (got < 0 && errno != EAGAIN))
             return in;
         if (got < 0) {
-            if (gg_wait_fd(fd, GG_READABLE, NULL, gg_deadline(5000)) != 0)
+            if (gg_wait_fd(fd, GG_READABLE, NULL, gg_deadline(60000)) != 0)
                 return in;
             continue;
         }
@@ -462,6 +483,11 @@ LOOP_TEST(test_bodies)
     a = ask("PUT /echo/x HTTP/1.1\r\nConnection: close\r\nContent-Length: 101\r\n\r\n");
     assert_status(a, 413);
     assert_has(a, "M_TOO_LARGE");
+    /* a name that only begins like the one which says how the body comes */
+    a = ask(
+        "PUT /echo/x HTTP/1.1\r\nConnection: close\r\nContent-Length: 5\r\nTransfer-Encodings: chunked\r\n\r\nhello");
+    assert_status(a, 200);
+    assert_has(a, "\"body\":\"hello\"");
     char many[600] = "PUT /echo/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n80\r\n";
     size_t n = strlen(many);
     memset(many + n, 'a', 0x80);
@@ -601,6 +627,8 @@ LIMIT_TEST(test_bodies_in_flight, .max_bodies = 150)
 LIMIT_TEST(test_connection_limit, .max_connections = 2)
 {
     int a = dial(), b = dial();
+    say(a, "GET /ec"); /* busy, both of them: they do not make room */
+    say(b, "GET /ec");
     gg_sleep(20);
     int c = dial();
     say(c, GET("/echo/c"));
@@ -611,6 +639,79 @@ LIMIT_TEST(test_connection_limit, .max_connections = 2)
     assert_status(hear(c, NULL, 0), 200);
     close(b);
     close(c);
+}
+
+/* Connections that are only held do not shut others out. */
+LIMIT_TEST(test_idle_ones_make_room, .max_connections = 2)
+{
+    int a = dial(), b = dial();
+    say(b, "GET /ec");
+    gg_sleep(1100);
+    assert_status(ask(GET("/echo/c")), 200);
+    assert_string_equal(hear(a, NULL, 0), "");
+    say(b, "ho/b HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert_status(hear(b, NULL, 0), 200);
+    close(a);
+    close(b);
+}
+
+/* As if a process before this one had accepted them. */
+static int from_address(const char *key, const char *address)
+{
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    gg_http_inherit(t.server, &(struct gg_http_legacy){.key = key, .fd = ends[1], .address = address});
+    return ends[0];
+}
+
+LIMIT_TEST(test_one_address, .max_per_address = 2)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_http_port want = {.address = "127.0.0.1", .resources = GG_RES_CLIENT, .tag = "edge"};
+    static const char key[] = "tcp 127.0.0.1 0";
+    int fds[] = {from_address(key, "192.0.2.1"),       from_address(key, "192.0.2.1"),
+                 from_address(key, "2001:db8:0:1::1"), from_address(key, "2001:db8:0:1::2"),
+                 from_address(key, "127.0.0.1"),       from_address(key, "127.0.0.1")};
+    assert_int_equal(gg_http_listen(t.server, &want, NULL, &err), 0);
+    struct gg_port *port = GG_CONTAINER(t.server->ports.prev, struct gg_port, link);
+    assert_true(gg_http_has_enough(port, "192.0.2.1"));
+    assert_false(gg_http_has_enough(port, "192.0.2.2"));
+    assert_true(gg_http_has_enough(port, "2001:db8:0:1:ffff::9")); /* the same 64 bits */
+    assert_false(gg_http_has_enough(port, "2001:db8:0:2::1"));
+    assert_false(gg_http_has_enough(port, "127.0.0.1")); /* a proxy, or a tunnel, and so many people */
+    close(fds[0]);
+    for (int i = 0; i < 500 && gg_http_has_enough(port, "192.0.2.1"); i++)
+        gg_sleep(5);
+    assert_false(gg_http_has_enough(port, "192.0.2.1"));
+    port->x_forwarded = true;
+    assert_false(gg_http_has_enough(port, "2001:db8:0:1::1"));
+    for (size_t i = 1; i < GG_COUNT(fds); i++)
+        close(fds[i]);
+}
+
+/* Nobody reads: what waits for them is bounded for all together, and who has been slow for longest goes first. */
+LOOP_TEST(test_answers_in_memory)
+{
+    int first = dial();
+    say(first, GET("/big"));
+    gg_sleep(30);
+    int second = dial();
+    say(second, GET("/big"));
+    for (int i = 0; i < 2000 && (i < 20 || t.server->n_conns != 1); i++) {
+        gg_sleep(5);
+        if (t.server->n_conns != 2)
+            continue;
+        /* How much the kernel takes is its affair: the bound is such that one of the two is too much. */
+        size_t one = gg_http_conn_unsent(GG_CONTAINER(t.server->conns.next, struct gg_http_conn, link));
+        size_t other = gg_http_conn_unsent(GG_CONTAINER(t.server->conns.prev, struct gg_http_conn, link));
+        if (one > 0 && other > 0)
+            t.server->limits.max_answers = other + one / 2;
+    }
+    assert_int_equal(t.server->n_conns, 1);
+    assert_true(strlen(hear(second, NULL, 0)) > 8 << 20);
+    assert_true(strlen(hear(first, NULL, 0)) < 8 << 20);
+    close(first);
+    close(second);
 }
 
 LOOP_TEST(test_streams)
@@ -636,6 +737,34 @@ LOOP_TEST(test_streams)
     assert_int_equal(strlen(strstr(a, "\r\n\r\n")), (8 << 20) + 6);
     fd = dial(); /* the client goes away in the middle */
     say(fd, "GET /download HTTP/1.1\r\n\r\n");
+    gg_sleep(20);
+    close(fd);
+    gg_sleep(50);
+    assert_int_equal(gg_http_in_flight(t.server), 0);
+}
+
+LOOP_TEST(test_files)
+{
+    char *a = ask(GET("/file"));
+    assert_status(a, 200);
+    assert_has(a, "Content-Length: 3000000\r\n");
+    const char *body = strstr(a, "\r\n\r\n") + 4;
+    assert_int_equal(strlen(body), 3000000);
+    for (size_t i = 0; i < 3000000; i++)
+        if (body[i] != (char)('a' + (i + 5) % 26))
+            fail_msg("byte %zu is %c", i, body[i]);
+    a = ask("HEAD /file HTTP/1.1\r\nConnection: close\r\n\r\n");
+    assert_has(a, "Content-Length: 3000000\r\n");
+    assert_string_equal(strstr(a, "\r\n\r\n"), "\r\n\r\n");
+    a = ask(GET("/file?short=1")); /* cut, so that the client sees that something is missing */
+    assert_int_equal(strlen(strstr(a, "\r\n\r\n")), 3000004);
+    int fd = dial(); /* a client that reads late gets all of it */
+    say(fd, GET("/file"));
+    gg_sleep(50);
+    assert_int_equal(strlen(strstr(hear(fd, NULL, 0), "\r\n\r\n")), 3000004);
+    close(fd);
+    fd = dial(); /* and one that goes away gets nothing more */
+    say(fd, GET("/file"));
     gg_sleep(20);
     close(fd);
     gg_sleep(50);
@@ -713,6 +842,40 @@ LOOP_TEST(test_metrics_listener)
     assert_has(ask(GET("/whatever")), "process_open_fds");
 }
 
+#define GET_AS(path_, encoding_)                                                                                       \
+    "GET " path_ " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept-Encoding: " encoding_ "\r\n\r\n"
+
+/* The length of what the answer's body unpacks to; all of it is read. */
+static size_t unpacked(const char *answer)
+{
+    const char *length = strstr(answer, "Content-Length: "), *body = strstr(answer, "\r\n\r\n") + 4;
+    static char piece[65536];
+    z_stream stream = {.next_in = (Bytef *)(uintptr_t)body, .avail_in = (uInt)atoi(length + 16)};
+    assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
+    int rc = Z_OK;
+    while (rc == Z_OK) {
+        stream.next_out = (Bytef *)piece;
+        stream.avail_out = sizeof(piece);
+        rc = inflate(&stream, Z_NO_FLUSH);
+    }
+    assert_int_equal(rc, Z_STREAM_END);
+    inflateEnd(&stream);
+    return stream.total_out;
+}
+
+LOOP_TEST(test_gzip)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_http_port port = {.address = "127.0.0.1", .resources = GG_RES_CLIENT, .compress = true, .tag = "z"};
+    assert_int_equal(gg_http_listen(t.server, &port, &t.port, &err), 0);
+    char *a = ask(GET_AS("/big", "br, gzip;q=0.5"));
+    assert_has(a, "Content-Encoding: gzip\r\nVary: Accept-Encoding");
+    assert_int_equal(unpacked(a), (8 << 20) + 2);
+    assert_lacks(ask(GET("/big")), "Content-Encoding");
+    assert_lacks(ask(GET_AS("/big", "br, gzip;q=0")), "Content-Encoding");
+    assert_lacks(ask(GET_AS("/echo/x", "gzip")), "Content-Encoding"); /* too little to gain */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -733,11 +896,16 @@ int main(void)
         cmocka_unit_test(test_slowloris),
         cmocka_unit_test(test_bodies_in_flight),
         cmocka_unit_test(test_connection_limit),
+        cmocka_unit_test(test_idle_ones_make_room),
+        cmocka_unit_test(test_one_address),
+        cmocka_unit_test(test_answers_in_memory),
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_files),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_drain_cancels),
         cmocka_unit_test(test_unix_and_replication),
         cmocka_unit_test(test_metrics_listener),
+        cmocka_unit_test(test_gzip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,8 @@
 #include <ganglion/matrix/event.h>
 #include <stdio.h>
 
+#include "events/received.h"
+
 static struct gg_arena *arena;
 static struct mx_signing_key *key;
 
@@ -191,6 +193,37 @@ static void formats_are_checked(void **state)
     gg_buf_done(&big);
 }
 
+/* n objects, one in the other. */
+static const char *nested(unsigned n)
+{
+    struct gg_buf buf = GG_BUF_INIT;
+    for (unsigned i = 0; i < n; i++)
+        gg_buf_text(&buf, i + 1 < n ? "{\"a\":" : "{");
+    for (unsigned i = 0; i < n; i++)
+        gg_buf_char(&buf, '}');
+    const char *text = gg_arena_strndup(arena, buf.data, buf.n);
+    gg_buf_done(&buf);
+    return text;
+}
+
+static void events_are_not_deeper_than_synapse_reads(void **state)
+{
+    for (unsigned deeper = 0; deeper < 2; deeper++) {
+        struct gg_error err = GG_ERROR_INIT;
+        struct mx_event_template t = message("10");
+        struct mx_event *e = NULL;
+        struct mx_received received;
+        t.content = gg_str(nested(MX_EVENT_NESTING - 1 + deeper));
+        const char *json = event_json(gg_arena_printf(arena, "\"content\":%s", t.content.s));
+        int built = mx_event_build(&t, "domain", key, &e, &err);
+        mx_event_unref(e);
+        int taken = mx_event_receive(gg_str(json), version("10"), 1, arena, &received, &err);
+        mx_event_unref(received.event);
+        assert_int_equal(built, deeper ? GG_E_INVALID : 0);
+        assert_int_equal(taken, deeper ? GG_E_INVALID : 0);
+    }
+}
+
 static void metadata_goes_round(void **state)
 {
     struct gg_error err = GG_ERROR_INIT;
@@ -285,6 +318,44 @@ static void clients_see_their_form(void **state)
     f.token_id = 6;
     assert_null(strstr(client(e, &f), "transaction_id"));
     mx_event_unref(e);
+}
+
+/* However many runs of shown members there are between hidden ones, and however the text is spaced. */
+static void members_are_shown_wherever_they_stand(void **state)
+{
+    static const char *const hidden[] = {"depth", "hashes", "origin", "prev_state", "signatures", "prev_events", "auth_events"};
+    static const char *const between[] = {",", " , "};
+    for (size_t runs = 0; runs <= GG_COUNT(hidden); runs++) {
+        for (size_t k = 0; k < GG_COUNT(between); k++) {
+            struct gg_buf text = GG_BUF_INIT, expected = GG_BUF_INIT;
+            struct gg_error err = GG_ERROR_INIT;
+            struct mx_event *e;
+            gg_buf_printf(&text, "{\"type\":\"t\"%s\"sender\":\"@u:d\"", between[k]);
+            gg_buf_lit(&expected, "{\"event_id\":\"$id\",\"sender\":\"@u:d\",\"type\":\"t\",\"unsigned\":{}");
+            for (size_t i = 0; i < runs; i++) {
+                gg_buf_printf(&text, "%s\"%s\":[]%s\"x%zu\":{\"a\":1}", between[k], hidden[i], between[k], i);
+                gg_buf_printf(&expected, ",\"x%zu\":{\"a\":1}", i);
+            }
+            gg_buf_char(&text, '}');
+            gg_buf_char(&expected, '}');
+            assert_int_equal(mx_event_load(gg_buf_view(&text), version("10"), GG_STR("$id"), GG_STR("{}"), &e, &err), 0);
+            assert_string_equal(client(e, &(struct mx_client_format){0}), expected.data);
+            mx_event_unref(e);
+            gg_buf_done(&text);
+            gg_buf_done(&expected);
+        }
+    }
+}
+
+static void what_is_no_object_is_no_event(void **state)
+{
+    static const char *const texts[] = {"", "[]", "[1,2]", "[\"type\",\"sender\"]", "\"type\"", "{", "{\"type\":\"t\"}"};
+    for (size_t i = 0; i < GG_COUNT(texts); i++) {
+        struct gg_error err = GG_ERROR_INIT;
+        struct mx_event *e;
+        assert_true(mx_event_load(gg_str(texts[i]), version("10"), GG_STR("$id"), GG_STR("{}"), &e, &err) < 0);
+        assert_int_equal(err.http_status, 400);
+    }
 }
 
 /* What show.c looks up stands in place of what may be stored; outside /sync old clients find it at the top, too. */
@@ -409,8 +480,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(built_events_parse_and_verify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(create_of_version_12_names_its_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(formats_are_checked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(events_are_not_deeper_than_synapse_reads, set_up, tear_down),
         cmocka_unit_test_setup_teardown(metadata_goes_round, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_see_their_form, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(members_are_shown_wherever_they_stand, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_no_object_is_no_event, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_see_what_was_looked_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redacts_is_served_in_both_places, set_up, tear_down),
         cmocka_unit_test_setup_teardown(redaction_is_idempotent, set_up, tear_down),

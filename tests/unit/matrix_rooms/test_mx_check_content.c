@@ -112,6 +112,15 @@ static void test_server_acl(void **state)
         assert_int_equal(mx_server_acl_allows(gg_str(acls[i].content), gg_str(acls[i].server), arena), acls[i].allowed);
         gg_arena_free(arena);
     }
+    static const char *const names[] = {"evil", "evil:8448", "[::1]:8448"}; /* ports do not let anybody in */
+    struct gg_arena *arena = gg_arena_new();
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        assert_false(mx_server_acl_lets_in(gg_str("{\"allow\":[\"*\"],\"deny\":[\"evil\",\"[[]::1]\",\"[::1]\"]}"), gg_str(names[i]), arena));
+    assert_true(mx_server_acl_lets_in(gg_str("{\"allow\":[\"*\"],\"deny\":[\"evil\"]}"), gg_str("good:8448"), arena));
+    assert_false(mx_server_acl_lets_in(gg_str("{\"allow\":[\"*\"],\"deny\":[\"evil:8448\"]}"), gg_str("evil:8448"), arena));
+    assert_true(mx_server_acl_lets_in(gg_str("{\"allow\":[\"*\"],\"deny\":[\"evil:8448\"]}"), gg_str("evil:1"), arena));
+    assert_true(mx_server_acl_lets_in(gg_str("{\"allow\":[\"good:8448\"]}"), gg_str("good:8448"), arena));
+    gg_arena_free(arena);
 }
 
 int main(void)

@@ -81,7 +81,11 @@ static void assert_like(const struct mx_state *s, const struct model *m)
             assert_true(gg_str_eq(e.type, type_of(a, t)));
             of_type++;
         }
+        assert_int_equal(mx_state_after(s, type_of(a, t)), of_type);
     }
+    assert_int_equal(mx_state_after(s, GG_STR("type")), 0);
+    assert_int_equal(mx_state_after(s, GG_STR("type22")), mx_state_after(s, GG_STR("type2")));
+    assert_int_equal(mx_state_after(s, GG_STR("type9")), n);
     assert_int_equal(of_type, n);
 }
 

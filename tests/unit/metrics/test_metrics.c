@@ -105,8 +105,9 @@ static double number_after(const char *name)
 static void process_is_described(void **state)
 {
     expect("# TYPE process_cpu_seconds_total counter\n");
-    assert_true(number_after("\nprocess_resident_memory_bytes ") > 100000);
-    assert_true(number_after("\nprocess_virtual_memory_bytes ") > 1000000);
+    bool emulated = getenv("GANGLION_TEST_EMULATED") != NULL; /* qemu's own /proc/self/stat knows no sizes */
+    assert_true(number_after("\nprocess_resident_memory_bytes ") > (emulated ? -1 : 100000));
+    assert_true(number_after("\nprocess_virtual_memory_bytes ") > (emulated ? -1 : 1000000));
     assert_true(number_after("\nprocess_cpu_seconds_total ") >= 0);
     assert_true(number_after("\nprocess_max_fds ") >= 3);
     double fds = number_after("\nprocess_open_fds ");

@@ -35,7 +35,7 @@ WORLD_TEST(a_commit_whose_answer_is_lost_counts)
     world.through = proxy.port;
     world_start(NULL);
     /* The proxy knows COMMIT by its text, which travels once for each connection: a new one is needed. */
-    world_do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test'");
+    world_do("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'test' AND datname = current_database()");
     gg_sleep(50);
     proxy.mode = PROXY_CUT_COMMIT;
     say_and_count(&room, "in doubt");

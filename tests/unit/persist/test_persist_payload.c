@@ -117,12 +117,75 @@ static void test_bad_bodies_are_refused(void **state)
     }
 }
 
+/* ---- what only a writer of our own kind understands ---- */
+
+static struct mx_persist_item *with_drafts(struct gg_arena *arena, const char *drafts, size_t *n, int *status)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_str body = slurp(arena, "send_events.json"), room;
+    struct mx_persist_item *items;
+    const char *whole = gg_arena_printf(arena, "{\"drafts\":%s,%.*s", drafts, (int)body.n - 1, body.s + 1);
+    *status = mx_payload_read(&server, gg_str(whole), arena, &room, &items, n, &err);
+    if (*status)
+        assert_in_range(err.http_status, 400, 499);
+    return items;
+}
+
+static void test_drafts_go_round(void **state)
+{
+    struct gg_arena *arena = gg_arena_new();
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_buf out = GG_BUF_INIT;
+    struct gg_str room;
+    size_t n;
+    int status;
+    struct mx_persist_item *again, *items =
+        with_drafts(arena, "[[[[7,0,false],[8,7,true]],[[\"@bob:x\",\"[\\\"notify\\\"]\",\"main\",true,false,true]]]]", &n, &status);
+    assert_int_equal(status, 0);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(items[0].n_new_groups, 2);
+        assert_int_equal(items[0].new_groups[1].id, 8);
+        assert_int_equal(items[0].new_groups[1].parent, 7);
+        assert_true(items[0].new_groups[1].has_entry && !items[0].new_groups[0].has_entry);
+        assert_int_equal(items[0].n_push, 1);
+        assert_true(items[0].push_known && items[0].push[0].notify && items[0].push[0].unread && !items[0].push[0].highlight);
+        assert_true(gg_str_is(items[0].push[0].user_id, "@bob:x") && gg_str_is(items[0].push[0].thread_id, "main"));
+        assert_true(gg_str_is(items[0].push[0].actions, "[\"notify\"]"));
+        items[0].drafted = true;
+        gg_buf_clear(&out);
+        mx_payload_write(&out, &server, &alice, items[0].event->room_id, items, n);
+        assert_int_equal(mx_payload_read(&server, gg_arena_str(arena, gg_buf_view(&out)), arena, &room, &again, &n, &err), 0);
+        items = again;
+    }
+    gg_buf_done(&out);
+    gg_arena_free(arena);
+}
+
+static void test_bad_drafts_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "{}", "[]", "[[]]", "[[[]]]", "[[[],[]],[[],[]]]", "[[{},[]]]", "[[[],{}]]", "[[[5],[]]]", "[[[[]],[]]]",
+        "[[[[\"7\",0,true]],[]]]", "[[[[7,0]],[]]]", "[[[],[5]]]", "[[[],[[\"@a:x\",\"[]\",\"main\",true,true]]]]",
+        "[[[],[[\"@a:x\",null,\"main\",true,true,true]]]]", "[[[],[[\"@a:x\"]]]]"};
+    for (size_t i = 0; i < GG_COUNT(bad); i++) {
+        struct gg_arena *arena = gg_arena_new();
+        size_t n;
+        int status;
+        (void)with_drafts(arena, bad[i], &n, &status);
+        if (status == 0)
+            fail_msg("%s was taken", bad[i]);
+        gg_arena_free(arena);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_send_events),
         cmocka_unit_test(test_fed_send_events),
         cmocka_unit_test(test_bad_bodies_are_refused),
+        cmocka_unit_test(test_drafts_go_round),
+        cmocka_unit_test(test_bad_drafts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

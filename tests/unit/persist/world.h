@@ -15,6 +15,7 @@
 #include <ganglion/matrix/persist.h>
 #include <ganglion/matrix/store.h>
 
+#include "client/client.h"
 #include "config/config.h"
 #include "main/host.h"
 #include "repl/ids.h"
@@ -125,6 +126,7 @@ static inline void world_start(const char *more)
 
 static inline void world_stop(void)
 {
+    gg_client_stop(world.host); /* nobody asks any more */
     gg_host_stop_services(world.host);
     gg_streams_stop(gg_streams_of(world.host));
     gg_scope_end(world.host->scope);

@@ -8,6 +8,7 @@
 
 #include "plugin/claims.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,14 @@ static void refused(const struct gg_plugin *plugin, const char *why)
     gg_arena_free(arena);
 }
 
+static void refused_for_abi(const struct gg_plugin *plugin)
+{
+    char why[80];
+    snprintf(why, sizeof(why), "plugin ABI %u.%u, this host has %u.%u", (unsigned)plugin->abi_major,
+             (unsigned)plugin->abi_minor, (unsigned)GG_ABI_MAJOR, (unsigned)GG_ABI_MINOR);
+    refused(plugin, why);
+}
+
 static void test_judging(void **state)
 {
     struct gg_plugin p = sound;
@@ -56,11 +65,11 @@ static void test_judging(void **state)
     p.magic++;
     refused(&p, "no Ganglion plugin");
     p = sound;
-    p.abi_major = 7;
-    refused(&p, "plugin ABI 7.0, this host has 1.0");
+    p.abi_major = GG_ABI_MAJOR + 1;
+    refused_for_abi(&p);
     p = sound;
     p.abi_minor = GG_ABI_MINOR + 1;
-    refused(&p, "plugin ABI 1.1, this host has 1.0");
+    refused_for_abi(&p);
     p = sound;
     p.name = "two";
     refused(&p, "must be called two.so");

@@ -108,6 +108,7 @@ struct process {
     struct job jobs[JOBS];
     int64_t sent; /* announced so far */
     int64_t line[PROCESSES][LINES]; /* what each writer announced, not read yet */
+    int64_t heard[PROCESSES];       /* up to where its rows have come */
     size_t head[PROCESSES], tail[PROCESSES];
     int64_t last_upto, last_current;
 };
@@ -156,8 +157,10 @@ static void check_process(struct world *w, int i)
     struct process *p = &w->p[i];
     assert_true(p->ids.upto >= p->last_upto);
     p->last_upto = p->ids.upto;
-    for (int64_t id = p->ids.upto; id > 1 && id > p->ids.upto - 40; id--)
+    for (int64_t id = p->ids.upto; id > 1 && id > p->ids.upto - 40; id--) {
         assert_int_equal(w->done[id], 2); /* never past an id that is open or not even drawn */
+        assert_true(w->owner[id] == i || p->heard[(int)w->owner[id]] >= id); /* nor past rows that have not come */
+    }
     for (int j = 0; j < w->writers; j++) {
         int64_t at = gg_ids_current(&p->ids, gg_ids_find(&p->ids, names[j]));
         for (int64_t id = at; id > 1 && id > at - 40; id--)
@@ -190,7 +193,8 @@ static void hear(struct world *w, int i, int from)
     if (p->head[from] == p->tail[from])
         return;
     int64_t token = p->line[from][p->head[from]++ % LINES];
-    gg_ids_foreign(&p->ids, gg_ids_writer(&p->ids, names[from]), token);
+    p->heard[from] = token;
+    gg_ids_foreign(&p->ids, gg_ids_writer(&p->ids, names[from]), token, w->owner[token] == from);
 }
 
 static void step_job(struct world *w, int i, struct job *job)
@@ -350,14 +354,14 @@ static void test_missing_writer(void **state)
     one->pos = two->pos = ids.upto = ids.max_seen = ids.local_max = 224;
     one->known = two->known = true;
     for (int64_t id = 225; id <= 227; id++)
-        gg_ids_foreign(&ids, one, id);
+        gg_ids_foreign(&ids, one, id, true);
     assert_int_equal(ids.upto, 227);
     for (int64_t id = 229; id <= 231; id++)
-        gg_ids_foreign(&ids, one, id);
+        gg_ids_foreign(&ids, one, id, true);
     assert_int_equal(ids.upto, 227);
     assert_int_equal(gg_ids_current(&ids, one), 231);
     assert_int_equal(gg_ids_current(&ids, two), 227);
-    gg_ids_foreign(&ids, two, 231);
+    gg_ids_foreign(&ids, two, 231, false);
     assert_int_equal(ids.upto, 231);
     gg_ids_done(&ids);
 }
@@ -372,7 +376,7 @@ static void test_complete_beside_a_slow_one(void **state)
     gg_ids_init(&ids);
     ids.me = gg_ids_writer(&ids, "me");
     struct gg_writer *other = gg_ids_writer(&ids, "other");
-    gg_ids_foreign(&ids, other, 4);
+    gg_ids_foreign(&ids, other, 4, true);
     gg_ids_begin(&ids, &quick);
     gg_ids_record(&ids, &quick, &before, 1);
     gg_ids_finish(&ids, &before, 1);
@@ -382,7 +386,7 @@ static void test_complete_beside_a_slow_one(void **state)
     gg_ids_record(&ids, &quick, &id, 1);
     gg_ids_finish(&ids, &id, 1);
     assert_int_equal(ids.me->pos, ids.upto > 5 ? ids.upto : 5);
-    gg_ids_foreign(&ids, other, 6);
+    gg_ids_foreign(&ids, other, 6, false);
     assert_int_equal(ids.upto, 6);
     assert_int_equal(ids.me->pos, 6);
     assert_int_equal(ids.local_max, 6);

@@ -97,6 +97,37 @@ FIBER_TEST(plain)
     gg_db_free(db);
 }
 
+/* kill -9 gives nothing back: the next process of the same name does. */
+FIBER_TEST(inherited)
+{
+    struct gg_db *db = fresh_db();
+    struct told told = {0};
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_lock *lock;
+    struct gg_locks *next = open_locks(db, "bbbbb", &told);
+    script(db, "INSERT INTO worker_locks SELECT 'name', k, who, 'token', (extract(epoch from now()) * 1000)::bigint FROM (VALUES "
+               "('plain', 'aaaaa:worker'), ('duty', 'worker'), ('another', 'aaaaa:my:worker2'), ('python', 'aaaaa')) AS v (k, who)");
+    script(db, "INSERT INTO worker_read_write_locks (lock_name, lock_key, instance_name, token, last_renewed_ts, write_lock)"
+               " VALUES ('name', 'shared', 'aaaaa:worker', 'token', "
+               "(extract(epoch from now()) * 1000)::bigint, true)");
+    assert_false(can_take(next, GG_LOCK_PLAIN, "plain", &lock));
+    assert_false(can_take(next, GG_LOCK_READ, "shared", &lock));
+    assert_false(gg_locks_inherited(next, "name"));
+    assert_ok(gg_locks_inherit(next, &err), err);
+    assert_true(gg_locks_inherited(next, "name"));
+    assert_false(gg_locks_inherited(next, "another"));
+    assert_true(can_take(next, GG_LOCK_PLAIN, "plain", &lock));
+    gg_lock_release(lock);
+    assert_true(can_take(next, GG_LOCK_READ, "shared", &lock));
+    gg_lock_release(lock);
+    assert_int_equal(count(db, &plain_rows), 2); /* those of others stay */
+    assert_false(can_take(next, GG_LOCK_PLAIN, "another", &lock));
+    assert_false(can_take(next, GG_LOCK_PLAIN, "python", &lock));
+    gg_locks_stop(next);
+    gg_locks_free(next);
+    gg_db_free(db);
+}
+
 FIBER_TEST(read_write)
 {
     struct gg_db *db = fresh_db();
@@ -228,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_inherited),
         cmocka_unit_test(test_read_write),
         cmocka_unit_test(test_contention),
         cmocka_unit_test(test_waiting),

@@ -160,9 +160,26 @@ FIBER_TEST(loads_what_was_left)
     assert_int_equal(gg_stream_ahead(s, names, at, 4), 1);
     assert_string_equal(names[0], "w1");
     assert_int_equal(at[0], 30);
-    gg_stream_foreign(s, "w2", 30);
+    gg_stream_foreign(s, "w2", 30, true);
     assert_int_equal(gg_stream_upto(s), 30);
     assert_int_equal(gg_stream_ahead(s, names, at, 4), 0);
+    close_streams(w1);
+    gg_db_free(db);
+}
+
+FIBER_TEST(done_above_a_hole)
+{
+    struct gg_db *db = fresh_db();
+    struct gg_streams *w1 = load_streams(db, "w1");
+    struct gg_stream *s = gg_streams_find(w1, "things");
+    int64_t before = gg_stream_minimal_local(s), first = one_id(s), second = one_id(s);
+    assert_int_equal(gg_stream_done_local(s), before);
+    gg_stream_finish(s, &second, 1);
+    assert_int_equal(gg_stream_minimal_local(s), before);
+    assert_int_equal(gg_stream_done_local(s), second);
+    gg_stream_finish(s, &first, 1);
+    assert_int_equal(gg_stream_minimal_local(s), second);
+    assert_int_equal(gg_stream_done_local(s), second);
     close_streams(w1);
     gg_db_free(db);
 }
@@ -277,13 +294,13 @@ FIBER_TEST(a_sequence_that_went_back)
     struct gg_stream *s = gg_streams_find(w1, "things");
     int64_t first = one_id(s), second = one_id(s), again[2];
     gg_stream_finish(s, (int64_t[]){first, second}, 2);
-    gg_stream_foreign(s, "w2", second + 3);
+    gg_stream_foreign(s, "w2", second + 3, true);
     assert_ok(gg_db_script(db, "SELECT setval('things_seq', 1)", &err), err);
     assert_ok(gg_stream_allocate(s, NULL, 2, again, &err), err);
     assert_int_equal(again[0], second + 4);
     assert_int_equal(again[1], second + 5);
     gg_stream_finish(s, again, 2);
-    gg_stream_foreign(s, "w2", INT64_MAX / 2); /* nonsense on the channel stops nobody */
+    gg_stream_foreign(s, "w2", INT64_MAX / 2, true); /* nonsense on the channel stops nobody */
     assert_int_equal(one_id(s), second + 6);
     close_streams(w1);
     gg_db_free(db);
@@ -369,7 +386,7 @@ FIBER_TEST(waiting)
     for (size_t i = 0; i < GG_COUNT(all); i++)
         gg_spawn(NULL, "waiting", waiting_main, all[i]);
     gg_sleep(20);
-    gg_stream_foreign(s, "w2", 3);
+    gg_stream_foreign(s, "w2", 3, true);
     gg_sleep(20);
     assert_int_equal(a.rc, 0);
     assert_int_equal(b.rc, 1); /* 2 is open */
@@ -396,9 +413,9 @@ FIBER_TEST(in_memory)
     assert_int_equal(gg_stream_advance(s, (const struct gg_str[]){GG_STR("[\"a\"]"), GG_STR("[\"b\"]")}, 2), 2);
     assert_string_equal(heard_so_far(&h), " - w11@0 + w11@1 - w12@1[[\"a\"]][[\"b\"]] + w12@2[[\"a\"]][[\"b\"]]");
     assert_int_equal(gg_stream_current(s, "w1"), 2);
-    gg_stream_foreign(r, "w1", 2);
+    gg_stream_foreign(r, "w1", 2, true);
     assert_int_equal(gg_stream_upto(r), 2);
-    gg_stream_foreign(r, "w1", 0); /* its writer started again */
+    gg_stream_foreign(r, "w1", 0, true); /* its writer started again */
     assert_int_equal(gg_stream_upto(r), 0);
     assert_int_equal(gg_stream_position(r, "w1"), 0);
     close_streams(w1);
@@ -445,7 +462,7 @@ static void announce(void *self)
         return;
     node->sent = token;
     for (size_t i = 0; i < 2; i++)
-        gg_stream_foreign(node->peers[i]->s, node->name, token);
+        gg_stream_foreign(node->peers[i]->s, node->name, token, false);
 }
 
 static void writer_main(void *arg)
@@ -503,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty_database),   cmocka_unit_test(test_loads_what_was_left),
+        cmocka_unit_test(test_done_above_a_hole),
         cmocka_unit_test(test_checks_at_start),  cmocka_unit_test(test_ids_and_positions),
         cmocka_unit_test(test_a_sequence_that_went_back),
         cmocka_unit_test(test_followers),        cmocka_unit_test(test_waiting),

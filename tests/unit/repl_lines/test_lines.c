@@ -394,6 +394,56 @@ FIBER_TEST(lost_lines_heal)
     stop_both();
 }
 
+/* Nor does what the database told stand for the lines that were lost: the writer is further than its row of
+ * stream_positions, which is written behind, and its next line does not follow on that. */
+FIBER_TEST(healed_and_still_behind)
+{
+    struct spy spy;
+    const char *channels[1] = {channel};
+    make_tables();
+    make(&main_proc);
+    gg_lines_of(main_proc.host)->compare_ms = 300;
+    start(&main_proc);
+    spy_open(&spy, channels, 1);
+    side_run("INSERT INTO things VALUES (70, 'w1', '\"told\"'), (71, 'w1', '\"lost\"'), (72, 'w1', '\"next\"');"
+             "SELECT setval('things_seq', 72);"
+             "INSERT INTO stream_positions VALUES ('things_pos', 'w1', 70) ON CONFLICT (stream_name, instance_name)"
+             " DO UPDATE SET stream_id = 70;");
+    wait_heard(&main_proc.things_heard, "w1 %lld \"told\"", 70);
+    say(&spy, "RDATA things w1 72 \"next\"");
+    wait_heard(&main_proc.things_heard, "w1 %lld \"next\"", 72);
+    wait_heard(&main_proc.things_heard, "w1 %lld \"lost\"", 71);
+    spy_close(&spy);
+    stop(&main_proc);
+    gg_db_free(side_db);
+}
+
+/* Lines are lost while rows are read: that these are all there does not make up for it. */
+FIBER_TEST(lost_while_reading)
+{
+    struct spy spy;
+    const char *channels[1] = {channel};
+    make_tables();
+    make(&main_proc);
+    start(&main_proc);
+    spy_open(&spy, channels, 1);
+    struct gg_lines *lines = gg_lines_of(main_proc.host);
+    side_run("INSERT INTO things VALUES (70, 'w1', '\"read\"'), (71, 'w1', '\"lost\"'), (72, 'w1', '\"next\"');");
+    say(&spy, "POSITION things w1 60 70");
+    struct gg_line_stream *things = NULL;
+    for (size_t i = 0; i < lines->n; i++)
+        things = lines->all[i].stream == main_proc.things ? &lines->all[i] : things;
+    wait_until(things->busy || heard_line(&main_proc.things_heard, "w1 70 \"read\""));
+    gg_lines_forget_connections(lines); /* as when the subscription is made anew */
+    wait_until(!things->busy);
+    say(&spy, "RDATA things w1 72 \"next\"");
+    wait_heard(&main_proc.things_heard, "w1 %lld \"next\"", 72);
+    assert_true(heard_line(&main_proc.things_heard, "w1 70 \"read\"") && heard_line(&main_proc.things_heard, "w1 71 \"lost\""));
+    spy_close(&spy);
+    stop(&main_proc);
+    gg_db_free(side_db);
+}
+
 /* ---- cost ---- */
 
 static double seconds(void)
@@ -454,6 +504,8 @@ int main(void)
         cmocka_unit_test(test_last_words),
         cmocka_unit_test(test_shared_keys),
         cmocka_unit_test(test_lost_lines_heal),
+        cmocka_unit_test(test_healed_and_still_behind),
+        cmocka_unit_test(test_lost_while_reading),
         cmocka_unit_test(test_cost),
     };
     int failed = cmocka_run_group_tests(pure, NULL, NULL);

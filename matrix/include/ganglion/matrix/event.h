@@ -24,6 +24,8 @@ struct mx_event_meta {
     bool not_proactively_send;   /* proactively_send: false */
 };
 
+enum { MX_EVENT_RUNS = 6 };
+
 struct mx_event {
     const struct mx_room_version *version;
     struct gg_str json;          /* as stored: without event_id for formats 2 and later; with unsigned */
@@ -38,7 +40,14 @@ struct mx_event {
                                                        event's id although the JSON does not list it */
     size_t n_prev, n_auth;
     struct mx_event_meta meta;
-    /* private: reference count and memory */
+    struct gg_str replaces_state; /* of unsigned, JSON text; s NULL: not told */
+    int64_t age_ts;               /* of unsigned; 0: not told */
+    /* private: the runs of json that clients are shown as they stand (n_shown 0: too many to keep), reference count and
+     * memory */
+    struct mx_event_run {
+        uint32_t at, n;
+    } shown[MX_EVENT_RUNS];
+    unsigned n_shown;
     int refs;
     size_t bytes;
 };
@@ -60,6 +69,14 @@ GG_API struct mx_event *mx_event_with_meta(const struct mx_event *event, const s
  * event_id, if s is not NULL. meta.redacted is set. */
 GG_API struct mx_event *mx_event_redacted(const struct mx_event *event, struct gg_str because);
 GG_API void mx_event_meta_json(const struct mx_event *event, struct gg_buf *out); /* internal_metadata */
+static inline struct gg_str mx_event_meta_text(const struct mx_event *event, struct gg_arena *arena) /* the same */
+{
+    struct gg_buf b = GG_BUF_INIT;
+    mx_event_meta_json(event, &b);
+    struct gg_str text = gg_arena_str(arena, gg_buf_view(&b));
+    gg_buf_done(&b);
+    return text;
+}
 
 static inline bool mx_event_is_state(const struct mx_event *e) { return e->state_key.s != NULL; }
 GG_API bool mx_event_is(const struct mx_event *e, const char *type, const char *state_key); /* state_key NULL: any or none */
@@ -80,6 +97,15 @@ GG_API GG_CHECKED int mx_event_verify(const struct mx_json *event, const struct 
                                       const char *key_id, const uint8_t public_key[32], struct gg_error *err);
 
 /* ---- building our own ---- */
+
+/* How deep the JSON of an event may be nested, itself counted: what Synapse's parser takes. A deeper one, in a database
+ * that Synapse reads too, could not be read there, and no room of such servers would have it. */
+#define MX_EVENT_NESTING 127
+
+/* As deep as an event of ours gets, whatever others have made it follow: more is no canonical JSON, and no other server
+ * would take it. */
+#define MX_DEPTH_MAX INT64_C(9007199254740991)
+static inline int64_t mx_depth_after(int64_t depth) { return depth < MX_DEPTH_MAX ? depth + 1 : MX_DEPTH_MAX; }
 
 struct mx_event_template {
     const struct mx_room_version *version;

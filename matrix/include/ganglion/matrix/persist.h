@@ -31,12 +31,13 @@ struct mx_persist_item {
     int64_t group_before;                /* 0: unknown */
     const struct mx_state *delta;        /* group_before -> group when known (one entry for a state event), or NULL */
     bool backfilled;                     /* history: takes a negative stream ordering */
-    const struct mx_new_group *new_groups; /* in order; only where we are the writer, else they must be stored before */
+    const struct mx_new_group *new_groups; /* in order; only for a writer that takes drafts, else they must be stored before */
     size_t n_new_groups;
     const struct mx_requester *requester; /* who made it, if not who calls; for what other processes are told */
-    const struct mx_push_action *push;   /* stored with the event by a writer in this process */
+    const struct mx_push_action *push;   /* stored with the event by a writer that takes drafts */
     size_t n_push;
     bool push_known;                     /* else the writer takes what is staged for the event */
+    bool drafted;                        /* new_groups and push are for the writer, in whatever process */
 };
 
 /* Writes events of one room, in order. Only on the process that mx_persist_writer names. On success
@@ -57,6 +58,9 @@ GG_API GG_YIELDS GG_CHECKED int mx_persist_remote(struct mx_server *server, cons
 /* Does the room's writer tell of each event of a run whether its transaction id was used before? We do; a process of
  * Ganglion elsewhere does, and is known for it once it has answered; Synapse tells of the last event only. */
 GG_API bool mx_persist_tells_all(const struct mx_server *server, struct gg_str room_id);
+/* Does the room's writer take drafts: state groups and notifications that it stores together with the event? We do; a
+ * process of Ganglion elsewhere does, and is known for it as above. One that no longer does answers 409 (GG_E_CONFLICT). */
+GG_API bool mx_persist_takes_drafts(const struct mx_server *server, struct gg_str room_id);
 /* Current state of the room from its forward extremities anew, on the writer (update_current_state). */
 GG_API GG_YIELDS GG_CHECKED int mx_persist_current_state(struct mx_server *server, struct gg_str room_id,
                                                          struct gg_error *err);

@@ -14,6 +14,7 @@ struct mx_new_event {
     const char *txn_id;           /* NULL: none */
     int64_t origin_server_ts;     /* 0: now */
     bool ratelimit;
+    bool delayed;                 /* txn_id is no transaction's, but the id of a delayed event (MSC4140) */
 };
 /* Builds, authorises and persists one event (on the room's persister, by send_events when that is another process).
  * *event_id_out is in the arena; *stream_out may be NULL. The same state again, or a used txn id, gives the old event. */
@@ -26,6 +27,9 @@ struct mx_membership_change {
     struct gg_str reason;         /* s NULL: none */
     struct gg_str content;        /* further members, JSON object text or s NULL */
     const char *action;           /* "join", "kick", ...: decides which prior memberships are fine */
+    int64_t origin_server_ts;     /* 0: now */
+    const struct gg_str *servers; /* that may know a room which this one does not: named by the client or an alias */
+    size_t n_servers;
 };
 GG_API GG_YIELDS GG_CHECKED int mx_room_membership(struct mx_server *server, const struct mx_requester *requester,
                                                    const struct mx_membership_change *change, struct gg_arena *arena,

@@ -25,6 +25,22 @@ struct mx_e2ee;
 struct mx_presences;
 struct mx_shared;
 struct mx_sliding_part;
+struct mx_fed_inbound;
+struct mx_fed_hints;
+struct mx_fed_client;
+struct mx_fed_serving;
+struct mx_usage;
+struct mx_delaying;
+struct mx_fed_hosts_part;
+struct mx_keyring;
+struct mx_origin_limits;
+struct mx_store;
+struct mx_stats;
+struct mx_media;
+struct mx_previews;
+struct mx_groups_part;
+struct mx_appservices;
+struct mx_accepting;
 
 /* One for each process; made by mx_server_attach (called from every Matrix role's load()). Each part is made by the
  * file that owns it and is private to its folder but for its header. */
@@ -63,7 +79,28 @@ struct mx_server {
     struct mx_shared *shared_syncs;          /* identical requests that run now */
     struct mx_presences *who_is_there;       /* presence/presence.h */
     struct mx_sliding_part *sliding;         /* sliding sync (sliding/part.h) */
-    void *parts[16];                         /* of later issues */
+    struct mx_fed_client *fed_client;        /* asking other servers (federation/client.h) */
+    struct mx_fed_serving *fed_serving;      /* what other servers ask about rooms (federation/serve.h) */
+    struct mx_fed_hints *fed_hints;          /* what senders are told of new events (federation/hints.h) */
+    struct mx_fed_inbound *fed_inbound;      /* what other servers send (federation/inbound.h) */
+    size_t presence_waits;                   /* EDUs that wait for a room (federation/edu_presence.c) */
+    struct mx_fed_hosts_part *fed_hosts;     /* which servers are in a room (federation/hosts.h) */
+    struct mx_keyring *keyring;              /* other servers' keys (federation/keyring.h) */
+    struct mx_origin_limits *origin_limits;  /* how much each of them may ask (federation/origin_limit.h) */
+    struct mx_store *store;                  /* events and state that were read (storage/store.h) */
+    struct mx_stats *stats;                  /* statistics of rooms and users (stats/stats.c) */
+    struct mx_cache *room_list;              /* pages of the public list (directory/published.c) */
+    struct mx_media *media;                  /* files of users (media/media.h) */
+    struct mx_previews *previews;            /* previews of links (media/preview/preview.h) */
+    struct gg_scope *media_upkeep;           /* what tidies them up (media/upkeep/jobs.c); NULL: another process does */
+    struct mx_groups_part *groups;           /* communities (groups/part.c); NULL: off */
+    struct mx_appservices *appservices;      /* bridges (appservice/services.h) */
+    struct mx_accepting *accepting;          /* invites accepted for users (rooms/auto_accept.c); NULL: none are */
+    struct mx_delaying *delaying;            /* events that are sent later (delayed/worker.c); NULL: not by this process */
+    struct mx_cache *delays_asked;           /* their ids, by the transactions that asked for them (api/delayed.c) */
+    struct mx_usage *usage;                  /* who may use the server (usage/internal.h) */
+    struct mx_cache *notices_sent;           /* transactions of server notices (rooms/notices.c) */
+    struct gg_gather *data_writes, *receipt_writes; /* account data, tags, receipts (userdata/write.h) */
 };
 
 /* Finds or makes it. Registers streams, methods' state, authenticators, schema duty; does no I/O. */
@@ -76,6 +113,8 @@ static inline struct mx_server *mx_server_of_request(const struct gg_request *rq
     return mx_server_of(gg_request_host(rq));
 }
 GG_API bool mx_is_mine(const struct mx_server *server, struct gg_str id); /* is the id's domain ours? */
+/* Are certificates of what is no homeserver (identity servers, push gateways, ...) taken as they are? A switch for tests. */
+GG_API bool mx_trusts_anybody(const struct mx_server *server);
 
 /* Who makes a request: gg_request_principal() under GG_AUTH_USER and its kin. In the request's arena. */
 struct mx_requester {

@@ -31,6 +31,8 @@ GG_API size_t mx_state_total_bytes(void);
 GG_API bool mx_state_next(const struct mx_state *state, size_t *cursor, struct mx_state_entry *out);
 /* The same for one type only. */
 GG_API bool mx_state_next_of(const struct mx_state *state, struct gg_str type, size_t *cursor, struct mx_state_entry *out);
+/* The cursor of mx_state_next past all entries of a type: who needs none of its members need not pass them all. */
+GG_API size_t mx_state_after(const struct mx_state *state, struct gg_str type);
 GG_API bool mx_state_equal(const struct mx_state *a, const struct mx_state *b);
 /* Calls fn for each entry that differs, in order: a NULL: only in b; b NULL: only in a. As cheap as what is not shared.
  * fn returns false to stop, and then so does this. */
@@ -84,6 +86,10 @@ GG_API int64_t mx_power_for_notification(const struct mx_power *power, const cha
 struct mx_resolve_io {
     mx_event_lookup_fn *event;  /* events by id; what it lacks is skipped as the algorithm says */
     void *arg;
+    /* Of versions 2 and later: the auth difference, where the caller knows it by other means than walking whole auth
+     * chains (an index). NULL: it is walked. Conflicted events may be left out. */
+    const struct gg_str *difference;
+    size_t n_difference;
 };
 /* Resolves n state maps of one room; *out gets one reference. The result does not depend on the order of the maps.
  * Not recursive; work is bounded by the events reachable through io. */

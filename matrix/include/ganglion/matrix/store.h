@@ -56,6 +56,17 @@ GG_API GG_YIELDS GG_CHECKED int mx_store_draft_groups(struct mx_server *server, 
                                                       int64_t *groups, struct gg_arena *arena,
                                                       struct mx_new_group **new_groups, size_t *firsts, bool *possible,
                                                       struct gg_error *err);
+/* The same for another process to write, which looks at what they stand on (mx_store_take_groups): base is not read. */
+GG_API GG_YIELDS GG_CHECKED int mx_store_draft_groups_elsewhere(struct mx_server *server, int64_t base,
+                                                                const struct mx_event *const *events, size_t n,
+                                                                int64_t *befores, int64_t *groups, struct gg_arena *arena,
+                                                                struct mx_new_group **new_groups, size_t *firsts,
+                                                                bool *possible, struct gg_error *err);
+/* Drafts of another process, of one event, that this one is about to write: kept in memory, as if they were our own.
+ * GG_E_CONFLICT: they cannot be written (a chain of deltas would grow too long, an id is below its parent's). On any failure,
+ * too, they must be given to mx_store_drop_groups. */
+GG_API GG_YIELDS GG_CHECKED int mx_store_take_groups(struct mx_server *server, const struct mx_event *event,
+                                                     const struct mx_new_group *groups, size_t n, struct gg_error *err);
 GG_API void mx_store_drop_groups(struct mx_server *server, const struct mx_new_group *groups, size_t n);
 /* Stores a whole map (a resolution's result) as a group for event_id; delta against prev when that is possible. */
 GG_API GG_YIELDS GG_CHECKED int mx_store_map_group(struct mx_server *server, struct gg_str room_id, struct gg_str event_id,

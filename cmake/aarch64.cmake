@@ -1,0 +1,23 @@
+# Toolchain: arm64 programs made on another machine, against the root that tools/setup/sysroot.sh unpacks, and tests that
+# run under qemu's user emulation. GANGLION_SYSROOT (in the cache or the environment) names another root.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_ASM_COMPILER aarch64-linux-gnu-gcc)
+
+if(NOT GANGLION_SYSROOT)
+    set(GANGLION_SYSROOT "$ENV{GANGLION_SYSROOT}")
+endif()
+if(NOT GANGLION_SYSROOT)
+    get_filename_component(GANGLION_SYSROOT "${CMAKE_CURRENT_LIST_DIR}/../var/aarch64/root" ABSOLUTE)
+endif()
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES GANGLION_SYSROOT)
+set(CMAKE_SYSROOT "${GANGLION_SYSROOT}")
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(ENV{PKG_CONFIG_SYSROOT_DIR} "${GANGLION_SYSROOT}")
+set(ENV{PKG_CONFIG_LIBDIR} "${GANGLION_SYSROOT}/usr/lib/aarch64-linux-gnu/pkgconfig:${GANGLION_SYSROOT}/usr/share/pkgconfig")
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64-static -L "${GANGLION_SYSROOT}")

@@ -1,0 +1,32 @@
+/* table.c: the background updates of Synapse that work on rows. */
+#include "updates/updates.h"
+
+const struct mx_data_update mx_data_updates[] = {
+    {"threads_backfill", mx_update_plain, NULL},
+    {"populate_stats_process_rooms", mx_update_stats_rooms, NULL},
+    {"populate_stats_process_users", mx_update_stats_users, NULL},
+    {"populate_user_directory_createtables", mx_update_directory_begin, NULL},
+    {"populate_user_directory_process_rooms", mx_update_directory_rooms, NULL},
+    {"populate_user_directory_process_users", mx_update_directory_users, NULL},
+    {"populate_user_directory_cleanup", mx_update_directory_end, NULL},
+    {"set_device_id_for_pushers", mx_update_plain, NULL},
+    {"delete_e2e_backup_keys_for_deactivated_users", mx_update_plain, NULL},
+    {"populate_full_user_id_profiles", mx_update_plain, NULL},
+    {"populate_full_user_id_user_filters", mx_update_plain, NULL},
+    {"event_push_actions_staging_thread_id", mx_update_plain, NULL},
+    {"event_push_actions_thread_id", mx_update_plain, NULL},
+    {"event_push_summary_thread_id", mx_update_plain, NULL},
+    {"event_push_drop_null_thread_id_indexes", mx_update_plain, NULL},
+    {"event_forward_extremities_event_id_foreign_key_constraint_update", mx_update_plain, NULL},
+    {"cleanup_device_federation_outbox", mx_update_outbox, NULL},
+    {"sliding_sync_prefill_joined_rooms_to_recalculate_table_bg_update", mx_update_plain, NULL},
+    {"sliding_sync_joined_rooms_bg_update", mx_update_sliding_rooms, NULL},
+    {"sliding_sync_membership_snapshots_bg_update", mx_update_sliding_members, NULL},
+    {"sliding_sync_membership_snapshots_fix_forgotten_column_bg_update", mx_update_plain, NULL},
+    {"mark_unreferenced_state_groups_for_deletion_bg_update", mx_update_plain, NULL},
+    {"fixup_max_depth_cap", mx_update_plain, NULL},
+    {"redactions_recheck", mx_update_plain, NULL},
+    {"flag_existing_quarantined_media", mx_update_quarantined, mx_update_may_tell_quarantined},
+    {"e2e_cross_signing_signatures_remove_duplicates", mx_update_plain, NULL},
+    {0},
+};
