@@ -2,6 +2,7 @@
 #include "accounts/accounts.h"
 #include "presence/presence.h"
 #include "sync/catch_up.h"
+#include "sync/moment.h"
 #include "sync/parts.h"
 #include "sync/shared.h"
 #include "usage/usage.h"
@@ -12,35 +13,10 @@
 
 enum { MAX_TIMEOUT_MS = 24 * 3600 * 1000 };
 
-enum { MAX_TRIES = 5, AHEAD_MS = 1000 };
-
-/* `now`, and the rooms that the user has then: neither may know of a membership that the other does not. The list stands
- * if it is the same before and after; what it read from the database ahead of the stream is waited for. */
-static int fix_moment(struct mx_sync *sync, struct gg_error *err)
-{
-    struct gg_str user_id = gg_str(sync->query->requester->user_id);
-    for (int i = 0; i < MAX_TRIES; i++) {
-        struct mx_user_rooms before, *rooms = &sync->user_rooms;
-        int rc = mx_heads_room_list(sync->server, user_id, sync->arena, &before, err);
-        if (rc == 0)
-            rc = mx_token_now(sync->server, &sync->now, err);
-        if (rc == 0)
-            rc = mx_heads_room_list(sync->server, user_id, sync->arena, rooms, err);
-        if (rc != 0)
-            return rc;
-        int64_t newest = rooms->n > 0 ? rooms->v[rooms->newest[0]].stream_ordering : 0;
-        if (newest > mx_position_max(&sync->now.room.at))
-            (void)gg_stream_wait_upto(sync->server->events, newest, gg_deadline(AHEAD_MS));
-        else if (before.v == rooms->v)
-            break;
-    }
-    return 0;
-}
-
 /* One look. The waiter was set up before, so what comes while we look is not lost. */
 static int look(struct mx_sync *sync, struct gg_error *err)
 {
-    int rc = fix_moment(sync, err);
+    int rc = mx_moment(sync->server, gg_str(sync->query->requester->user_id), sync->arena, &sync->now, &sync->user_rooms, err);
     return rc != 0 ? rc : mx_sync_compute(sync, err);
 }
 

@@ -54,7 +54,7 @@ int mx_notary_read(const struct mx_json *body, struct gg_arena *arena, struct mx
     *out = GG_NEW_ARRAY(arena, struct mx_notary_ask, map->n ? map->n : 1);
     for (uint32_t i = 0; i < map->n; i++) {
         struct mx_notary_ask *ask = &(*out)[*n_out];
-        ask->server = map->members[i].key;
+        *ask = (struct mx_notary_ask){.server = map->members[i].key}; /* one left out had this place before */
         int rc = read_ids(map->members[i].value, arena, ask, err);
         if (rc)
             return rc;

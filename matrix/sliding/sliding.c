@@ -72,9 +72,7 @@ int mx_sliding_compute(struct mx_sliding *s, struct gg_error *err)
     s->user_id = gg_str(s->requester->user_id);
     s->computed = true;
     s->news_by_id = mx_text_set(s->arena);
-    int rc = mx_token_now(s->server, &s->now, err);
-    if (rc == 0 && about_rooms(s))
-        rc = fill_rooms(s, err);
+    int rc = about_rooms(s) ? fill_rooms(s, err) : mx_token_now(s->server, &s->now, err);
     return rc == 0 ? mx_sliding_extend(s, err) : rc;
 }
 

@@ -140,7 +140,7 @@ static inline bool mx_sliding_left(const struct mx_sliding_entry *entry)
     return mx_sliding_is(entry, "leave") || mx_sliding_is(entry, "ban");
 }
 
-/* view.c: entries, and what changed of the user's memberships. */
+/* view.c: the moment that the answer speaks of, entries, and what changed of the user's memberships. */
 GG_YIELDS GG_CHECKED int mx_sliding_view(struct mx_sliding *s, struct gg_error *err);
 struct mx_sliding_entry *mx_sliding_find(const struct mx_sliding *s,
                                          struct gg_str room_id); /* NULL: may not be shown */

@@ -1,8 +1,25 @@
 /* matrix/sliding/view.c: the rooms that a user has, as sliding sync sees them: joined, invited, knocked, banned,
  * kicked; rooms that they left themselves only in the answers that tell so. */
 #include "sliding/sliding.h"
+#include "sync/moment.h"
 
 #include <stdlib.h>
+
+enum { MAX_TRIES = 5 };
+
+/* `now`, and the rooms with their memberships at that moment. What goes on in them may be newer: it is told next time. */
+static int fix_moment(struct mx_sliding *s, struct gg_error *err)
+{
+    for (int i = 0; i < MAX_TRIES; i++) {
+        struct mx_user_rooms rooms;
+        int rc = mx_moment(s->server, s->user_id, s->arena, &s->now, &rooms, err);
+        if (rc == 0)
+            rc = mx_roster_get(s->server, s->user_id, s->arena, &s->roster, err);
+        if (rc != 0 || s->roster->base->rooms == rooms.v)
+            return rc;
+    }
+    return 0;
+}
 
 static bool since(const struct mx_sliding *s, const struct mx_user_room *room)
 {
@@ -145,7 +162,7 @@ static void add_known(struct mx_sliding *s)
 int mx_sliding_view(struct mx_sliding *s, struct gg_error *err)
 {
     struct gg_map *moves;
-    int rc = mx_roster_get(s->server, s->user_id, s->arena, &s->roster, err);
+    int rc = fix_moment(s, err);
     if (rc == 0)
         rc = read_moves(s, &moves, err);
     if (rc != 0)

@@ -127,7 +127,7 @@ def test_logging_out_is_known_everywhere(server):
     for base in processes:
         until(lambda: user.call("GET", CLIENT + "/account/whoami", base=base).status == 401)
         other.ok("GET", CLIENT + "/account/whoami", base=base)
-    gone = refused(user.call("GET", CLIENT + "/account/whoami"), 401, "M_UNKNOWN_TOKEN")
+    gone = refused(user.call("GET", CLIENT + "/account/whoami", base=processes[0]), 401, "M_UNKNOWN_TOKEN")
     assert gone["soft_logout"] is False
     assert [d["device_id"] for d in other.ok("GET", CLIENT + "/devices")["devices"]] == [other.device_id]
     third = server.login("leaves")

@@ -8,6 +8,7 @@ from deployment.process import wait_until
 from lib.admin import V1, V2, administrator, kill_background, path
 from lib.rooms import CLIENT, act, ids, membership, refused, room_path
 from lib.server import quote
+from lib.sliding import settle
 
 _names = itertools.count(1)
 
@@ -71,6 +72,7 @@ def test_reading_as_nobody_s_member(server, boss):
     alice = server.register()
     room = alice.create_room()
     sent = [alice.send(room, f"m{i}") for i in range(6)]
+    settle(alice)
     state = boss.ok("GET", room_url(room, "state"))["state"]
     assert {"m.room.create", "m.room.member"} <= {e["type"] for e in state}
     assert {e["type"] for e in boss.ok("GET", room_url(room, "state"), type="m.room.member")["state"]} == {"m.room.member"}

@@ -6,6 +6,7 @@ import pytest
 
 from lib.appservice import Service
 from lib.server import quote, request
+from lib.sliding import settle
 from lib.wait import until
 
 CLIENT = "/_matrix/client/v3"
@@ -163,9 +164,11 @@ def test_time_of_events(server, bridge):
     shown = until(lambda: alice.call("GET", f"{CLIENT}/rooms/{quote(room)}/event/{quote(event)}").json)
     assert shown["origin_server_ts"] == 1234567 and shown["sender"] == ghost.user_id
     alice.ok("PUT", f"{send}a", {"body": "now", "msgtype": "m.text"}, ts=1234567)
+    settle(alice)
     newest = alice.messages(room, limit=1)["chunk"][0]
     assert newest["origin_server_ts"] > 1600000000000
     member = ghost.ok("PUT", f"{CLIENT}/rooms/{quote(room)}/state/m.room.member/{quote(ghost.user_id)}", {"membership": "leave"}, ts=2345678)
+    settle(alice)
     left = alice.state(room, "m.room.member", ghost.user_id)
     assert left["membership"] == "leave" and member["event_id"]
     assert until(lambda: server.sql(f"SELECT origin_server_ts FROM events WHERE event_id = '{member['event_id']}'")) == [["2345678"]]

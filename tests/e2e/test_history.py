@@ -9,6 +9,7 @@ import pytest
 
 from deployment.process import wait_until
 from lib.rooms import CLIENT, act, bodies, done, filtered, history, invited, joined, left, room_path, state_of
+from lib.sliding import settle
 
 SHOWN = {  # what a user sees of "before" an invite, "invited", "inside", "after" they left
     "shared": ["before", "invited", "inside"],
@@ -49,13 +50,16 @@ def test_who_sees_what(server, visibility):
     early = alice.sync()["next_batch"]
     done(alice, room, "invite", bob)
     events["invited"] = alice.send(room, "invited")
+    settle(alice)
     peek = visibility == "world_readable"
     for stranger in (bob, eve):
         for path in ("state", "members", "messages", "state/m.room.create"):
             assert stranger.call("GET", room_path(room) + "/" + path, dir="b").status == (200 if peek else 403), path
         assert stranger.call("GET", room_path(room, "event", events["before"])).status == (200 if peek else 404)
     done(bob, room, "join")
+    settle(bob)
     events["inside"] = alice.send(room, "inside")
+    settle(alice)
     assert seen_everywhere(bob, room, events) == SHOWN[visibility]
     sync = filtered(bob, room_filter={"timeline": {"limit": 50}})
     assert bodies(joined(sync, room)["timeline"]["events"]) == SHOWN[visibility]
@@ -63,8 +67,10 @@ def test_who_sees_what(server, visibility):
     assert at == (200 if visibility in ("shared", "world_readable") else 403)
     since = bob.sync()["next_batch"]
     bob.leave(room)
+    settle(bob)
     events["after"] = alice.send(room, "after")
     alice.put_state(room, "m.room.topic", {"topic": "after"})
+    settle(alice)
     if peek:  # what everybody may read stays readable
         assert bob.call("GET", room_path(room, "event", events.pop("after"))).status == 200
     assert seen_everywhere(bob, room, events) == SHOWN[visibility]
@@ -80,13 +86,19 @@ def test_coming_back(server, visibility):
     alice, bob = server.register(), server.register()
     room = make_room(alice, visibility, preset="public_chat")
     bob.join(room)
+    settle(bob)
     events = {"one": alice.send(room, "one")}
+    settle(alice)
     bob.leave(room)
+    settle(bob)
     events["away"] = alice.send(room, "away")
     alice.put_state(room, "m.room.topic", {"topic": "away"})
+    settle(alice)
     since = bob.sync()["next_batch"]
     bob.join(room)
+    settle(bob)
     events["back"] = alice.send(room, "back")
+    settle(alice)
     expected = ["one", "away", "back"] if visibility == "shared" else ["one", "back"]
     assert seen_everywhere(bob, room, events) == expected
     part = joined(filtered(bob, since, {"timeline": {"limit": 50}}), room)
@@ -105,6 +117,7 @@ def test_visibility_that_changes_on_the_way(server):
         if visibility in ("shared", "world_readable"):
             expected.append(text)
     bob.join(room)
+    settle(bob)
     assert seen_everywhere(bob, room, events) == expected
 
 
@@ -112,10 +125,12 @@ def test_the_banned(server):
     alice, bob = server.register(), server.register()
     room = alice.create_room(preset="public_chat")
     bob.join(room)
+    settle(bob)
     since = bob.sync()["next_batch"]
     alice.send(room, "before")
     done(alice, room, "ban", bob)
     event = alice.send(room, "after")
+    settle(alice)
     part = left(bob.sync(since), room)
     assert bodies(part["timeline"]["events"]) == ["before"]
     assert part["timeline"]["events"][-1]["content"]["membership"] == "ban"
@@ -129,9 +144,11 @@ def test_an_invite_that_was_turned_down_shows_nothing(server):
     room = alice.create_room(topic="secret topic")
     alice.send(room, "secret")
     done(alice, room, "invite", bob)
+    settle(bob)
     since = bob.sync()["next_batch"]
     alice.put_state(room, "x.y", {"secret": True})
     bob.leave(room)
+    settle(bob)
     for answer in (bob.sync(since), bob.sync(since, full_state="true"), filtered(bob, room_filter={"include_leave": True})):
         part = left(answer, room)
         assert part["state"]["events"] == [] and [e["type"] for e in part["timeline"]["events"]] == ["m.room.member"]
@@ -147,6 +164,7 @@ def test_members_of_a_page_are_told_as_they_were(server):
     alice.send(room, "before")
     alice.ok("PUT", member, {"membership": "join", "displayname": "New"})
     alice.send(room, "after")
+    settle(alice)
     newest = alice.messages(room, limit=1, filter=lazy)
     assert [e["content"]["displayname"] for e in newest["state"]] == ["New"]
     older = alice.messages(room, limit=1, filter=json.dumps({"lazy_load_members": True, "types": ["m.room.message"]}), **{"from": newest["end"]})
@@ -157,6 +175,7 @@ def test_whom_one_ignores(server):
     alice, bob, carol = server.register(), server.register(), server.register()
     room = alice.create_room(preset="public_chat")
     bob.join(room), carol.join(room)
+    settle(bob)
     since = alice.sync()["next_batch"]
     alice.ok("PUT", f"{CLIENT}/user/{alice.user_id}/account_data/m.ignored_user_list", {"ignored_users": {bob.user_id: {}}})
     event = bob.send(room, "not heard")
@@ -181,8 +200,11 @@ def test_the_readers_own_membership_is_told(server):
     one = alice.send(room, "one")
     done(alice, room, "invite", bob)
     two = alice.send(room, "two")
+    settle(alice)
     done(bob, room, "join")
+    settle(bob)
     three = alice.send(room, "three")
+    settle(alice)
     told = {e["event_id"]: e["unsigned"]["membership"] for e in bob.messages(room, limit=50)["chunk"]}
     assert [told[e] for e in (one, two, three)] == ["leave", "invite", "join"]
     told = {e["event_id"]: e["unsigned"]["membership"] for e in joined(bob.sync(), room)["timeline"]["events"]}

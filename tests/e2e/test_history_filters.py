@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lib.rooms import bodies, ids, refused, room_path
+from lib.sliding import settle
 
 
 @pytest.fixture
@@ -75,10 +76,12 @@ def test_peeking(server):
     alice, eve = server.register(), server.register()
     room = alice.create_room(initial_state=[{"type": "m.room.history_visibility", "content": {"history_visibility": "world_readable"}}])
     event = alice.send(room, "for all")
+    settle(alice)
     assert list(eve.ok("GET", room_path(room, "joined_members"))["joined"]) == [alice.user_id]
     assert ids(eve.messages(room, limit=1)["chunk"]) == [event]
     assert eve.ok("GET", room_path(room, "context", event))["event"]["event_id"] == event
     refused(eve.call("PUT", room_path(room, "send", "m.room.message", "t"), {"msgtype": "m.text", "body": "x"}), 403)
     alice.put_state(room, "m.room.history_visibility", {"history_visibility": "shared"})
+    settle(alice)
     for path in ("joined_members", "members", "state"):
         refused(eve.call("GET", room_path(room, path)), 403, "M_FORBIDDEN")

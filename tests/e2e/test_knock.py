@@ -4,6 +4,7 @@ import pytest
 
 from lib.rooms import CLIENT, act, done, membership, refused, room_path
 from lib.server import quote
+from lib.sliding import settle
 
 
 def knock(user, room, **body):
@@ -20,6 +21,7 @@ def test_asking_and_being_let_in(server, rule):
     room = make(alice, rule, **({"allow": []} if rule == "knock_restricted" else {}))
     since = alice.sync()["next_batch"]
     assert knock(bob, room, reason="let me in").json == {"room_id": room}
+    settle(bob)
     assert alice.state(room, "m.room.member", bob.user_id)["reason"] == "let me in"
     shown, _ = bob.sync_until(lambda a: a.get("rooms", {}).get("knock", {}).get(room))
     events = {e["type"]: e for e in shown["knock_state"]["events"]}
@@ -29,7 +31,9 @@ def test_asking_and_being_let_in(server, rule):
                                    a.get("rooms", {}).get("join", {}).get(room, {}).get("timeline", {}).get("events", [])), since)
     refused(act(bob, room, "join"), 403, "M_FORBIDDEN")
     alice.invite(room, bob)
+    settle(alice)
     bob.join(room)
+    settle(bob)
     assert membership(alice, room, bob) == "join"
     refused(knock(bob, room), 403, "M_FORBIDDEN")
 
@@ -41,13 +45,17 @@ def test_by_alias_and_back_again(server):
     alice.ok("PUT", f"{CLIENT}/directory/room/{quote(alias)}", {"room_id": room})
     assert knock(bob, alias).json == {"room_id": room}
     done(bob, room, "leave")
+    settle(bob)
     assert membership(alice, room, bob) == "leave"
     assert room not in bob.sync().get("rooms", {}).get("knock", {})
     assert knock(bob, room).status == 200
+    settle(bob)
     done(alice, room, "kick", bob)
+    settle(alice)
     assert membership(alice, room, bob) == "leave"
     assert knock(bob, room).status == 200
     done(alice, room, "ban", bob)
+    settle(alice)
     refused(knock(bob, room), 403)
 
 
@@ -66,6 +74,7 @@ def test_invited_users_do_not_knock(server):
     alice, bob = server.register(), server.register()
     room = make(alice)
     alice.invite(room, bob)
+    settle(alice)
     refused(knock(bob, room), 403, "M_FORBIDDEN")
     bob.join(room)
 

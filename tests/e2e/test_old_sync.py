@@ -6,6 +6,7 @@ import pytest
 
 from lib.rooms import refused, room_path
 from lib.server import quote, request
+from lib.sliding import settle
 
 R0 = "/_matrix/client/r0"
 
@@ -158,6 +159,7 @@ def test_initial_sync(server, pair):
     bob.ok("POST", room_path(room, "receipt", "m.read", sent[3]), {})
     bob.ok("PUT", f"{R0}/user/{quote(bob.user_id)}/account_data/x.global", {"a": 1})
     bob.ok("PUT", f"{R0}/user/{quote(bob.user_id)}/rooms/{quote(room)}/account_data/x.room", {"b": 2})
+    settle(bob)
     answer = bob.ok("GET", f"{R0}/initialSync")
     rooms = {r["room_id"]: r for r in answer["rooms"]}
     assert set(rooms) == {room, private}
@@ -179,6 +181,7 @@ def test_initial_sync(server, pair):
 def test_initial_sync_of_one_room(server, pair):
     alice, bob, room = pair
     sent = [alice.send(room, f"m{i}") for i in range(3)]
+    settle(alice)
     one = bob.ok("GET", f"{R0}/rooms/{quote(room)}/initialSync", limit=2)
     assert one["room_id"] == room and one["membership"] == "join"
     assert [e["event_id"] for e in one["messages"]["chunk"]] == sent[1:]

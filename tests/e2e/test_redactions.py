@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from lib.rooms import bodies, refused, room_path
+from lib.sliding import settle
 
 _txn = itertools.count(1)
 KEPT = {  # what redaction leaves of a content, by room version
@@ -35,6 +36,7 @@ def test_what_is_left(server, version):
             content, expected = {**content, "users": {alice.user_id: 100}}, {**expected, "users": {alice.user_id: 100}}
         sent = alice.put_state(room, kind, content)
         why = redact(alice, room, sent, reason="so").json["event_id"]
+        settle(alice)
         left = event(alice, room, sent)
         assert left["content"] == expected == alice.state(room, kind), (kind, left)
         assert left["unsigned"]["redacted_by"] == why == left["unsigned"]["redacted_because"]["event_id"]
@@ -48,7 +50,9 @@ def test_who_may(server, version):
     alice, bob = server.register(), server.register()
     room = alice.create_room(preset="public_chat", room_version=version)
     bob.join(room)
+    settle(bob)
     one, two = alice.send(room, "one"), bob.send(room, "two")
+    settle(bob)
     refused(redact(bob, room, alice.put_state(room, "m.room.topic", {"topic": "x"})), 403, "M_FORBIDDEN")
     assert redact(bob, room, two).status == 200 and redact(alice, room, bob.send(room, "three")).status == 200
     refused(redact(bob, room, "$unknown:here"), 404)
@@ -63,8 +67,10 @@ def test_redacting_what_redacts(server):
     sent = alice.send(room, "x")
     first = redact(alice, room, sent, reason="first").json["event_id"]
     redact(alice, room, sent, reason="second")
+    settle(alice)
     assert event(alice, room, sent)["unsigned"]["redacted_by"] == first
     redact(alice, room, first)
+    settle(alice)
     assert event(alice, room, first)["content"] == {"redacts": sent} or "reason" not in event(alice, room, first)["content"]
     left = event(alice, room, sent)  # it stays gone, and does not tell why its redaction went
     assert "body" not in left["content"] and "redacted_because" not in left["unsigned"]["redacted_because"]["unsigned"]
@@ -86,8 +92,10 @@ def test_what_the_erased_said(server):
     alice, bob, gone = server.register(), server.register(), server.register()
     room = alice.create_room(preset="public_chat")
     gone.join(room)
+    settle(gone)
     sent = gone.send(room, "remember me")
     bob.join(room)
+    settle(bob)
     assert event(bob, room, sent)["content"]["body"] == "remember me"
     server.sql(f"INSERT INTO erased_users (user_id) VALUES ('{gone.user_id}')")
     assert event(alice, room, sent)["content"]["body"] == "remember me"

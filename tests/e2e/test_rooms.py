@@ -4,6 +4,7 @@ import json
 
 from lib.wait import until
 from lib.server import quote
+from lib.sliding import settle
 
 C = "/_matrix/client/v3"
 
@@ -23,6 +24,7 @@ def test_a_join_keeps_what_its_body_says(server):
     alice, bob = server.register(), server.register()
     room = alice.create_room(preset="public_chat")
     bob.ok("POST", f"{C}/join/{quote(room)}", {"foo": "bar"})
+    settle(bob)
     assert alice.state(room, "m.room.member", bob.user_id)["foo"] == "bar"
     first = alice.ok("GET", f"{C}/rooms/{quote(room)}/state/m.room.member/{quote(bob.user_id)}?format=event")["event_id"]
     bob.ok("POST", f"{C}/join/{quote(room)}", {"foo": "bar"})
@@ -34,7 +36,9 @@ def test_redacting_is_for_authors_and_moderators(server):
     alice, bob = server.register(), server.register()
     room = alice.create_room(preset="public_chat")
     bob.join(room)
+    settle(bob)
     of_alice, of_bob = alice.send(room, "one"), bob.send(room, "two")
+    settle(bob)
     assert bob.call("PUT", f"{C}/rooms/{quote(room)}/redact/{quote(of_alice)}/a", {}).status == 403
     assert bob.call("PUT", f"{C}/rooms/{quote(room)}/redact/{quote(of_bob)}/b", {}).status == 200
     assert alice.call("PUT", f"{C}/rooms/{quote(room)}/redact/{quote(of_alice)}/c", {}).status == 200
@@ -54,7 +58,9 @@ def test_aliases(server):
     assert bob.ok("GET", f"{C}/rooms/{quote(room)}/aliases") == {"aliases": [alias]}
     alice.put_state(room, "m.room.canonical_alias", {"alias": alias, "alt_aliases": [alias]})
     assert bob.call("DELETE", path).status == 403
+    settle(alice)
     alice.ok("DELETE", path)
+    settle(alice)
     assert bob.call("GET", path).status == 404
     assert alice.state(room, "m.room.canonical_alias") == {}
 
@@ -108,6 +114,7 @@ def test_typing(server):
     def typists(answer):
         return [e["content"]["user_ids"] for e in joined(answer, room).get("ephemeral", {}).get("events", []) if e["type"] == "m.typing"]
 
+    settle(bob)
     since = alice.sync()["next_batch"]
     path = f"{C}/rooms/{quote(room)}/typing/{quote(bob.user_id)}"
     bob.ok("PUT", path, {"typing": True, "timeout": 30000})

@@ -6,6 +6,7 @@ import pytest
 
 from lib.rooms import refused, room_path
 from lib.server import quote, request
+from lib.sliding import settle
 
 SPACE = {"creation_content": {"type": "m.space"}}
 
@@ -42,6 +43,7 @@ class Tree:
             time.sleep(0.002)  # the order is one of milliseconds
         alice.put_state(self.sub, "m.space.child", {**via, "suggested": True}, self.leaf)
         alice.put_state(self.sub, "m.space.child", via, self.root)
+        settle(alice)
         self.names = {getattr(self, n): n for n in ("root", "public", "private", "sub", "knock", "restricted", "leaf")}
 
     def walk(self, user, **query):

@@ -139,17 +139,20 @@ def test_left_kicked_and_back(server):
     bob.join(room)
     first = bob.sync()["next_batch"]
     done(alice, room, "kick", bob, reason="r")
+    settle(alice)
     answer = bob.sync(first)
     assert left(answer, room)["timeline"]["events"][-1]["content"] == {"membership": "leave", "reason": "r"}
     assert left(bob.sync(answer["next_batch"]), room) is None
     assert left(filtered(bob, room_filter={"include_leave": True}), room)
     bob.join(room)
+    settle(bob)
     again = joined(bob.sync(first, full_state="true"), room)
     assert again["timeline"]["limited"]  # it begins anew
     assert [e["content"].get("membership") for e in again["timeline"]["events"]][-2:] == ["leave", "join"]
     part = joined(bob.sync(answer["next_batch"]), room)
     assert state_of(part, "m.room.create") and part["timeline"]["events"][-1]["state_key"] == bob.user_id
     bob.leave(room)
+    settle(bob)
     done(bob, room, "forget")
     assert left(filtered(bob, room_filter={"include_leave": True}), room) is None
 
@@ -267,6 +270,7 @@ def test_state_after_the_timeline(server, param, key):
     alice, bob = server.register(), server.register()
     room = alice.create_room(preset="public_chat", name="first")
     bob.join(room)
+    settle(bob)
     first = joined(filtered(bob, None, {"timeline": {"limit": 2}}, **{param: "true"}), room)
     assert "state" not in first
     assert {("m.room.name", ""), ("m.room.create", ""), ("m.room.member", bob.user_id)} <= set(kinds(first, key))
@@ -288,6 +292,7 @@ def test_state_after_the_timeline(server, param, key):
     quiet, _ = bob.sync_until(lambda a: joined(a, room), token)
     assert joined(filtered(bob, token, **{param: "true"}), room)[key]["events"] == []
     bob.leave(room)
+    settle(bob)
     left = filtered(bob, token, **{param: "true"})["rooms"]["leave"][room]
     assert kinds(left, key) == [("m.room.member", bob.user_id)] and "state" not in left
     assert bob.call("GET", "/_matrix/client/v3/sync", **{param: "maybe"}).status == 400

@@ -115,6 +115,10 @@ def test_notary_is_asked_nonsense(home, remote):
     assert (answer.status, answer.json["errcode"]) == (400, "M_NOT_JSON")
     assert remote.call("POST", home.name, f"{KEY}/query", {"server_keys": {f"s{i}.org": {} for i in range(1001)}}, signed=False).status == 413
     assert query(remote, home, "no such server!", {"ed25519:1": {}}) == []
+    # What is asked of those who cannot exist is not counted to whoever comes next: it would be written behind the next one's.
+    nobodies = {f"not_{i}": {f"ed25519:{k}": {} for k in range(40)} for i in range(20)}
+    answer = remote.ok("POST", home.name, f"{KEY}/query", {"server_keys": {**nobodies, remote.name: {remote.key_id: {}}}}, signed=False)
+    assert [keys["server_name"] for keys in answer["server_keys"]] == [remote.name]
     assert remote.ok("GET", home.name, f"{KEY}/query/%20%00".replace("%00", "x"), signed=False) == {"server_keys": []}
 
 

@@ -1,9 +1,12 @@
-"""LISTEN TARGET SECONDS: a way to Redis on which all that it says arrives later, in order. Processes then hear of each other
-as late as on a machine that has much else to do: a test that reads at one what another has written, and does not wait,
-fails always instead of once in a hundred runs."""
+"""LISTEN TARGET SECONDS: a way to Redis on which all that it says arrives later, in order, and to some processes later than
+to others. They then hear of each other as late and as unevenly as on a machine that has much else to do: a test that reads
+at one what another has written, and does not wait, fails always instead of once in a hundred runs."""
 
 import asyncio
+import itertools
 import sys
+
+SHARES = (1, 0.1, 0.6)  # of the delay, for each connection in turn
 
 
 async def forward(reader, writer):
@@ -46,13 +49,16 @@ async def back(reader, writer, delay):
 
 
 async def main(listen, target, delay):
+    shares = itertools.cycle(SHARES)
+
     async def client(reader, writer):
+        late = delay * next(shares)
         try:
             other, there = await asyncio.open_connection("127.0.0.1", target)
         except OSError:
             writer.close()
             return
-        await asyncio.gather(forward(reader, there), back(other, writer, delay))
+        await asyncio.gather(forward(reader, there), back(other, writer, late))
 
     server = await asyncio.start_server(client, "127.0.0.1", listen)
     await server.serve_forever()

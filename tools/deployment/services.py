@@ -120,11 +120,11 @@ class Postgres:
 class Redis:
     """late: seconds by which all that it says is late (late.py); GANGLION_TEST_REDIS_LATE, else none."""
 
-    def __init__(self, folder, port=None, password=None):
+    def __init__(self, folder, port=None, password=None, late=None):
         self.folder = os.path.abspath(folder)
         self.password = password or secrets.token_hex(12)
         self.port = port or free_port()
-        self.late = os.environ.get("GANGLION_TEST_REDIS_LATE")
+        self.late = late or os.environ.get("GANGLION_TEST_REDIS_LATE")
         self.own_port = free_port() if self.late else self.port
         self.process = self.way = None
 
@@ -138,7 +138,7 @@ class Redis:
         wait_until("Redis takes connections", lambda: _can_connect(self.own_port), self.process)
         if self.late:
             script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "late.py")
-            self.way = Process("late", [sys.executable, script, str(self.port), str(self.own_port), self.late],
+            self.way = Process("late", [sys.executable, script, str(self.port), str(self.own_port), str(self.late)],
                                os.path.join(self.folder, "late.log")).start()
             wait_until("the late way to Redis takes connections", lambda: _can_connect(self.port), self.way)
         return self
