@@ -3,6 +3,7 @@
 #ifndef TEST_FEDERATION_PEER_H
 #define TEST_FEDERATION_PEER_H
 
+#include "http/conn.h"
 #include "http/server.h"
 
 #include <arpa/inet.h>
@@ -18,6 +19,8 @@ struct peer {
     uint16_t port;
     int asked, dns_asked;
     char last_host[128], last_target[256], last_auth[1024], last_body[256];
+    char called[16][64]; /* by which names TLS connections came (SNI), each once; "": by none */
+    size_t n_called;
     struct gg_fiber *names;
     int dns_fd;
     uint16_t dns_port;
@@ -42,6 +45,23 @@ static inline void peer_certificates(void)
     assert_int_equal(system(command), 0);
 }
 
+static inline bool peer_was_called(const char *name)
+{
+    for (size_t i = 0; i < peer.n_called; i++)
+        if (strcmp(peer.called[i], name) == 0)
+            return true;
+    return false;
+}
+
+static inline int peer_on_name(SSL *ssl, int *alert, void *self)
+{
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    name = name != NULL ? name : "";
+    if (!peer_was_called(name) && peer.n_called < sizeof(peer.called) / sizeof(peer.called[0]))
+        snprintf(peer.called[peer.n_called++], sizeof(peer.called[0]), "%s", name);
+    return SSL_TLSEXT_ERR_OK;
+}
+
 static inline void peer_listen(const struct gg_route *routes)
 {
     struct gg_error err = GG_ERROR_INIT;
@@ -56,6 +76,7 @@ static inline void peer_listen(const struct gg_route *routes)
                                 .key = key};
     if (gg_http_listen(peer.server, &port, &peer.port, &err) != 0)
         fail_msg("%s", err.message);
+    SSL_CTX_set_tlsext_servername_callback(((struct gg_port *)peer.server->ports.next)->tls, peer_on_name);
 }
 
 /* ---- names: A records all lead here; SRV records from a table ---- */

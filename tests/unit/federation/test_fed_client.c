@@ -182,6 +182,24 @@ WORLD_TEST(servers_are_found)
     gg_arena_free(arena);
 }
 
+/* The host of the name that it delegates to is called, and its certificate wanted: not what an SRV record leads to. */
+WORLD_TEST(the_name_that_is_called_in_tls)
+{
+    struct gg_arena *arena = gg_arena_new();
+    up(NULL);
+    expect_ok(at_port(arena, "127.0.0.1"), OK, at_port(arena, "127.0.0.1"), arena);
+    assert_int_equal(peer.n_called, 1);
+    assert_true(peer_was_called("")); /* an address is no name to be called by (RFC 6066, 3) */
+    expect_ok("old.example", OK, "old.example", arena); /* an SRV record alone */
+    assert_true(peer_was_called("old.example") && !peer_was_called("c.host.example"));
+    expect_ok("two.example", OK, "deleg.example", arena); /* .well-known, then SRV */
+    assert_true(peer_was_called("two.example")); /* for its .well-known */
+    assert_true(peer_was_called("deleg.example") && !peer_was_called("b.host.example"));
+    assert_int_equal(peer.n_called, 4);
+    down();
+    gg_arena_free(arena);
+}
+
 /* ---- whom we trust ---- */
 
 WORLD_TEST(certificates_are_checked)
@@ -384,6 +402,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_servers_are_found),
+        cmocka_unit_test(test_the_name_that_is_called_in_tls),
         cmocka_unit_test(test_certificates_are_checked),
         cmocka_unit_test(test_some_are_not_asked),
         cmocka_unit_test(test_requests_are_signed),
