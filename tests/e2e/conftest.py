@@ -45,6 +45,8 @@ def server(request, build, folder, postgres):
         deployment.start()
         one = Server(deployment)
         one.bridge = bridge
+        if not os.environ.get("GANGLION_TEST_UNHEARD"):
+            one.listen()
         yield one
     finally:
         clean = deployment.stop()

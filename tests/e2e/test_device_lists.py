@@ -7,6 +7,7 @@ import pytest
 from lib.keys import KEYS, Device
 from lib.rooms import CLIENT, done, refused
 from lib.server import quote
+from lib.sliding import settle
 
 
 def workers(server):
@@ -90,6 +91,7 @@ def test_who_comes_and_goes(server, pair):
     assert found == (set(), {carol.user_id})
     found, _ = until_heard(carol, bob, hers, 1)
     assert found[1] == {alice.user_id, bob.user_id}
+    settle(alice)
     for base in workers(server):
         assert changes(bob, since, base=base) == (set(), {carol.user_id})
         assert changes(carol, hers, base=base)[1] == {alice.user_id, bob.user_id}
@@ -102,8 +104,10 @@ def test_who_stays_in_another_room_has_not_left(server, pair):
     since = bob.sync()["next_batch"]
     alice.leave(room)
     bob.send(other, "still here")
+    settle(bob)
     assert lists(bob.sync(since, timeout=5000))[1] == set() == changes(bob, since)[1]
     done(bob, room, "leave")
+    settle(bob)
     assert changes(bob, since)[1] == set()
 
 

@@ -40,6 +40,7 @@ def test_events_tell_what_happens(server, pair):
         answer = events(alice, since, timeout=5000, base=two)
         got, since = got + [e["event_id"] for e in of_type(answer, "m.room.message")], answer["end"]
     assert got == sent
+    settle(bob)
     first = of_type(events(alice, start["end"], limit=1), "m.room.message")
     assert [e["event_id"] for e in first] == sent[:1] and first[0]["user_id"] == bob.user_id and first[0]["room_id"] == room
     assert first[0]["unsigned"]["membership"] == "join"

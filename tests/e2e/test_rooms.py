@@ -163,6 +163,7 @@ def test_the_federation_format(server):
     alice = server.register()
     room = alice.create_room()
     sent = alice.send(room, "one")
+    settle(alice)
     event = joined(alice.sync(filter=json.dumps({"event_format": "federation"})), room)["timeline"]["events"][-1]
     assert event["event_id"] == sent and event["room_id"] == room
     assert {"prev_events", "auth_events", "depth", "hashes", "signatures"} <= set(event)

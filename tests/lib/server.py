@@ -6,6 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from lib.sliding import PATH as SLIDING, settle
 from lib.wait import PATIENCE
 
 _counter = itertools.count(1)
@@ -40,7 +41,8 @@ def request(method, url, body=None, headers=None, timeout=30, raw=None):
 
 
 class User:
-    """A logged-in device. Every call goes to the front unless a base URL is given."""
+    """A logged-in device. Every call goes to the front unless a base URL is given. What goes there finds a server that has
+    heard of what was done before, where that can be asked for (Server.hear); who gives a base asks at once."""
 
     def __init__(self, server, user_id, token, device_id):
         self.server, self.user_id, self.token, self.device_id = server, user_id, token, device_id
@@ -49,7 +51,12 @@ class User:
         url = (base or self.server.base_url) + path
         if query:
             url += ("&" if "?" in path else "?") + urllib.parse.urlencode(query)
-        return request(method, url, body, {"Authorization": f"Bearer {self.token}"}, timeout)
+        if base is None:
+            self.server.hear()
+        answer = request(method, url, body, {"Authorization": f"Bearer {self.token}"}, timeout)
+        if method != "GET" and path != SLIDING:
+            self.server.unheard = True
+        return answer
 
     def ok(self, method, path, body=None, **kwargs):
         answer = self.call(method, path, body, **kwargs)
@@ -112,6 +119,7 @@ class Server:
         self.base_url = deployment.base_url
         self.name = deployment.server_name
         self.monolith = not deployment.workers
+        self.listener, self.unheard = None, False
 
     def sql(self, statement):
         """Rows of the deployment's own database, as lists of text."""
@@ -123,6 +131,17 @@ class Server:
             return f"http://127.0.0.1:{self.deployment.main.port}"
         return next(f"http://127.0.0.1:{w.port}" for w in self.deployment.workers if w.name == name)
 
+    def listen(self):
+        """From now on hear() waits. Not for deployments whose processes or whose Redis a test stops."""
+        self.listener = self.register("listener")
+
+    def hear(self):
+        """Until every process has heard of what was done before by way of this class: which of them the front asks next is
+        chance, and whatever depends on it would fail once in hundreds of runs."""
+        if self.unheard and self.listener is not None:
+            self.unheard = False
+            settle(self.listener)
+
     def background(self):
         """The worker that does what runs in the background; None: main."""
         name = self.deployment.extra_config.get("run_background_tasks_on")
@@ -133,10 +152,12 @@ class Server:
         answer = request("POST", self.base_url + "/_matrix/client/v3/register",
                          {"username": name, "password": password, "auth": {"type": "m.login.dummy"}, **body})
         assert answer.status == 200, answer
+        self.unheard = True
         return User(self, answer.json["user_id"], answer.json["access_token"], answer.json["device_id"])
 
     def login(self, name, password="a good password", **body):
         answer = request("POST", self.base_url + "/_matrix/client/v3/login",
                          {"type": "m.login.password", "identifier": {"type": "m.id.user", "user": name}, "password": password, **body})
         assert answer.status == 200, answer
+        self.unheard = True
         return User(self, answer.json["user_id"], answer.json["access_token"], answer.json["device_id"])

@@ -9,10 +9,11 @@ PATIENCE = 60
 
 def until(condition, seconds=PATIENCE, what="it did not come about"):
     """The first true value that condition() gives."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.002
     while True:
         found = condition()
         if found:
             return found
         assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
