@@ -182,7 +182,7 @@ def test_delete_room(server, boss):
     new = result["new_room_id"]
     wait_until("moved", lambda: new in bob.ok("GET", f"{CLIENT}/joined_rooms")["joined_rooms"])
     assert membership(bob, new) == "join" and bob.state(new, "m.room.name")["name"] == "Moved"
-    assert "It is over." in [e["content"].get("body") for e in bob.messages(new)["chunk"]]
+    wait_until("told why", lambda: "It is over." in [e["content"].get("body") for e in bob.messages(new)["chunk"]])
     assert bob.ok("GET", f"{CLIENT}/directory/room/{quote(alias)}")["room_id"] == new
     assert rows_of(server, room) == {}
     assert server.sql(f"SELECT count(*) FROM event_json WHERE event_id = '{sent[0]}'") == [["0"]]

@@ -35,6 +35,8 @@ def problems(deployment):
 
 def _running(name, kind, build, folder, postgres, authority):
     with Own(build, folder, postgres).run(deploy(name, kind, build, folder, postgres, authority)) as server:
+        if not os.environ.get("GANGLION_TEST_UNHEARD"):
+            server.listen()
         yield server
 
 

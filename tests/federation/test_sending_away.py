@@ -159,7 +159,7 @@ def test_a_refused_transaction_is_no_loss(restless, remote, status):
     alice.send(room, "refused")
     until(lambda: failures)
     until(lambda: in_backoff(restless, remote), 60)
-    assert not delivered(restless, remote)
+    until(lambda: not delivered(restless, remote))  # something else may have failed before it
     remote.off()
     forgive(restless, remote)
     remote.wait_pdu(body_is("refused"))

@@ -20,7 +20,7 @@ from unpaddedbase64 import encode_base64
 
 from deployment.ports import free_port
 from lib.remote_room import RemoteRoom
-from lib.server import Answer, quote
+from lib.server import Answer, listening, quote
 from lib.wait import PATIENCE, until
 
 FED = "/_matrix/federation"
@@ -211,6 +211,8 @@ class Remote:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         if data is not None:
             headers.setdefault("Content-Type", "application/json")
+        if server in listening:
+            listening[server].hear()
         connection = http.client.HTTPSConnection("localhost", int(server.rpartition(":")[2]), context=self._client, timeout=timeout)
         try:
             connection.request(method, path, body=data, headers=headers)
@@ -218,6 +220,8 @@ class Remote:
             return Answer(answer.status, answer.read(), answer.headers)
         finally:
             connection.close()
+            if server in listening:
+                listening[server].unheard |= method != "GET"
 
     def ok(self, method, server, path, body=None, **options):
         answer = self.call(method, server, path, body, **options)

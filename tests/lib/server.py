@@ -10,6 +10,7 @@ from lib.sliding import PATH as SLIDING, settle
 from lib.wait import PATIENCE
 
 _counter = itertools.count(1)
+listening = {}  # by name: servers that can be waited for (Server.hear)
 
 
 def quote(text):
@@ -134,6 +135,7 @@ class Server:
     def listen(self):
         """From now on hear() waits. Not for deployments whose processes or whose Redis a test stops."""
         self.listener = self.register("listener")
+        listening[self.name] = self
 
     def hear(self):
         """Until every process has heard of what was done before by way of this class: which of them the front asks next is
