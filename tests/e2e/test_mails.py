@@ -113,8 +113,10 @@ def test_one_mail_at_a_time(post, mails):
     """A room that was mailed of waits; what is read meanwhile is not mailed."""
     carol, bob = Reader(post, "carol"), post.register("bobby")
     room, other = room_of(carol, bob, name="The kitchen"), room_of(carol, bob, name="The cellar")
-    carol.age(bob.send(room, "one"))
-    bob.send(room, "two")
+    one, two = bob.send(room, "one"), bob.send(room, "two")
+    carol.counted(two)
+    carol.age(one)
+    bob.send(room, "and now")  # the pusher looks when something comes
     assert mails.wait_for(carol.address).message["Subject"] == "Ganglion: news in The kitchen"
     until(lambda: carol.throttles() == [24 * HOUR])
     three = bob.send(room, "three")
