@@ -40,7 +40,7 @@ def server(request, build, folder, postgres):
     postgres.sql(f"DROP DATABASE IF EXISTS e2e_{request.param}")
     registered, services = appservice.standard(os.path.join(folder, f"services-{request.param}"))
     deployment = _deploy(request.param, build, folder, postgres, services)
-    bridge = appservice.Bridge(registered)
+    bridge, one = appservice.Bridge(registered), None
     try:
         deployment.start()
         one = Server(deployment)
@@ -49,6 +49,8 @@ def server(request, build, folder, postgres):
             one.listen()
         yield one
     finally:
+        if one is not None:
+            one.close()
         clean = deployment.stop()
         bridge.stop()
     assert clean, "a process had to be killed at the end"

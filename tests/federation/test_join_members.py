@@ -3,6 +3,7 @@
 import pytest
 
 from lib.server import quote
+from lib.sliding import settle
 from lib.wait import until
 
 FED = "/_matrix/federation"
@@ -241,6 +242,7 @@ def test_restricted_through_another_server(home, remote):
     rule = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": "!space:example.org"}]}
     room.send("m.room.join_rules", rule, creator, "", to=[home.name])
     until(lambda: alice.ok("GET", f"/_matrix/client/v3/rooms/{quote(room.room_id)}/state/m.room.join_rules/")["join_rule"] == "restricted")
+    settle(alice)
 
     def make(asked, room_id, user):
         event = room.event("m.room.member", {"membership": "join", "join_authorised_via_users_server": creator}, user, user)

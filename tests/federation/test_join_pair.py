@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from lib.server import quote
+from lib.sliding import settle
 from lib.wait import until
 
 _names = itertools.count(1)
@@ -112,13 +113,16 @@ def test_let_in_by_a_space(home, other, version):
     refused = join(bob, room, home.name)
     assert (refused.status, refused.json["errcode"]) == (403, "M_FORBIDDEN"), refused
     assert join(bob, space, home.name).status == 200
+    settle(alice)
     assert join(bob, room, home.name).status == 200
     member = bob.ok("GET", f"/_matrix/client/v3/rooms/{quote(room)}/state/m.room.member/{quote(bob.user_id)}")
     assert member["join_authorised_via_users_server"] == alice.user_id
     # carol's server is in the room now, but nobody there may let her in
     assert join(carol, space, home.name).status == 200
     until(lambda: membership(alice, space, carol) == "join")
+    settle(alice), settle(bob)
     assert carol.call("POST", f"/_matrix/client/v3/join/{quote(room)}", {}).status == 200
+    settle(alice)
     assert membership(alice, room, carol) == "join"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from lib import pdu as pdus
 from lib.server import quote
+from lib.sliding import settle
 from lib.wait import until
 
 V1 = "/_matrix/federation/v1"
@@ -241,10 +242,12 @@ def test_state_of_one_that_the_remote_made(home, remote, room):
 
 def test_both_sides_of_a_fork(home, remote, room):
     alice, room_id, kept = room
+    settle(alice)
     base = list(kept.leaves)
     ours = alice.send(room_id, "ours")
     theirs = kept.say("theirs", remote.user("joiner"), to=[home.name], prev=base)
     until(lambda: home.sql(f"SELECT count(*) FROM event_forward_extremities WHERE room_id = '{room_id}'")[0][0] == "2")
+    settle(alice)
     tip = alice.send(room_id, "both")
     found = ids(ask(remote, home, "backfill", room_id, v=tip, limit=4).json["pdus"])
     assert found[0] == tip and set(found[1:3]) == {ours, theirs} and found[3] == base[0]

@@ -34,9 +34,13 @@ class Own:
     @contextlib.contextmanager
     def run(self, deployment):
         """A Server of one that was made."""
+        server = None
         try:
-            yield Server(deployment.start())
+            server = Server(deployment.start())
+            yield server
         finally:
+            if server is not None:
+                server.close()
             clean = deployment.stop()
         assert clean, "a process had to be killed at the end"
         found = findings(os.path.join(deployment.folder, "logs"))

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from lib.asking import Asking
 from lib.sliding import PATH as SLIDING, settle
 from lib.wait import PATIENCE
 
@@ -120,11 +121,22 @@ class Server:
         self.base_url = deployment.base_url
         self.name = deployment.server_name
         self.monolith = not deployment.workers
-        self.listener, self.unheard = None, False
+        self.listener, self.unheard, self._asking = None, False, None
 
     def sql(self, statement):
         """Rows of the deployment's own database, as lists of text."""
         return self.deployment.postgres.sql(statement, self.deployment.database)
+
+    def newest_event(self):
+        """Stream position of the newest event that is committed."""
+        if self._asking is None:
+            self._asking = Asking(self.deployment.postgres, self.deployment.database)
+        return self._asking.number("SELECT coalesce(max(stream_ordering), 0) FROM events")
+
+    def close(self):
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
 
     def worker_url(self, name):
         """The client port of a process, past the proxy; the monolith has only one."""

@@ -1,6 +1,7 @@
 """A client of sliding sync: one connection, which remembers its position."""
 
 import contextlib
+import re
 import threading
 import time
 
@@ -9,15 +10,26 @@ from lib.wait import PATIENCE, until
 PATH = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
 
 
+def _newest_event(pos):
+    """Of a position, CONNECTION/sSTREAM_... or CONNECTION/mSTREAM~WRITER.STREAM~..._..."""
+    first = pos.partition("/")[2].partition("_")[0]
+    return max(int(number) for number in re.findall(r"(?:^[sm]|[.])([0-9]+)", first))
+
+
 def settle(user):
-    """Until every process stands where the others do: whoever is asked next has heard of what was done before. Anybody's
-    user will do, who gets a new position from each process."""
+    """Until every process stands where the others do, and knows of the newest event: whoever is asked next has heard of what
+    was done before. Anybody's user will do, who gets a new position from each process."""
     server = user.server
     if server.monolith:
         return
     generic = [w.name for w in server.deployment.workers if w.app == "synapse.app.generic_worker" and "client" in w.listener_names]
     bases = [server.worker_url(name) for name in ("main", *generic)]
-    until(lambda: len({user.ok("POST", PATH, {}, base=base)["pos"] for base in bases}) == 1, what="processes that do not catch up")
+    newest = server.newest_event()  # its writer may be none of those that are asked
+
+    def heard():
+        found = {user.ok("POST", PATH, {}, base=base)["pos"] for base in bases}
+        return len(found) == 1 and _newest_event(found.pop()) >= newest
+    until(heard, what="processes that do not catch up")
 
 
 class Connection:
