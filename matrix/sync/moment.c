@@ -19,9 +19,8 @@ int mx_moment(struct mx_server *server, struct gg_str user_id, struct gg_arena *
         if (rc != 0)
             return rc;
         int64_t newest = rooms->n > 0 ? rooms->v[rooms->newest[0]].stream_ordering : 0;
-        if (newest > mx_position_max(&now->room.at))
-            (void)gg_stream_wait_upto(server->events, newest, gg_deadline(AHEAD_MS));
-        else if (before.v == rooms->v)
+        bool ahead = newest > mx_position_max(&now->room.at);
+        if (ahead ? gg_stream_wait_upto(server->events, newest, gg_deadline(AHEAD_MS)) != 0 : before.v == rooms->v)
             break;
     }
     return 0;

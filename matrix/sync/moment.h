@@ -6,8 +6,8 @@
 #include <ganglion/matrix/token.h>
 
 /* The newest position of this process, and the rooms that the user has then (the arena holds them): neither knows of a
- * membership that the other does not. What stands in the database and has not been heard of yet is waited for, a second
- * at a time and five at most; after that the list may be ahead. */
+ * membership that the other does not. What stands in the database and has not been heard of yet is waited for, a second at
+ * most: after that (its writer died before it could tell) the list is ahead. */
 GG_YIELDS GG_CHECKED int mx_moment(struct mx_server *server, struct gg_str user_id, struct gg_arena *arena,
                                    struct mx_token *now, struct mx_user_rooms *rooms, struct gg_error *err);
 
