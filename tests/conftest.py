@@ -11,6 +11,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path[:0] = [os.path.join(TOP, "tools"), os.path.join(TOP, "tests")]
 
 from deployment.services import Postgres  # noqa: E402
+from lib.findings import findings_below  # noqa: E402
 from lib.own import Own  # noqa: E402
 
 # All that the tests' servers and clients ask for is on this machine, under names that no forward proxy knows.
@@ -26,12 +27,15 @@ def build():
 
 @pytest.fixture(scope="session")
 def folder():
-    """A folder that every user may enter (PostgreSQL and nginx run as others)."""
+    """A folder that every user may enter (PostgreSQL and nginx run as others). No process may have died of a mistake in it, also
+    none that its test did not miss."""
     path = tempfile.mkdtemp(prefix="ganglion-test-", dir=os.environ.get("GANGLION_TEST_FOLDER"))
     os.chmod(path, 0o755)
     yield path
+    found = findings_below(path)
     if not os.environ.get("GANGLION_TEST_KEEP"):
         shutil.rmtree(path, ignore_errors=True)
+    assert not found, found
 
 
 @pytest.fixture(scope="session")

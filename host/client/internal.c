@@ -72,7 +72,7 @@ static int on_headers(http_parser *parser)
 static int on_body(http_parser *parser, const char *at, size_t n)
 {
     struct gg_internal *conn = parser->data;
-    if (conn->body.n - conn->body_at + n > conn->max_body) {
+    if (conn->body.n + n > conn->max_body) {
         conn->failure = GG_E_LIMIT;
         return 1;
     }
@@ -103,7 +103,7 @@ void gg_internal_begin(struct gg_internal *conn)
     conn->parser.data = conn;
     gg_buf_clear(&conn->head);
     gg_buf_clear(&conn->body);
-    conn->n_headers = conn->body_at = 0;
+    conn->n_headers = 0;
     conn->max_body = SIZE_MAX;
     conn->length = -1;
     conn->whole = conn->in_value = conn->head_done = conn->complete = conn->keep = conn->no_body = conn->begun = false;
@@ -152,7 +152,7 @@ void gg_internal_on_readable(evutil_socket_t fd, short what, void *arg)
         if (n <= 0 || (n < SCRATCH_BYTES && conn->socket.ssl == NULL))
             break;
     }
-    bool full = !conn->whole && conn->body.n - conn->body_at >= AHEAD_BYTES;
+    bool full = !conn->whole && conn->body.n >= AHEAD_BYTES;
     if (conn->failure != 0 || full) {
         event_del(&conn->read);
         conn->reading = false;
@@ -270,17 +270,14 @@ void gg_internal_unfinished(struct gg_internal *conn)
 
 bool gg_internal_whole(const struct gg_internal *conn, struct gg_str *body_out)
 {
-    *body_out = gg_strn(conn->body.data + conn->body_at, conn->body.n - conn->body_at);
+    *body_out = gg_buf_view(&conn->body);
     return conn->complete;
 }
 
 int gg_internal_read(struct gg_internal *conn, int64_t deadline, struct gg_str *out, struct gg_error *err)
 {
-    if (conn->body_at == conn->body.n) {
-        gg_buf_clear(&conn->body);
-        conn->body_at = 0;
-    }
-    while (conn->body_at == conn->body.n && !conn->complete) {
+    gg_buf_clear(&conn->lent);
+    while (conn->body.n == 0 && !conn->complete) {
         if (conn->failure != 0)
             return failed(conn, conn->failure, err);
         if (!conn->reading)
@@ -290,8 +287,10 @@ int gg_internal_read(struct gg_internal *conn, int64_t deadline, struct gg_str *
         if (rc < 0)
             return failed(conn, rc, err);
     }
-    *out = gg_strn(conn->body.data + conn->body_at, conn->body.n - conn->body_at);
-    conn->body_at = conn->body.n;
+    struct gg_buf unread = conn->body;
+    conn->body = conn->lent;
+    conn->lent = unread;
+    *out = gg_buf_view(&conn->lent);
     return 0;
 }
 

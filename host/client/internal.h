@@ -58,7 +58,7 @@ GG_YIELDS GG_CHECKED int gg_internal_answer(struct gg_internal *conn, bool no_bo
 /* The i-th header of the answer: false: there are fewer. */
 bool gg_internal_header(const struct gg_internal *conn, size_t i, const char **name_out, const char **value_out);
 int64_t gg_internal_length(const struct gg_internal *conn); /* Content-Length; -1: not said */
-/* The next piece of the answer's body, borrowed until the next call; n == 0: its end. */
+/* The next piece of the answer's body, borrowed until the next call, also while the caller waits; n == 0: its end. */
 GG_YIELDS GG_CHECKED int gg_internal_read(struct gg_internal *conn, int64_t deadline, struct gg_str *out,
                                           struct gg_error *err);
 /* Also wakes those who wait at cond when something of the answer comes or the connection fails; NULL: no more. */

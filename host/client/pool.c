@@ -56,6 +56,7 @@ void gg_internal_free(struct gg_internal *conn)
     gg_socket_close(&conn->socket);
     gg_buf_done(&conn->head);
     gg_buf_done(&conn->body);
+    gg_buf_done(&conn->lent);
     free(conn);
 }
 
@@ -101,9 +102,10 @@ void gg_internal_done(struct gg_internal *conn)
     conn->busy = false;
     conn->served = true;
     conn->idle_since = gg_now_ms();
-    if (conn->head.cap + conn->body.cap > 65536) {
+    if (conn->head.cap + conn->body.cap + conn->lent.cap > 65536) {
         gg_buf_done(&conn->head);
         gg_buf_done(&conn->body);
+        gg_buf_done(&conn->lent);
     }
     gg_list_push_front(&pool->idle, &conn->link);
     pool->n++;
@@ -262,7 +264,7 @@ int gg_internal_open(struct gg_host *host, const struct gg_peer *peer, bool fres
     conn->pool = pool;
     conn->socket = socket;
     conn->busy = true;
-    conn->head = conn->body = (struct gg_buf)GG_BUF_INIT;
+    conn->head = conn->body = conn->lent = (struct gg_buf)GG_BUF_INIT;
     gg_cond_init(&conn->wake);
     event_assign(&conn->read, gg_loop_base(), socket.fd, EV_READ | EV_PERSIST, gg_internal_on_readable, conn);
     event_assign(&conn->write, gg_loop_base(), socket.fd, EV_WRITE | EV_PERSIST, gg_internal_on_writable, conn);

@@ -30,11 +30,12 @@ struct gg_internal {
     struct gg_cond wake;
     struct gg_cond *wake_too; /* somebody else's; NULL: none */
     http_parser parser;
-    struct gg_buf head, body; /* of the answer; body from body_at on is unread */
+    struct gg_buf head, body; /* of the answer; body: what is unread */
+    struct gg_buf lent;       /* the piece that was read last: what comes meanwhile must not move it */
     struct {
         uint32_t name, value; /* offsets into head */
     } headers[GG_INTERNAL_HEADERS];
-    size_t n_headers, body_at, max_body;
+    size_t n_headers, max_body;
     int64_t idle_since, length;
     int failure; /* gg_status: the connection is of no more use */
     bool busy, served, reading, writing, whole, in_value;

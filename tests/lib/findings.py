@@ -1,8 +1,8 @@
-"""What sanitizers have said in the logs of processes."""
+"""What sanitizers and failed assertions have said in the logs of processes."""
 
 import os
 
-MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
+MARKS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "PANIC at ")
 
 
 def findings(*folders):
@@ -15,3 +15,8 @@ def findings(*folders):
                 with open(path, encoding="utf-8", errors="replace") as f:
                     found += [line for line in f if any(mark in line for mark in MARKS)]
     return found
+
+
+def findings_below(top):
+    """As findings, in every folder of logs below that one."""
+    return findings(*(path for path, _, _ in os.walk(top) if os.path.basename(path) == "logs"))

@@ -8,6 +8,7 @@
 
 #include "client/client.h"
 #include "client/internal.h"
+#include "client/pool.h"
 #include "config/config.h"
 #include "config/topology.h"
 #include "http/server.h"
@@ -60,10 +61,30 @@ static int big(void *self, struct gg_request *rq, struct gg_error *err)
     return rc == 0 ? gg_reply_end(rq, err) : rc;
 }
 
+static char nth(size_t i)
+{
+    return (char)(i * 2654435761u >> 13);
+}
+
+enum { LONG = 8000000 };
+
+static int counted(void *self, struct gg_request *rq, struct gg_error *err)
+{
+    char piece[10000];
+    int rc = gg_reply_begin(rq, 200, LONG, err);
+    for (size_t at = 0; rc == 0 && at < LONG; at += sizeof(piece)) {
+        for (size_t i = 0; i < sizeof(piece); i++)
+            piece[i] = nth(at + i);
+        rc = gg_reply_write(rq, piece, sizeof(piece), err);
+    }
+    return rc == 0 ? gg_reply_end(rq, err) : rc;
+}
+
 static const struct gg_route routes[] = {
     {"GET", "/echo", echo, "client"},         {"POST", "/echo", echo, "client", .max_body = 10000000},
     {"GET", "/redirect", redirect, "client"}, {"GET", "/slow", slow, "client", .flags = GG_ROUTE_CANCELLABLE},
-    {"GET", "/big", big, "client"},           {NULL},
+    {"GET", "/big", big, "client"},           {"GET", "/counted", counted, "client"},
+    {NULL},
 };
 
 static void up(void)
@@ -223,6 +244,33 @@ LOOP_TEST(test_internal_failures)
     assert_int_equal(inside(&nowhere, "GET", "/x", (struct gg_str){0}, 0, arena, &a), GG_E_UNAVAILABLE);
 }
 
+/* Who reads slowly: a piece stays what it is while more comes, and what has not been asked for does not pile up. */
+LOOP_TEST(test_internal_pieces)
+{
+    struct gg_error err = GG_ERROR_INIT;
+    struct gg_internal *conn;
+    struct gg_str piece = {.n = 1};
+    int status;
+    size_t at = 0, most = 0;
+    assert_int_equal(gg_internal_open(t.host, &t.peer, true, gg_deadline(5000), &conn, &err), 0);
+    assert_int_equal(gg_internal_send(conn, GG_STR("GET /counted HTTP/1.1\r\nHost: x\r\n\r\n"), GG_STR(""), GG_FOREVER, &err), 0);
+    assert_int_equal(gg_internal_answer(conn, false, GG_FOREVER, &status, &err), 0);
+    assert_int_equal(gg_internal_length(conn), LONG);
+    while (piece.n > 0) {
+        assert_int_equal(gg_internal_read(conn, GG_FOREVER, &piece, &err), 0);
+        gg_sleep(2);
+        for (size_t i = 0; i < piece.n; i++)
+            if (piece.s[i] != nth(at + i))
+                fail_msg("byte %zu of a piece of %zu at %zu", i, piece.n, at);
+        at += piece.n;
+        most = conn->body.cap + conn->lent.cap > most ? conn->body.cap + conn->lent.cap : most;
+    }
+    assert_int_equal(at, LONG);
+    assert_true(most <= 2 << 20);
+    gg_internal_done(conn);
+    assert_int_equal(gg_client_of(t.host)->idle, 1);
+}
+
 static int outside(const char *path, struct gg_client_request request, struct gg_arena *arena,
                    struct gg_client_answer *answer)
 {
@@ -342,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_internal),
         cmocka_unit_test(test_internal_failures),
+        cmocka_unit_test(test_internal_pieces),
         cmocka_unit_test(test_curl),
         cmocka_unit_test(test_sink),
         cmocka_unit_test(test_curl_deadline_and_cancel),
