@@ -176,7 +176,7 @@ int mx_as_receipts_after(struct mx_server *server, int64_t from, int64_t upto, s
 {
     static const struct gg_stmt stmt = {
         "SELECT stream_id, room_id, receipt_type, user_id, event_id, data, thread_id FROM receipts_linearized"
-        " WHERE stream_id > $1 AND stream_id <= $2 ORDER BY stream_id LIMIT $3", GG_LANE_POINT};
+        " WHERE stream_id > $1 AND stream_id <= $2 ORDER BY stream_id FETCH FIRST $3 ROWS WITH TIES", GG_LANE_POINT};
     struct gg_rows *rows;
     int rc = gg_db_read(server->db, &stmt, GG_PARAMS(gg_p_i64(from), gg_p_i64(upto), gg_p_i64((int64_t)limit)), arena, &rows, err);
     *n = rc == 0 ? gg_rows_count(rows) : 0;
@@ -193,7 +193,7 @@ int mx_as_messages_after(struct mx_server *server, int64_t from, int64_t upto, s
 {
     static const struct gg_stmt stmt = {
         "SELECT stream_id, user_id, device_id, message_json FROM device_inbox WHERE stream_id > $1 AND stream_id <= $2"
-        " ORDER BY stream_id, user_id LIMIT $3", GG_LANE_POINT};
+        " ORDER BY stream_id FETCH FIRST $3 ROWS WITH TIES", GG_LANE_POINT};
     struct gg_rows *rows;
     int rc = gg_db_read(server->db, &stmt, GG_PARAMS(gg_p_i64(from), gg_p_i64(upto), gg_p_i64((int64_t)limit)), arena, &rows, err);
     *n = rc == 0 ? gg_rows_count(rows) : 0;

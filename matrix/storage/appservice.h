@@ -57,7 +57,8 @@ struct mx_as_message {
     int64_t stream_id;
     struct gg_str user_id, device_id, json;
 };
-/* Messages to all devices, oldest first. */
+/* Messages to all devices, oldest first; more than limit where the last stream id has more: half of one cannot be passed. So it is
+ * with receipts. */
 GG_YIELDS GG_CHECKED int mx_as_messages_after(struct mx_server *server, int64_t from, int64_t upto, size_t limit,
                                               struct gg_arena *arena, struct mx_as_message **out, size_t *n,
                                               struct gg_error *err);

@@ -211,6 +211,18 @@ def test_messages_to_devices_and_keys(server, bridge, service):
     assert len(bridge.to_device()) == 1
 
 
+def test_message_to_many_devices(server, bridge, service):
+    """One request's messages have one stream id: a bridge's user among hundreds of others' devices gets its own."""
+    alice, crowd, ghost = server.register(), server.register(f"0{name()}"), service.ghost(name())
+    server.sql(f"INSERT INTO devices (user_id, device_id, hidden) SELECT '{crowd.user_id}', 'D' || i, false FROM generate_series(1, 1100) i")
+    assert ghost.call("PUT", f"{CLIENT}/devices/ENCRYPTS", {}).status == 201
+    body = {"messages": {crowd.user_id: {"*": {"for": "all"}}, ghost.user_id: {"ENCRYPTS": {"secret": 1}}}}
+    alice.ok("PUT", f"{CLIENT}/sendToDevice/m.room_key/{time.monotonic_ns()}", body)
+    assert server.sql(f"SELECT count(*), count(DISTINCT stream_id) FROM device_inbox WHERE user_id IN ('{crowd.user_id}', '{ghost.user_id}')") == [["1102", "1"]]
+    got = until(lambda: [m for m in bridge.to_device() if m["to_user_id"] == ghost.user_id])
+    assert [m["content"] for m in got] == [{"secret": 1}]
+
+
 def test_pings(server, bridge, service):
     alice = server.register()
     for prefix in ("v1", "unstable/fi.mau.msc2659"):

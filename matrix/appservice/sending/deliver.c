@@ -83,22 +83,35 @@ static int next_transaction(struct turn *t, struct gg_error *err)
     return rc == 0 ? read_events(t, list, err) : rc;
 }
 
-/* What goes beside the events: the same as before if the transaction was tried before. */
+/* A transaction for what stands beside no events. Events may have been committed while that was gathered, and stand before it: then
+ * it goes with them, and what was made for it is left empty and for later. */
+static int make_room(struct turn *t, struct gg_error *err)
+{
+    struct mx_as_queue *q = t->queue;
+    int rc = mx_as_owe_nothing(q->sending->server, q->service->id, &t->txn_id, err);
+    if (rc != 0)
+        return rc;
+    q->rows = true;
+    return next_transaction(t, err);
+}
+
+/* What goes beside the events: the same as before if the transaction was tried before, or could not be made. */
 static int next_extras(struct turn *t, struct gg_error *err)
 {
     struct mx_as_queue *q = t->queue;
+    bool kept = q->extras.txn_id == 0 && mx_as_extras_any(&q->extras);
+    int rc = 0;
     if (t->txn_id != 0 && t->txn_id == q->extras.txn_id)
         return 0;
-    mx_as_extras_clear(&q->extras);
+    if (!kept)
+        mx_as_extras_clear(&q->extras);
     if (t->txn_id != 0 && t->txn_id <= q->frozen)
         return 0;
-    int rc = mx_as_gather(q, &q->extras, err);
+    if (!kept)
+        rc = mx_as_gather(q, &q->extras, err);
     if (rc == 0 && t->txn_id == 0 && mx_as_extras_any(&q->extras))
-        rc = mx_as_owe_nothing(q->sending->server, q->service->id, &t->txn_id, err);
-    q->rows = q->rows || t->txn_id != 0;
-    q->extras.txn_id = t->txn_id;
-    if (rc != 0)
-        q->extras.txn_id = 0;
+        rc = make_room(t, err);
+    q->extras.txn_id = rc == 0 ? t->txn_id : 0;
     return rc;
 }
 
@@ -253,7 +266,7 @@ static int begin(struct mx_as_queue *q, struct gg_error *err)
 
 static bool has_work(const struct mx_as_queue *q)
 {
-    return q->rows || q->n_told > 0 || q->to_device_news || q->lists_news || q->down;
+    return q->rows || q->n_told > 0 || q->to_device_news || q->lists_news || q->down || mx_as_extras_any(&q->extras);
 }
 
 static void wait_for_work(struct mx_as_queue *q)

@@ -49,25 +49,21 @@ static void add_message(struct mx_as_extras *out, const struct mx_as_message *m)
 }
 
 /* Whole stream ids only: a position says nothing of half of one. *full: the transaction is. */
-static size_t take_messages(struct mx_as_queue *q, const struct mx_as_message *v, size_t n, bool more, int64_t *at,
-                            struct mx_as_extras *out, bool *full)
+static void take_messages(struct mx_as_queue *q, const struct mx_as_message *v, size_t n, int64_t *at, struct mx_as_extras *out,
+                          bool *full)
 {
-    size_t i = 0;
-    for (size_t end; i < n && !*full; i = end) {
+    for (size_t i = 0, end; i < n; i = end) {
         size_t own = 0;
         for (end = i; end < n && v[end].stream_id == v[i].stream_id; end++)
             own += v[end].json.n > 1 && mx_appservice_has_user(q->service, v[end].user_id);
-        if (end == n && more && i > 0) /* it may go on in what was not read */
-            return i;
         *full = out->n_messages > 0 && out->n_messages + own > MX_AS_TOLD;
         if (*full)
-            return i;
+            return;
         for (size_t k = i; k < end; k++)
             if (v[k].json.n > 1 && mx_appservice_has_user(q->service, v[k].user_id))
                 add_message(out, &v[k]);
         *at = v[i].stream_id;
     }
-    return i;
 }
 
 static int gather_messages(struct mx_as_queue *q, struct mx_as_extras *out, struct gg_error *err)
@@ -82,9 +78,9 @@ static int gather_messages(struct mx_as_queue *q, struct mx_as_extras *out, stru
         struct mx_as_message *v;
         size_t n;
         rc = mx_as_messages_after(server, at, upto, SCAN, arena, &v, &n, err);
-        more = rc == 0 && n == SCAN;
+        more = rc == 0 && n >= SCAN;
         if (rc == 0)
-            (void)take_messages(q, v, n, more, &at, out, &full);
+            take_messages(q, v, n, &at, out, &full);
         gg_arena_free(arena);
     }
     if (rc != 0 || more || full)
@@ -147,15 +143,15 @@ static int gather_lists(struct mx_as_queue *q, struct mx_as_extras *out, struct 
 
 int mx_as_gather(struct mx_as_queue *q, struct mx_as_extras *out, struct gg_error *err)
 {
-    int rc = 0;
-    take_told(q, out);
-    if (mx_as_messages_on(q->sending, q->service))
-        rc = gather_messages(q, out, err);
-    else
-        q->to_device_news = false;
-    if (rc == 0 && mx_as_lists_on(q->sending, q->service))
+    bool messages = mx_as_messages_on(q->sending, q->service), lists = mx_as_lists_on(q->sending, q->service);
+    q->to_device_news = q->to_device_news && messages;
+    q->lists_news = q->lists_news && lists;
+    int rc = messages ? gather_messages(q, out, err) : 0;
+    if (rc == 0 && lists)
         rc = gather_lists(q, out, err);
+    if (rc == 0) /* last: what is taken is nowhere else */
+        take_told(q, out);
     else
-        q->lists_news = false;
+        mx_as_extras_clear(out);
     return rc;
 }

@@ -179,8 +179,8 @@ static int tell_receipts_to(struct mx_as_queue *q, struct gg_arena *arena, bool 
         gg_buf_done(&event);
     }
     if (rc == 0)
-        *at = n == RECEIPTS ? v[n - 1].stream_id : upto;
-    *more = *more || n == RECEIPTS;
+        *at = n >= RECEIPTS ? v[n - 1].stream_id : upto;
+    *more = *more || n >= RECEIPTS;
     return rc;
 }
 
