@@ -166,6 +166,8 @@ void pusher_deliver(struct pusher *pusher)
             gg_warn(&logger, "%.*s of %.*s: %s", GG_FMT(pusher->row.app_id), GG_FMT(pusher->row.user_id), err.message);
             pusher->backoff_ms = pusher->backoff_ms > FIRST_BACKOFF_MS ? pusher->backoff_ms : FIRST_BACKOFF_MS;
         }
+        if (rc == 0 && !turn.failing)
+            pusher->backoff_ms = 0; /* also when nothing was left to tell: what comes next is told at once */
         turn.left = rc == 0 && !turn.failing && (turn.left || pusher->news || pusher->badge);
     }
 }

@@ -26,7 +26,7 @@ static int put_off(struct pusher *pusher, int64_t upto, struct gg_error *err)
     if (rc == 0 && pusher->row.failing_since < now - GIVE_UP_MS) {
         gg_warn(&logger, "mails to %.*s are refused for a day: what waits is given up", GG_FMT(pusher->row.user_id));
         rc = mx_push_mail_skip(pool_server(pusher->pool), &pusher->row, upto, &there, err);
-        pusher->gone |= !there;
+        pusher->gone |= rc == 0 && !there;
     }
     return rc;
 }

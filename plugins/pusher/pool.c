@@ -127,6 +127,7 @@ static void set_to_work(struct pool *pool)
         pusher->running = false;
         pool->running--;
         count(pool, pusher->host, -1);
+        gg_list_push_front(&pool->ready, &pusher->ready); /* no fiber is to be had: the next round tries again */
         return;
     }
 }
