@@ -10,6 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+void mx_disk_run(void (*fn)(void *arg), void *arg)
+{
+    gg_shield_begin(); /* a cancelled fiber is given no thread: the loop would have to do what nobody waits for */
+    if (gg_offload(fn, arg) < 0)
+        fn(arg);
+    gg_shield_end();
+}
+
 /* Another process may take an empty folder away before the file is in it. */
 enum { TRIES = 3, COPY = 1 << 20, BLOCK = 65536 };
 

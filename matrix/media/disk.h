@@ -1,11 +1,15 @@
-/* matrix/media/disk.h: what is done to files and folders, on threads of the pool. All return 0 or an errno. */
+/* matrix/media/disk.h: what is done to files and folders, on threads of the pool. What is not void returns 0 or an errno. */
 #ifndef MX_MEDIA_DISK_H
 #define MX_MEDIA_DISK_H
 
+#include <ganglion/fiber.h>
 #include <stddef.h>
 
 enum { MX_DISK_PATH = 1024 }; /* bytes of a path, with its NUL */
 
+/* fn(arg) on a thread and to its end, also for who was told to end meanwhile. Where all threads are taken for long the loop does
+ * it: for what is short. */
+GG_YIELDS void mx_disk_run(void (*fn)(void *arg), void *arg);
 /* Opens a file that is not there yet for writing; its folder is made if it has to be. */
 int mx_disk_create(const char *path, int *fd_out);
 int mx_disk_write(int fd, const void *data, size_t n);

@@ -34,8 +34,7 @@ struct work {
 
 static int run(void (*fn)(void *), struct work *work, const char *what, struct gg_error *err)
 {
-    if (gg_offload(fn, work) < 0)
-        fn(work); /* all threads are taken for long: the loop does it, as its piece is short */
+    mx_disk_run(fn, work);
     return work->error == 0 ? 0 : gg_fail(err, GG_E_IO, "%s: %s", what, strerror(work->error));
 }
 

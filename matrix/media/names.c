@@ -153,7 +153,7 @@ static struct gg_str percent(struct gg_str s, struct gg_arena *arena)
         int high = s.s[i] == '%' && i + 2 < s.n ? hex(s.s[i + 1]) : -1, low = high >= 0 ? hex(s.s[i + 2]) : -1;
         if (low >= 0)
             i += 2;
-        out[n++] = low >= 0 ? (char)(high << 4 | low) : s.s[i];
+        out[n++] = (char)(low >= 0 ? high << 4 | low : s.s[i]);
     }
     return gg_strn(out, n);
 }

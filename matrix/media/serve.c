@@ -1,6 +1,7 @@
 /* matrix/media/serve.c: a file out of the store, whole, in part, or wrapped for another server. */
 #include "media/serve.h"
 
+#include "media/disk.h"
 #include "media/range.h"
 
 #include <sys/uio.h>
@@ -58,8 +59,8 @@ static int send_small(struct gg_request *rq, int status, const struct mx_media_s
                       struct gg_error *err)
 {
     struct reading r = {.fd = what->fd, .into = gg_arena_alloc(gg_request_arena(rq), (size_t)n + 1), .from = from, .n = n};
-    if (!read_known(&r) && gg_offload(read_it, &r) < 0)
-        read_it(&r);
+    if (!read_known(&r))
+        mx_disk_run(read_it, &r);
     if (r.got != n)
         return gg_fail(err, GG_E_IO, "a file of media could not be read");
     return gg_reply_text(rq, status, "application/octet-stream", gg_strn(r.into, (size_t)n));

@@ -279,8 +279,8 @@ int mx_media_open(struct mx_media *media, const struct mx_media_row *row, const 
                   int64_t *length_out)
 {
     struct opening o = {.media = media, .row = row, .thumbnail = thumbnail, .path = GG_BUF_INIT, .fd = -1};
-    if (!open_known(&o) && gg_offload(open_anywhere, &o) < 0)
-        open_anywhere(&o);
+    if (!open_known(&o))
+        mx_disk_run(open_anywhere, &o);
     gg_buf_done(&o.path);
     *length_out = o.length;
     return o.fd;

@@ -69,7 +69,7 @@ static void make_pictures(void *arg)
 
 /* ---- making ---- */
 
-static int scale(struct mx_media *media, struct making *making, struct gg_error *err)
+int mx_picture_run(struct mx_media *media, void (*fn)(void *arg), void *arg, struct gg_error *err)
 {
     int rc = 0;
     while (rc == 0 && media->scaling >= AT_ONCE)
@@ -77,7 +77,7 @@ static int scale(struct mx_media *media, struct making *making, struct gg_error 
     if (rc < 0)
         return gg_fail(err, rc, "the thumbnail was called off");
     media->scaling++;
-    rc = gg_offload(make_pictures, making);
+    rc = gg_offload(fn, arg);
     media->scaling--;
     gg_cond_signal(&media->scaled);
     return rc == 0 ? 0 : gg_refuse(err, 503, "M_UNKNOWN", "The server is too busy to make thumbnails now");
@@ -115,8 +115,7 @@ static int settle(struct mx_media *media, const struct mx_media_row *of, const s
         placing.paths[i] = mx_media_path(media->root, of, &rows[i], &path) ? gg_arena_strdup(arena, path.data) : NULL;
     }
     gg_buf_done(&path);
-    if (gg_offload(place, &placing) < 0)
-        place(&placing);
+    mx_disk_run(place, &placing);
     for (size_t i = 0; i < n; i++)
         if (placing.placed[i])
             good[n_good++] = rows[i];
@@ -150,7 +149,7 @@ static int make_files(struct mx_media *media, const struct mx_media_row *of, con
     }
     int rc = name_files(media, tasks, n, arena, err);
     if (rc == 0)
-        rc = scale(media, &making, err);
+        rc = mx_picture_run(media, make_pictures, &making, err);
     if (rc != 0)
         return rc;
     if (making.rc != 0)
@@ -170,8 +169,8 @@ int mx_thumbnail_make_one(struct mx_media *media, const struct mx_media_row *of,
     struct look look = {.images = media->images, .path = path.data, .max_pixels = media->max_pixels};
     if (rc == 0)
         mx_media_bring(media, of);
-    if (rc == 0 && gg_offload(inspect, &look) < 0)
-        rc = gg_refuse(err, 503, "M_UNKNOWN", "The server is too busy to make thumbnails now");
+    if (rc == 0)
+        rc = mx_picture_run(media, inspect, &look, err);
     if (rc == 0 && look.rc != 0)
         rc = gg_refuse(err, 400, "M_UNKNOWN", "Failed to generate thumbnail.");
     struct mx_image_task task = {.width = row->width, .height = row->height, .animated = animated && look.info.frames > 1};
@@ -246,11 +245,12 @@ void mx_thumbnails_make(struct mx_media *media, const struct mx_media_row *row, 
     const char *type = thumbnail_type(row->type);
     struct gg_buf path = GG_BUF_INIT;
     struct gg_arena *arena = gg_arena_new();
+    struct gg_error err = GG_ERROR_INIT;
     struct look look = {.images = media->images, .max_pixels = media->max_pixels};
     if (type == NULL || media->images == NULL || row->length == 0 || !mx_media_path(media->root, row, NULL, &path))
         goto out;
     look.path = path.data;
-    if (gg_offload(inspect, &look) < 0)
+    if (mx_picture_run(media, inspect, &look, &err) != 0)
         goto out;
     if (look.rc != 0) {
         gg_info(&logger, "no thumbnails of %.*s: %s", GG_FMT(row->id), look.why);

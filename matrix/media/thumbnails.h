@@ -5,6 +5,9 @@
 
 #include "media/media.h"
 
+/* fn(arg), which decodes a picture, on a thread, of few at a time: GG_E_CANCELLED, or 503. */
+GG_YIELDS GG_CHECKED int mx_picture_run(struct mx_media *media, void (*fn)(void *arg), void *arg, struct gg_error *err);
+
 /* What is asked for. */
 struct mx_thumbnail_wish {
     int32_t width, height;

@@ -92,8 +92,13 @@ int mx_upload_store(struct mx_media *media, const struct mx_upload *upload, stru
     row->sha256 = gg_str(sha256);
     if ((rc = mx_media_stores_add(media, row, NULL, err)) != 0)
         unlink(path.data);
-    if (rc != 0 || (rc = add_row(media, upload, row, arena, err)) != 0)
+    if (rc != 0)
         goto out;
+    if ((rc = add_row(media, upload, row, arena, err)) != 0) {
+        if (!gg_maybe_committed(rc) && upload->announced.s == NULL) /* one that was announced has a row, and perhaps a file by now */
+            unlink(path.data);
+        goto out;
+    }
     gg_info(&logger, "stored %.*s of %.*s: %lld bytes", GG_FMT(row->id), GG_FMT(row->user_id), (long long)row->length);
     mx_thumbnails_make(media, row, NULL, NULL);
 out:

@@ -8,6 +8,7 @@
 #include "media/preview/link.h"
 #include "media/preview/preview.h"
 #include "media/paths.h"
+#include "media/thumbnails.h"
 #include "media/upload.h"
 #include "storage/media/url_cache.h"
 
@@ -100,8 +101,10 @@ static void inspect(void *arg)
 
 static void tell_size(struct making *m, const struct mx_media_row *row)
 {
-    struct inspecting i = {.media = mx_media_of(m->previews->server), .path = path_of(m, row)};
-    if (i.path == NULL || gg_offload(inspect, &i) != 0 || i.status != 0)
+    struct gg_error err = GG_ERROR_INIT;
+    struct mx_media *media = mx_media_of(m->previews->server);
+    struct inspecting i = {.media = media, .path = path_of(m, row)};
+    if (i.path == NULL || mx_picture_run(media, inspect, &i, &err) != 0 || i.status != 0)
         return;
     json_object_set_new(m->og, "og:image:width", json_integer(i.info.width));
     json_object_set_new(m->og, "og:image:height", json_integer(i.info.height));
