@@ -201,6 +201,6 @@ int mx_cross_upload(struct mx_server *server, struct gg_str user_id, const struc
         return 0;
     mx_forget_begin(&s.forget, server, arena);
     int rc = gg_db_txn(server->db, "store_cross_signing_keys", 0, store, &s, err);
-    mx_forget_end(&s.forget, rc == 0);
+    mx_forget_end(&s.forget, gg_maybe_committed(rc));
     return rc == 0 ? tell(&s, upload->json[MX_CROSS_USER].s != NULL, err) : rc;
 }

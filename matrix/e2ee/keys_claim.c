@@ -231,7 +231,7 @@ static int take_together(void *self, struct gg_gather_call *const *calls, size_t
                        .first = GG_NEW_ARRAY(arena, struct waiting *, most), .last = GG_NEW_ARRAY(arena, struct waiting *, most)};
     mx_forget_begin(&t.forget, server, arena);
     int rc = gg_db_txn(server->db, "claim_keys", GG_TXN_READ_COMMITTED, take, &t, err);
-    mx_forget_end(&t.forget, rc == 0);
+    mx_forget_end(&t.forget, gg_maybe_committed(rc));
     gg_map_free(t.places);
     gg_arena_free(arena);
     return rc;

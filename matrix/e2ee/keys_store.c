@@ -282,7 +282,7 @@ static int store_together(void *self, struct gg_gather_call *const *calls, size_
     struct together t = {.server = server, .arena = gg_arena_new(), .calls = calls, .n = n, .now = gg_wall_ms()};
     mx_forget_begin(&t.forget, server, t.arena);
     int rc = gg_db_txn(server->db, "upload_keys", 0, store, &t, err);
-    mx_forget_end(&t.forget, rc == 0);
+    mx_forget_end(&t.forget, gg_maybe_committed(rc));
     gg_arena_free(t.arena);
     return rc;
 }

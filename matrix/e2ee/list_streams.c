@@ -139,7 +139,7 @@ static int write_signatures(struct mx_server *server, struct gg_str user_id, con
     gg_buf_char(&row, '[');
     gg_buf_json_string(&row, user_id);
     gg_buf_lit(&row, ",true,false]");
-    if (rc == 0)
+    if (gg_maybe_committed(rc))
         gg_stream_finish_rows(server->device_lists, &id, 1, &(struct gg_fetched){id, gg_buf_view(&row)}, 1);
     else
         gg_stream_finish(server->device_lists, &id, 1);

@@ -157,10 +157,10 @@ static int write(struct turn *t, struct gg_error *err)
 {
     t->spent = GG_NEW_ARRAY(t->arena, int64_t, t->n * DB_TRIES + 1);
     int rc = gg_db_txn(t->server->db, "add_device_list_outbound_pokes", 0, write_body, t, err);
-    if (rc == 0 && t->n_spent > 0)
+    if (gg_maybe_committed(rc) && t->n_spent > 0)
         announce(t);
     else if (t->n_spent > 0)
-        gg_stream_finish(t->server->device_lists, t->spent, t->n_spent); /* COMMIT may be in doubt: the announcer looks */
+        gg_stream_finish(t->server->device_lists, t->spent, t->n_spent);
     return rc;
 }
 

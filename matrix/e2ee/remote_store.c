@@ -63,7 +63,7 @@ static int store(struct mx_server *server, struct gg_str user_id, const struct m
     }
     mx_forget_begin(&s.forget, server, arena);
     int rc = gg_db_txn(server->db, "update_remote_device_list_cache", 0, store_body, &s, err);
-    mx_forget_end(&s.forget, rc == 0);
+    mx_forget_end(&s.forget, gg_maybe_committed(rc));
     gg_arena_free(arena);
     return rc;
 }
@@ -135,7 +135,7 @@ int mx_remote_store_cross(struct mx_server *server, struct gg_str user_id, struc
         return 0;
     mx_forget_begin(&c.forget, server, arena);
     rc = gg_db_txn(server->db, "store_remote_cross_signing_keys", 0, cross_body, &c, err);
-    mx_forget_end(&c.forget, rc == 0);
+    mx_forget_end(&c.forget, gg_maybe_committed(rc));
     return rc;
 }
 

@@ -252,7 +252,7 @@ static int store_and_tell(struct signing *s, struct gg_error *err)
     struct gg_map *named = gg_map_new(NULL);
     mx_forget_begin(&s->forget, s->server, s->arena);
     int rc = gg_db_txn(s->server->db, "store_signatures", 0, store, s, err);
-    mx_forget_end(&s->forget, rc == 0);
+    mx_forget_end(&s->forget, gg_maybe_committed(rc));
     for (size_t i = 0; i < s->n; i++) {
         bool own = gg_str_eq(s->taken[i].target_user, s->user_id);
         struct gg_str name = own ? s->taken[i].target : s->taken[i].target_user;

@@ -222,10 +222,10 @@ static int send_alone(struct sending *s, struct gg_error *err)
     if (rc != 0)
         return rc;
     rc = gg_db_txn(s->server->db, "add_messages_to_device_inbox", GG_TXN_READ_COMMITTED, send_body, &a, err);
-    if (rc == 0)
+    if (gg_maybe_committed(rc))
         announce(&a.w, s, s->ids, 1 + s->n_edus);
     else
-        gg_stream_finish(s->server->to_device, s->ids, 1 + s->n_edus); /* it may have been written: the announcer looks */
+        gg_stream_finish(s->server->to_device, s->ids, 1 + s->n_edus);
     return rc;
 }
 

@@ -32,7 +32,7 @@ int mx_prune_event(struct mx_server *server, const char *name, const struct mx_e
     struct work w = {.pruned = pruned, .done = done, .key = key};
     mx_forget_begin(&w.forget, server, arena);
     int rc = gg_db_txn(server->db, name, 0, body, &w, err);
-    mx_forget_end(&w.forget, rc == 0);
+    mx_forget_end(&w.forget, gg_maybe_committed(rc));
     mx_event_unref(pruned);
     return rc;
 }

@@ -217,17 +217,14 @@ static int change_locked(struct change *c, const char *name, gg_txn_fn *body, st
     if (rc)
         return rc;
     rc = gg_db_txn(c->server->db, name, 0, body, c, err);
-    if (rc) {
-        gg_stream_finish_rows(c->server->push_rules, &c->stream_id, 1, NULL, 0);
-        return rc;
-    }
     struct gg_buf row = GG_BUF_INIT;
     gg_buf_char(&row, '[');
     gg_buf_json_string(&row, c->user_id);
     gg_buf_char(&row, ']');
-    gg_stream_finish_rows(c->server->push_rules, &c->stream_id, 1, &(struct gg_fetched){c->stream_id, gg_buf_view(&row)}, 1);
+    gg_stream_finish_rows(c->server->push_rules, &c->stream_id, 1, &(struct gg_fetched){c->stream_id, gg_buf_view(&row)},
+                          gg_maybe_committed(rc) ? 1 : 0);
     gg_buf_done(&row);
-    return 0;
+    return rc;
 }
 
 static int make_change(struct change *c, const char *name, gg_txn_fn *body, struct gg_error *err)

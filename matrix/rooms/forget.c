@@ -71,7 +71,7 @@ int mx_room_forget(struct mx_server *server, struct gg_str user_id, struct gg_st
     struct forget f = {.user_and_room = {user_id, room_id}};
     mx_forget_begin(&f.caches, server, arena);
     rc = gg_db_txn(server->db, "forget_room", 0, forget_txn, &f, err);
-    mx_forget_end(&f.caches, rc == 0);
+    mx_forget_end(&f.caches, gg_maybe_committed(rc));
     if (rc == 0)
         rc = purge_later(server, room_id, err);
 out:

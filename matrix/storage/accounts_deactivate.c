@@ -71,7 +71,7 @@ int mx_users_end(struct mx_server *server, struct gg_str user_id, bool erase, st
     struct ending e = {.user_id = user_id, .erase = erase};
     mx_forget_begin(&e.forget, server, arena);
     int status = gg_db_txn(server->db, "deactivate", 0, end_body, &e, err);
-    mx_forget_end(&e.forget, status == 0);
+    mx_forget_end(&e.forget, gg_maybe_committed(status));
     gg_arena_free(arena);
     return status;
 }

@@ -102,7 +102,7 @@ static int edit(struct mx_server *server, struct edit *e, const char *name, gg_t
     e->arena = gg_arena_new();
     mx_forget_begin(&e->forget, server, e->arena);
     int status = gg_db_txn(server->db, name, 0, body, e, err);
-    mx_forget_end(&e->forget, status == 0);
+    mx_forget_end(&e->forget, gg_maybe_committed(status));
     gg_arena_free(e->arena);
     return status;
 }
@@ -209,8 +209,8 @@ int mx_devices_write_change(struct mx_server *server, struct gg_str user_id, con
                        .n = n,
                        .spent = GG_NEW_ARRAY(arena, int64_t, n * TRIES)};
     int status = gg_db_txn(server->db, "add_device_change_to_streams", 0, change_body, &c, err);
-    if (status)
-        gg_stream_finish(server->device_lists, c.spent, c.n_spent); /* COMMIT may be in doubt: the announcer looks */
+    if (!gg_maybe_committed(status))
+        gg_stream_finish(server->device_lists, c.spent, c.n_spent);
     else
         finish(&c, arena);
     gg_arena_free(arena);

@@ -135,7 +135,7 @@ int mx_logout_write(struct mx_server *server, struct mx_logout *logout, struct g
     for (size_t i = 0; i < s.tries && i < TRIES; i++)
         if (s.n_spent[i])
             gg_stream_finish_rows(server->pushers, s.spent[i], s.n_spent[i], s.gone,
-                                  status == 0 && i == s.tries - 1 ? s.n_spent[i] : 0);
-    mx_forget_end(&s.forget, status == 0);
+                                  gg_maybe_committed(status) && i == s.tries - 1 ? s.n_spent[i] : 0);
+    mx_forget_end(&s.forget, gg_maybe_committed(status));
     return status;
 }

@@ -104,7 +104,7 @@ int mx_refresh_replace(struct mx_server *server, int64_t old_id, int64_t new_id,
     struct replacement r = {.old_id = old_id, .new_id = new_id, .arena = gg_arena_new()};
     mx_forget_begin(&r.forget, server, r.arena);
     int status = gg_db_txn(server->db, "replace_refresh_token", 0, replace_body, &r, err);
-    mx_forget_end(&r.forget, status == 0);
+    mx_forget_end(&r.forget, gg_maybe_committed(status));
     gg_arena_free(r.arena);
     return status;
 }

@@ -169,7 +169,7 @@ int mx_users_create(struct mx_server *server, const struct mx_new_user *user, st
     struct creation c = {.server = server, .user = user, .arena = gg_arena_new()};
     mx_forget_begin(&c.forget, server, c.arena);
     int status = gg_db_txn(server->db, "register_user", 0, create_body, &c, err);
-    mx_forget_end(&c.forget, status == 0);
+    mx_forget_end(&c.forget, gg_maybe_committed(status));
     gg_arena_free(c.arena);
     if (!status && !user->app_service.s && !user->guest && !user->unlisted)
         status = mx_directory_renew(server, user->user_id, err);

@@ -100,7 +100,7 @@ int mx_validity_renew(struct mx_server *server, struct gg_str token, int64_t exp
     struct renewal r = {.token = token, .expires = expires, .arena = gg_arena_new()};
     mx_forget_begin(&r.forget, server, r.arena);
     int status = gg_db_txn(server->db, "renew account", 0, renew_body, &r, err);
-    mx_forget_end(&r.forget, status == 0);
+    mx_forget_end(&r.forget, gg_maybe_committed(status));
     *outcome_out = r.outcome;
     *expires_out = r.expires;
     gg_arena_free(r.arena);

@@ -36,7 +36,7 @@ int mx_change_and_forget(struct mx_server *server, const struct gg_stmt *stmt, c
                        .arena = gg_arena_new()};
     mx_forget_begin(&c.forget, server, c.arena);
     int status = gg_db_txn(server->db, "change and forget", 0, change_body, &c, err);
-    mx_forget_end(&c.forget, status == 0);
+    mx_forget_end(&c.forget, gg_maybe_committed(status));
     if (n_out)
         *n_out = c.n_changed;
     gg_arena_free(c.arena);

@@ -51,7 +51,7 @@ int mx_directory_add_alias(struct mx_server *server, struct gg_str alias, struct
 {
     struct add_alias a = {server, alias, room_id, creator, gg_arena_new(), {0}};
     int rc = gg_db_txn(server->db, "add_alias", 0, add_alias_txn, &a, err);
-    mx_forget_end(&a.forget, rc == 0);
+    mx_forget_end(&a.forget, gg_maybe_committed(rc));
     gg_arena_free(a.arena);
     return rc;
 }
@@ -99,7 +99,7 @@ int mx_directory_remove_alias(struct mx_server *server, struct gg_str alias, str
 {
     struct add_alias a = {.server = server, .alias = alias, .room_id = room_id, .arena = gg_arena_new()};
     int rc = gg_db_txn(server->db, "remove_alias", 0, remove_alias_txn, &a, err);
-    mx_forget_end(&a.forget, rc == 0);
+    mx_forget_end(&a.forget, gg_maybe_committed(rc));
     gg_arena_free(a.arena);
     return rc;
 }
@@ -153,7 +153,7 @@ int mx_directory_move(struct mx_server *server, struct gg_str old_room, struct g
     struct move m = {.rooms = {old_room, new_room}};
     mx_forget_begin(&m.forget, server, arena);
     int rc = gg_db_txn(server->db, "move_aliases", 0, move_txn, &m, err);
-    mx_forget_end(&m.forget, rc == 0);
+    mx_forget_end(&m.forget, gg_maybe_committed(rc));
     gg_arena_free(arena);
     return rc;
 }

@@ -27,7 +27,7 @@ int mx_groups_put_membership(struct mx_server *server, const struct mx_group_mem
     gg_buf_char(&row, '[');
     gg_buf_json_string(&row, m->user_id);
     gg_buf_char(&row, ']');
-    gg_stream_finish_rows(stream, &id, 1, &(struct gg_fetched){id, gg_buf_view(&row)}, rc == 0 ? 1 : 0);
+    gg_stream_finish_rows(stream, &id, 1, &(struct gg_fetched){id, gg_buf_view(&row)}, gg_maybe_committed(rc) ? 1 : 0);
     gg_buf_done(&row);
     return rc;
 }

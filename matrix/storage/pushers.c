@@ -193,11 +193,11 @@ static int run(struct change *c, struct gg_error *err)
     mx_forget_begin(&c->forget, c->server, c->arena);
     int rc = gg_db_txn(c->server->db, "pushers", 0, change_body, c, err);
     for (size_t i = 0; i < c->tries && i < TRIES; i++) {
-        bool written = rc == 0 && i == c->tries - 1;
+        bool written = gg_maybe_committed(rc) && i == c->tries - 1;
         if (c->n_spent[i] > 0)
             gg_stream_finish_rows(c->server->pushers, c->spent[i], c->n_spent[i], c->rows, written ? c->n_spent[i] : 0);
     }
-    mx_forget_end(&c->forget, rc == 0);
+    mx_forget_end(&c->forget, gg_maybe_committed(rc));
     gg_arena_free(c->arena);
     return rc;
 }

@@ -102,7 +102,7 @@ int mx_monthly_put(struct mx_server *server, struct gg_str user_id, struct gg_er
     struct putting p = {.arena = gg_arena_new(), .user_id = user_id};
     mx_forget_begin(&p.forget, server, p.arena);
     int rc = gg_db_txn(server->db, "upsert_monthly_active_user", GG_TXN_READ_COMMITTED, put_body, &p, err);
-    mx_forget_end(&p.forget, rc == 0);
+    mx_forget_end(&p.forget, gg_maybe_committed(rc));
     gg_arena_free(p.arena);
     return rc;
 }
@@ -142,7 +142,7 @@ int mx_monthly_reap(struct mx_server *server, int64_t before_ms, int64_t keep, c
         .arena = gg_arena_new(), .before_ms = before_ms, .keep = keep, .reserved = reserved, .n_reserved = n_reserved};
     mx_forget_begin(&r.forget, server, r.arena);
     int rc = gg_db_txn(server->db, "reap_monthly_active_users", 0, reap_body, &r, err);
-    mx_forget_end(&r.forget, rc == 0);
+    mx_forget_end(&r.forget, gg_maybe_committed(rc));
     gg_arena_free(r.arena);
     return rc;
 }

@@ -96,7 +96,7 @@ int mx_update_quarantined(struct mx_update_step *step, struct gg_error *err)
     step->items = (int64_t)t.n;
     rc = gg_db_txn(step->server->db, "quarantined_media", 0, body, &t, err);
     for (size_t i = 0; i < t.tries; i++) {
-        bool written = rc == 0 && i == t.tries - 1;
+        bool written = gg_maybe_committed(rc) && i == t.tries - 1;
         gg_stream_finish_rows(step->server->quarantined_media, t.ids[i], t.n, written ? stream_rows(&t, t.ids[i]) : NULL,
                               written ? t.n : 0);
     }

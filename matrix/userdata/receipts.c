@@ -260,7 +260,7 @@ static int set_together(void *self, struct gg_gather_call *const *calls, size_t 
     int rc = gg_stream_allocate(server->receipts, NULL, s.n, s.ids, err);
     if (rc == 0) {
         rc = gg_db_txn(server->db, "insert_receipt", 0, set_txn, &s, err);
-        if (rc == 0)
+        if (gg_maybe_committed(rc))
             announce(&s);
         else
             gg_stream_finish_rows(server->receipts, s.ids, s.n, NULL, 0);

@@ -51,7 +51,7 @@ static int write_together(void *self, struct gg_gather_call *const *calls, size_
         mx_forget_begin(&w->forget, server, w->arena);
     }
     rc = gg_db_txn(server->db, "set_account_data", 0, all_bodies, &run, err);
-    tell(server, &run, ids, rc == 0);
+    tell(server, &run, ids, gg_maybe_committed(rc));
     return rc;
 }
 

@@ -118,6 +118,12 @@ enum gg_txn_flags {
 typedef GG_YIELDS int gg_txn_fn(struct gg_txn *txn, void *arg, struct gg_error *err);
 GG_API GG_YIELDS GG_CHECKED int gg_db_txn(struct gg_db *db, const char *name, uint32_t flags, gg_txn_fn *body, void *arg,
                                           struct gg_error *err);
+/* Of what a write or a transaction ended with: may it hold? Then whoever must hear of the change is told of it, also when the
+ * outcome is in doubt: what was not written is read once more, what was written must not stay unseen. */
+static inline bool gg_maybe_committed(int status)
+{
+    return status == 0 || status == GG_E_IN_DOUBT;
+}
 /* Runs a statement and waits for its result (and for all that was queued before
  * it). On an error the transaction is lost: return the code from body. */
 GG_API GG_YIELDS GG_CHECKED int gg_txn_exec(struct gg_txn *txn, const struct gg_stmt *stmt,

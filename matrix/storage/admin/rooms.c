@@ -154,7 +154,7 @@ int mx_admin_room_one_extremity(struct mx_server *server, struct gg_str room_id,
     struct work w = {.room_id = room_id, .arena = gg_arena_new()};
     mx_forget_begin(&w.forget, server, w.arena);
     int status = gg_db_txn(server->db, "forward extremities", 0, one_body, &w, err);
-    mx_forget_end(&w.forget, status == 0);
+    mx_forget_end(&w.forget, gg_maybe_committed(status));
     *n_out = w.n;
     gg_arena_free(w.arena);
     return status;

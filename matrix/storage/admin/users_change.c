@@ -51,7 +51,7 @@ static int set_shadow_banned(struct mx_server *server, struct gg_str user_id, bo
     struct shadow s = {.user_id = user_id, .on = on, .arena = gg_arena_new()};
     mx_forget_begin(&s.forget, server, s.arena);
     int status = gg_db_txn(server->db, "shadow ban", 0, shadow_body, &s, err);
-    mx_forget_end(&s.forget, status == 0);
+    mx_forget_end(&s.forget, gg_maybe_committed(status));
     gg_arena_free(s.arena);
     return status;
 }
@@ -188,7 +188,7 @@ int mx_admin_user_set_external_ids(struct mx_server *server, struct gg_str user_
                       .arena = gg_arena_new()};
     mx_forget_begin(&p.forget, server, p.arena);
     int status = gg_db_txn(server->db, "set external ids", 0, external_ids_body, &p, err);
-    mx_forget_end(&p.forget, status == 0);
+    mx_forget_end(&p.forget, gg_maybe_committed(status));
     gg_arena_free(p.arena);
     return status;
 }

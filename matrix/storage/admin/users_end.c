@@ -39,7 +39,7 @@ int mx_admin_user_revive(struct mx_server *server, struct gg_str user_id, struct
     struct revival r = {.user_id = user_id};
     mx_forget_begin(&r.forget, server, arena);
     int status = gg_db_txn(server->db, "revive user", 0, revive_body, &r, err);
-    mx_forget_end(&r.forget, status == 0);
+    mx_forget_end(&r.forget, gg_maybe_committed(status));
     gg_arena_free(arena);
     return status;
 }

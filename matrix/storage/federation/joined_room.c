@@ -56,7 +56,7 @@ int mx_joined_room_clean(struct mx_server *server, struct gg_str room_id, struct
 {
     struct cleaning c = {.server = server, .room_id = room_id, .arena = gg_arena_new()};
     int rc = gg_db_txn(server->db, "clean_room_for_join", 0, clean, &c, err);
-    mx_forget_end(&c.forget, rc == 0);
+    mx_forget_end(&c.forget, gg_maybe_committed(rc));
     gg_arena_free(c.arena);
     return rc;
 }

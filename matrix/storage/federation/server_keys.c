@@ -94,7 +94,7 @@ int mx_server_keys_store(struct mx_server *server, struct gg_str from, int64_t a
     }
     mx_forget_begin(&s.forget, server, arena);
     int rc = gg_db_txn(server->db, "store_server_keys_response", GG_TXN_READ_COMMITTED, store_body, &s, err);
-    mx_forget_end(&s.forget, rc == 0);
+    mx_forget_end(&s.forget, gg_maybe_committed(rc));
     return rc;
 }
 

@@ -91,7 +91,7 @@ int mx_quarantine_write(struct mx_server *server, const struct mx_media_set *set
     int rc = gg_db_txn(server->db, "quarantine", 0, change_body, &c, err);
     *n_out = 0;
     for (size_t i = 0; i < c.tries && i < TRIES; i++) {
-        bool written = rc == 0 && i == c.tries - 1;
+        bool written = gg_maybe_committed(rc) && i == c.tries - 1;
         if (c.n[i] > 0)
             gg_stream_finish_rows(server->quarantined_media, c.ids[i], c.n[i], c.rows, written ? c.n[i] : 0);
         *n_out = written ? (int64_t)c.n[i] : 0;

@@ -125,7 +125,7 @@ int mx_purge_history_batch(struct mx_server *server, struct mx_purge_batch *batc
     mx_forget_begin(&w.forget, server, w.arena);
     /* READ COMMITTED: each step must see what persisters have committed meanwhile. */
     int status = gg_db_txn(server->db, "purge history", GG_TXN_READ_COMMITTED, batch_body, &w, err);
-    mx_forget_end(&w.forget, status == 0);
+    mx_forget_end(&w.forget, gg_maybe_committed(status));
     gg_arena_free(w.arena);
     return status;
 }
@@ -157,7 +157,7 @@ int mx_purge_history_end(struct mx_server *server, struct gg_str room_id, struct
     struct end e = {.room_id = room_id};
     mx_forget_begin(&e.forget, server, arena);
     int status = gg_db_txn(server->db, "end of purge", GG_TXN_READ_COMMITTED, end_body, &e, err);
-    mx_forget_end(&e.forget, status == 0);
+    mx_forget_end(&e.forget, gg_maybe_committed(status));
     gg_arena_free(arena);
     return status;
 }

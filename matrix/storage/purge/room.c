@@ -104,7 +104,7 @@ static int run(struct mx_server *server, const char *name, gg_txn_fn *body, stru
     struct work w = {.room_id = room_id, .arena = gg_arena_new()};
     mx_forget_begin(&w.forget, server, w.arena);
     int status = gg_db_txn(server->db, name, GG_TXN_READ_COMMITTED, body, &w, err);
-    mx_forget_end(&w.forget, status == 0);
+    mx_forget_end(&w.forget, gg_maybe_committed(status));
     if (n_out)
         *n_out = w.n;
     gg_arena_free(w.arena);

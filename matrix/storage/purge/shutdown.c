@@ -54,7 +54,7 @@ int mx_shutdown_move_aliases(struct mx_server *server, struct gg_str from, struc
     struct move m = {.from = from, .to = to, .by = by};
     mx_forget_begin(&m.forget, server, arena);
     int status = gg_db_txn(server->db, "move aliases", 0, move_body, &m, err);
-    mx_forget_end(&m.forget, status == 0);
+    mx_forget_end(&m.forget, gg_maybe_committed(status));
     gg_arena_free(arena);
     return status;
 }

@@ -42,7 +42,7 @@ GG_API void mx_caches_on(struct mx_server *server, const char *name, mx_forget_f
 /* Invalidations that travel with one transaction:
  *   struct mx_forget f; mx_forget_begin(&f, server, arena);
  *   in the body, each time anew: mx_forget_add(&f, "get_user_by_id", &user_id, 1); ... mx_forget_write(&f, txn, err)
- *   after gg_db_txn: mx_forget_end(&f, status == 0)
+ *   after gg_db_txn: mx_forget_end(&f, gg_maybe_committed(status))
  * The rows are inserted in the writing transaction; after commit they are announced and applied here. */
 struct mx_forget_row {
     const char *name;
@@ -64,6 +64,7 @@ GG_API void mx_forget_again(struct mx_forget *forget);
 GG_API void mx_forget_add(struct mx_forget *forget, const char *name, const struct gg_str *keys, size_t n);
 /* Allocates the ids and queues the rows. */
 GG_API GG_YIELDS GG_CHECKED int mx_forget_write(struct mx_forget *forget, struct gg_txn *txn, struct gg_error *err);
+/* committed: or perhaps, when that is in doubt. */
 GG_API void mx_forget_end(struct mx_forget *forget, bool committed);
 /* All in one, inside a transaction's body that writes nothing else to forget: the last call before the body returns 0;
  * *forget must be zero at first and ended after gg_db_txn by mx_forget_end. */
